@@ -1,0 +1,116 @@
+//! One-way delay in each direction, on a private virtual sound server, beside the server's own floor.
+//!
+//! `cargo bench --bench latency` prints a table; `-- --test` makes one short pass. Where no sound server can be had it
+//! says so and ends well.
+
+#[path = "../tests/common/chirp.rs"]
+mod chirp;
+#[path = "../tests/common/far_end.rs"]
+mod far_end;
+#[path = "../tests/common/latency.rs"]
+mod latency;
+#[path = "../tests/common/pair_server.rs"]
+mod pair_server;
+#[path = "../tests/common/rig.rs"]
+mod rig;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use latency::Spread;
+use pair_server::PairServer;
+
+/// Names the server's folder to the child that measures.
+const FOLDER: &str = "OFFHOOK_BENCH_SERVER";
+
+fn main() -> ExitCode {
+    match std::env::var_os(FOLDER) {
+        Some(folder) => measure(&PairServer::attach(folder.into())),
+        None => start(),
+    }
+}
+
+/// Starts the server, and this program again with an environment in which cpal finds it.
+fn start() -> ExitCode {
+    let server = match PairServer::start() {
+        Ok(server) => server,
+        Err(cause) => {
+            let _ = writeln!(std::io::stdout(), "latency: nothing was measured: {cause}");
+            return ExitCode::SUCCESS;
+        }
+    };
+    let program = std::env::current_exe().expect("a program knows its own path");
+    let status = std::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .envs(server.environment())
+        .env(FOLDER, server.folder())
+        .status();
+    if status.is_ok_and(|status| status.success()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn measure(server: &PairServer) -> ExitCode {
+    let quick = std::env::args().any(|argument| argument == "--test");
+    let chirps = if quick { 3 } else { 20 };
+    let mut out = std::io::stdout().lock();
+    let Some(floor) = latency::floor(server, chirps) else {
+        let _ = writeln!(
+            out,
+            "latency: nothing was measured: the server's own loop-back carries no sound"
+        );
+        return ExitCode::SUCCESS;
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be had");
+    let _ = writeln!(
+        out,
+        "| way, in ms: median (lowest..highest) | microphone to socket | socket to speaker | sum |"
+    );
+    let _ = writeln!(out, "|---|---|---|---|");
+    let _ = writeln!(out, "| the sound server's own loop | | | {} |", show(floor));
+    let mut failed = false;
+    for (host, callback_ms) in [("pulseaudio", 10), ("pulseaudio", 5), ("alsa", 10)] {
+        match runtime.block_on(latency::call(server, host, callback_ms, chirps)) {
+            Ok(measured) => {
+                let _ = writeln!(
+                    out,
+                    "| {host}, {callback_ms} ms callbacks | {} | {} | {:.1} |",
+                    show(measured.up),
+                    show(measured.down),
+                    measured.up.1 + measured.down.1
+                );
+                let _ = writeln!(
+                    out,
+                    "| … as the daemon reckons it | {} | {} | |",
+                    measured
+                        .reckoned
+                        .0
+                        .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
+                    measured
+                        .reckoned
+                        .1
+                        .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
+                );
+                failed |= measured.chirps.1 * 2 < measured.chirps.0;
+            }
+            Err(cause) => {
+                let _ = writeln!(
+                    out,
+                    "| {host}, {callback_ms} ms callbacks | not measured: {cause} | | |"
+                );
+                failed = true;
+            }
+        }
+    }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn show((lowest, median, highest): Spread) -> String {
+    format!("{median:.1} ({lowest:.1}..{highest:.1})")
+}

@@ -1,0 +1,229 @@
+//! What runs in the sound system's callbacks, without the sound system's types.
+//!
+//! Nothing here locks, allocates, logs or waits; the one thing asked of the operating system is to wake the mouth.
+//! Everything is counted, so that the supervisor can tell a device that lives from one that does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::thread::Thread;
+use std::time::Instant;
+
+use super::seat::{EarSeat, Turn};
+use crate::pure::audio::DeviceRate;
+use crate::pure::audio::tone::{Country, Tone};
+use crate::pure::time::Time;
+
+/// Samples rendered at once; a longer callback is done in pieces.
+const PIECE: usize = 4_096;
+
+/// What a device does, told by its callbacks.
+#[derive(Debug, Default)]
+pub(super) struct Beat {
+    /// Callbacks.
+    pub(super) calls: AtomicU64,
+    /// Frames played or captured.
+    pub(super) frames: AtomicU64,
+    /// Errors that do not end a stream.
+    pub(super) errors: AtomicU64,
+    /// The first error that ends it, as the supervisor numbers them; 0: none.
+    pub(super) fatal: AtomicU8,
+    /// Samples that found the ring to the mouth full.
+    pub(super) overruns: AtomicU64,
+}
+
+/// When the newest captured sample was at the microphone, in microseconds on the daemon's clock; 0: not known.
+#[derive(Debug, Default)]
+pub(super) struct Stamp(AtomicU64);
+
+impl Stamp {
+    pub(super) fn set(&self, at: Time) {
+        self.0.store(at.micros(), Ordering::Relaxed);
+    }
+
+    pub(super) fn get(&self) -> Option<Time> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Time::from_micros(micros)),
+        }
+    }
+}
+
+/// The moment, on the daemon's clock. Reading it is no system call on Linux.
+pub(super) fn now(clock: Instant) -> Time {
+    Time::from_micros(u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
+}
+
+/// Whether it is to ring, read by a ringer of its own device.
+#[derive(Debug, Default)]
+pub(super) struct Bell(AtomicU8);
+
+impl Bell {
+    pub(super) fn set(&self, cadence: Option<Country>) {
+        let number = cadence.map_or(0, |country| country.index() + 1);
+        self.0.store(number, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<Country> {
+        self.0
+            .load(Ordering::Relaxed)
+            .checked_sub(1)
+            .and_then(Country::from_index)
+    }
+}
+
+/// What a playout device plays.
+pub(super) enum Sound {
+    /// The ear, when it is this device's turn.
+    Ear(Arc<EarSeat>, Turn),
+    /// Only the bell.
+    Bell {
+        bell: Arc<Bell>,
+        rate: DeviceRate,
+        ringing: Option<(Country, Tone)>,
+    },
+}
+
+/// What runs in a playout callback.
+pub(super) struct Playout {
+    sound: Sound,
+    beat: Arc<Beat>,
+    rate: DeviceRate,
+    out: Vec<f32>,
+    far: Vec<f32>,
+}
+
+impl Playout {
+    pub(super) fn new(sound: Sound, rate: DeviceRate, beat: Arc<Beat>) -> Playout {
+        Playout {
+            sound,
+            beat,
+            rate,
+            out: vec![0.0; PIECE],
+            far: vec![0.0; PIECE],
+        }
+    }
+
+    /// Plays a callback's worth: `frames` of one channel each, handed out in pieces. `heard_at` is when the first sounds.
+    pub(super) fn play(&mut self, frames: usize, heard_at: Time, mut piece: impl FnMut(&[f32])) {
+        self.beat.calls.fetch_add(1, Ordering::Relaxed);
+        self.beat.frames.fetch_add(frames as u64, Ordering::Relaxed);
+        let mut left = frames;
+        let mut at = heard_at.micros();
+        while left > 0 {
+            let count = left.min(PIECE);
+            let (out, far) = (&mut self.out[..count], &mut self.far[..count]);
+            match &mut self.sound {
+                Sound::Ear(seat, turn) => seat.render(*turn, out, far, Time::from_micros(at)),
+                Sound::Bell {
+                    bell,
+                    rate,
+                    ringing,
+                } => {
+                    out.fill(0.0);
+                    let wanted = bell.get();
+                    if ringing.as_ref().map(|(country, _)| *country) != wanted {
+                        *ringing = wanted.map(|country| (country, Tone::bell(country, *rate)));
+                    }
+                    if let Some((_, tone)) = ringing {
+                        tone.add_to(out);
+                    }
+                }
+            }
+            piece(out);
+            left -= count;
+            at += count as u64 * 1_000_000 / u64::from(self.rate.hz());
+        }
+    }
+}
+
+/// The ring towards the mouth, with its bell rope.
+#[derive(Debug)]
+struct ToMouth {
+    ring: rtrb::Producer<f32>,
+    mouth: Thread,
+    stamp: Arc<Stamp>,
+}
+
+impl ToMouth {
+    /// Pushes what there is room for and returns how many found none.
+    fn push(&mut self, samples: impl ExactSizeIterator<Item = f32>) -> usize {
+        let wanted = samples.len();
+        let room = self.ring.slots().min(wanted);
+        // As many as were just seen to be free, so there is always a chunk.
+        if let Ok(chunk) = self.ring.write_chunk_uninit(room) {
+            chunk.fill_from_iter(samples.take(room));
+        }
+        wanted - room
+    }
+}
+
+/// What runs in a capture callback.
+#[derive(Debug)]
+pub(super) struct Capture {
+    to_mouth: ToMouth,
+    beat: Arc<Beat>,
+}
+
+impl Capture {
+    pub(super) fn new(
+        ring: rtrb::Producer<f32>,
+        mouth: Thread,
+        stamp: Arc<Stamp>,
+        beat: Arc<Beat>,
+    ) -> Capture {
+        Capture {
+            to_mouth: ToMouth { ring, mouth, stamp },
+            beat,
+        }
+    }
+
+    /// Takes a callback's worth of one channel; `newest_at` is when the last sample was at the microphone.
+    pub(super) fn take(&mut self, samples: impl ExactSizeIterator<Item = f32>, newest_at: Time) {
+        self.beat.calls.fetch_add(1, Ordering::Relaxed);
+        self.beat
+            .frames
+            .fetch_add(samples.len() as u64, Ordering::Relaxed);
+        self.to_mouth.stamp.set(newest_at);
+        let lost = self.to_mouth.push(samples);
+        if lost > 0 {
+            self.beat.overruns.fetch_add(lost as u64, Ordering::Relaxed);
+        }
+        self.to_mouth.mouth.unpark();
+    }
+}
+
+/// The `loopback` microphone: hears the far ends as they are rendered.
+#[derive(Debug)]
+pub(super) struct Tap {
+    to_mouth: ToMouth,
+    clock: Instant,
+}
+
+impl Tap {
+    pub(super) fn new(
+        ring: rtrb::Producer<f32>,
+        mouth: Thread,
+        stamp: Arc<Stamp>,
+        clock: Instant,
+    ) -> Tap {
+        Tap {
+            to_mouth: ToMouth { ring, mouth, stamp },
+            clock,
+        }
+    }
+
+    pub(super) fn push(&mut self, far: &[f32]) {
+        self.to_mouth.stamp.set(now(self.clock));
+        self.to_mouth.push(far.iter().copied());
+        self.to_mouth.mouth.unpark();
+    }
+}
+
+/// What was counted for one leg on its way up.
+#[derive(Debug, Default)]
+pub(super) struct UpMeter {
+    pub(super) frames: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    /// The mean delay in ms, as the bits of a float; 0: none yet.
+    pub(super) delay_ms: AtomicU32,
+}

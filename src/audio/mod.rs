@@ -1,0 +1,289 @@
+//! Devices, rings and the threads that carry sound. Decides nothing about calls.
+//!
+//! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices (`real`, and `own` for `none`,
+//! `file:` and `loopback`), `callback` is what runs in them, `seat` is where the ear sits between two blocks, and
+//! `mouth_thread` makes frames of what was captured.
+
+mod callback;
+mod list;
+mod mouth_thread;
+mod own;
+mod port;
+mod priority;
+mod real;
+mod seat;
+mod supervisor;
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+pub use list::{DeviceInfo, devices};
+pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+
+use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
+use crate::pure::audio::tone::Country;
+use crate::pure::audio::{DeviceRate, Route};
+use crate::pure::ids::StreamId;
+use callback::UpMeter;
+use mouth_thread::{MouthCommand, MouthThread};
+use seat::EarSeat;
+use supervisor::{Order, Shared, Supervisor};
+
+pub use crate::pure::audio::device::{AudioSettings, DeviceChoice};
+
+/// How long the figures of a stream outlive it.
+const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How one device does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DeviceState {
+    /// Works; the text names it as `offhook devices` does, with host, rate and callback size.
+    Works(String),
+    /// Does not work; the text says why, as a person reads it. It is tried again.
+    Broken(String),
+}
+
+/// How all devices do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AudioStatus {
+    /// The microphone.
+    pub capture: DeviceState,
+    /// The speaker.
+    pub playout: DeviceState,
+    /// The bell.
+    pub ringer: DeviceState,
+}
+
+impl AudioStatus {
+    /// Says whether a call can be held at the desk: captured and played.
+    #[must_use]
+    pub fn desk_usable(&self) -> bool {
+        matches!(
+            (&self.capture, &self.playout),
+            (DeviceState::Works(_), DeviceState::Works(_))
+        )
+    }
+}
+
+/// What was counted and measured for one stream. Delays in milliseconds, as the engine reckons them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamStats {
+    /// Frames taken from the carrier.
+    pub frames_down: u64,
+    /// Frames given to the carrier.
+    pub frames_up: u64,
+    /// Frames up that found the ring full.
+    pub dropped_up: u64,
+    /// Times that the playout buffer ran dry while sound was due.
+    pub underruns: u64,
+    /// Samples of the stream that never came (told by its timestamps).
+    pub missing_samples: u64,
+    /// Samples thrown away to bring the delay down.
+    pub shed_samples: u64,
+    /// Sound waiting in the playout buffer now, in ms.
+    pub depth_ms: f32,
+    /// The most that waited, in ms.
+    pub depth_max_ms: f32,
+    /// Socket to speaker (the contract of that name), mean over the last seconds.
+    pub down_ms: Option<f32>,
+    /// Microphone to socket, framing inside, mean over the last seconds.
+    pub up_ms: Option<f32>,
+}
+
+/// How to reach the engine. Cheap to clone; never blocks longer than it takes to put a word into a ring.
+#[derive(Clone)]
+pub struct MediaHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ear: Mutex<rtrb::Producer<EarCommand>>,
+    shared: Arc<Shared>,
+    orders: mpsc::Sender<Order>,
+    status: watch::Receiver<AudioStatus>,
+    legs: Mutex<Vec<Leg>>,
+    ringer_apart: bool,
+}
+
+/// What is known of a stream while it is attached, and for a while after.
+struct Leg {
+    stream: StreamId,
+    down: Arc<LegMeter>,
+    up: Arc<UpMeter>,
+    detached: Option<Instant>,
+}
+
+impl fmt::Debug for MediaHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaHandle")
+            .field("status", &*self.inner.status.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
+impl MediaHandle {
+    /// Starts the engine and its devices, and returns once each device was tried.
+    ///
+    /// A device that cannot be opened does not fail the start: it is `Broken` in the status and tried again. `clock` is
+    /// the instant of [`crate::pure::time::Time::START`]. Blocks for as long as the sound system takes, 4 s at most.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(settings: &AudioSettings, clock: Instant) -> std::io::Result<MediaHandle> {
+        let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
+        let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        let ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go);
+        let shared = Arc::new(Shared {
+            clock,
+            seat: Arc::new(EarSeat::new(ear)),
+            mouth: Arc::new(MouthThread::start(clock)?),
+            bell: Arc::default(),
+            answered: Arc::default(),
+        });
+        let not_yet = || DeviceState::Broken("not tried yet".to_owned());
+        let (told, status) = watch::channel(AudioStatus {
+            capture: not_yet(),
+            playout: not_yet(),
+            ringer: not_yet(),
+        });
+        let (orders, for_supervisor) = mpsc::channel();
+        let supervisor =
+            Supervisor::new(Arc::clone(&shared), settings, for_supervisor, told, let_go);
+        let (tried, all_tried) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("devices".to_owned())
+            .spawn(move || supervisor.run(&tried))?;
+        let _ = all_tried.recv();
+        Ok(MediaHandle {
+            inner: Arc::new(Inner {
+                ear: Mutex::new(ear_commands),
+                shared,
+                orders,
+                status,
+                legs: Mutex::default(),
+                ringer_apart: settings.ringer.is_some(),
+            }),
+        })
+    }
+
+    /// Takes a stream in.
+    pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
+        let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
+        let leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        self.tell_ear(EarCommand::Attach(Box::new(leg)));
+        self.inner.shared.mouth.tell(MouthCommand::Attach {
+            stream,
+            feed: route.feed,
+            up: port.up,
+            up_ready: port.up_ready,
+            meter: Arc::clone(&up),
+        });
+        let mut legs = self.legs();
+        legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
+        legs.push(Leg {
+            stream,
+            down,
+            up,
+            detached: None,
+        });
+    }
+
+    /// Changes what a stream hears and whether it is heard.
+    pub fn route(&self, stream: StreamId, route: Route) {
+        self.tell_ear(EarCommand::Route(stream, route));
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Feed(stream, route.feed));
+    }
+
+    /// Lets a stream go; its rings are dropped.
+    pub fn detach(&self, stream: StreamId) {
+        self.tell_ear(EarCommand::Detach(stream));
+        self.inner.shared.mouth.tell(MouthCommand::Detach(stream));
+        if let Some(leg) = self.legs().iter_mut().find(|leg| leg.stream == stream) {
+            leg.detached = Some(Instant::now());
+        }
+    }
+
+    /// Rings the bell in a country's cadence, or stops it.
+    pub fn ring(&self, cadence: Option<Country>) {
+        if self.inner.ringer_apart {
+            self.inner.shared.bell.set(cadence);
+        } else {
+            self.tell_ear(EarCommand::Ring(cadence));
+        }
+    }
+
+    /// Warns the near end with one short beep, on the speaker only.
+    pub fn beep(&self) {
+        self.tell_ear(EarCommand::Beep);
+    }
+
+    /// Tells the engine that a call was answered: a `file:` capture begins at its first sample.
+    pub fn answered(&self) {
+        self.inner.shared.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns what was counted for a stream since it was attached; kept for 10 s after it was detached.
+    #[must_use]
+    pub fn stats(&self, stream: StreamId) -> Option<StreamStats> {
+        let legs = self.legs();
+        let leg = legs.iter().find(|leg| leg.stream == stream)?;
+        let counts = leg.down.counts();
+        let (depth_ms, depth_max_ms) = leg.down.depth_ms();
+        let up_ms = f32::from_bits(leg.up.delay_ms.load(Ordering::Relaxed));
+        Some(StreamStats {
+            frames_down: counts.frames,
+            frames_up: leg.up.frames.load(Ordering::Relaxed),
+            dropped_up: leg.up.dropped.load(Ordering::Relaxed),
+            underruns: counts.underruns,
+            missing_samples: counts.missing,
+            shed_samples: counts.shed,
+            depth_ms,
+            depth_max_ms,
+            down_ms: leg.down.delay_ms(),
+            up_ms: (up_ms > 0.0).then_some(up_ms),
+        })
+    }
+
+    /// Returns how the devices do, now and from now on.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<AudioStatus> {
+        self.inner.status.clone()
+    }
+
+    /// Stops the devices and finishes the files; waits a second at most.
+    pub async fn stop(&self) {
+        let (done, is_done) = mpsc::channel();
+        if self.inner.orders.send(Order::Stop(done)).is_ok() {
+            let _ =
+                tokio::task::spawn_blocking(move || is_done.recv_timeout(Duration::from_secs(1)))
+                    .await;
+        }
+    }
+
+    fn tell_ear(&self, command: EarCommand) {
+        let mut ear = self
+            .inner
+            .ear
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // The ear empties its ring at every block, with a stand-in where no device works: 64 commands in 10 ms would
+        // be needed to fill it.
+        if ear.push(command).is_err() {
+            tracing::error!("the ear does not listen: a command was lost");
+        }
+    }
+
+    fn legs(&self) -> MutexGuard<'_, Vec<Leg>> {
+        self.inner
+            .legs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

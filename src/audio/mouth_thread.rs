@@ -1,0 +1,203 @@
+//! The thread that owns the mouth: woken by capture, it turns what is in the ring into frames and hands them to the
+//! sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::callback::{Stamp, UpMeter, now};
+use super::priority;
+use crate::pure::audio::mouth::Mouth;
+use crate::pure::audio::{DeviceRate, Feed, UpFrame};
+use crate::pure::ids::StreamId;
+
+/// The weight of one frame in the mean of the delay: about the last two seconds.
+const MEAN_WEIGHT: f32 = 0.01;
+
+/// What the mouth is told.
+pub(super) enum MouthCommand {
+    /// Listen to another microphone.
+    Listen(Source),
+    /// Take a leg in.
+    Attach {
+        stream: StreamId,
+        feed: Feed,
+        up: rtrb::Producer<UpFrame>,
+        up_ready: Arc<Notify>,
+        meter: Arc<UpMeter>,
+    },
+    /// Feed a leg with something else.
+    Feed(StreamId, Feed),
+    /// Let a leg go.
+    Detach(StreamId),
+    /// End.
+    Stop,
+}
+
+/// A microphone, as the mouth sees it.
+pub(super) struct Source {
+    pub(super) ring: rtrb::Consumer<f32>,
+    pub(super) rate: DeviceRate,
+    pub(super) stamp: Arc<Stamp>,
+}
+
+/// The running thread.
+#[derive(Debug)]
+pub(super) struct MouthThread {
+    commands: Sender<MouthCommand>,
+    thread: JoinHandle<()>,
+}
+
+impl MouthThread {
+    /// Starts it, deaf.
+    pub(super) fn start(clock: Instant) -> std::io::Result<MouthThread> {
+        let (commands, for_mouth) = channel();
+        let thread = std::thread::Builder::new()
+            .name("mouth".to_owned())
+            .spawn(move || {
+                priority::ask_for_real_time("mouth");
+                Speaking::new(clock).run(&for_mouth);
+            })?;
+        Ok(MouthThread { commands, thread })
+    }
+
+    /// Returns whom a capture callback is to wake.
+    pub(super) fn thread(&self) -> &Thread {
+        self.thread.thread()
+    }
+
+    /// Tells it something.
+    pub(super) fn tell(&self, command: MouthCommand) {
+        // After the end nobody listens, and nobody needs to.
+        let _ = self.commands.send(command);
+        self.thread().unpark();
+    }
+}
+
+struct Leg {
+    stream: StreamId,
+    up: rtrb::Producer<UpFrame>,
+    up_ready: Arc<Notify>,
+    meter: Arc<UpMeter>,
+    delay_ms: Option<f32>,
+}
+
+struct Speaking {
+    clock: Instant,
+    mouth: Mouth,
+    source: Option<Source>,
+    legs: Vec<Leg>,
+    samples: Vec<f32>,
+}
+
+impl Speaking {
+    fn new(clock: Instant) -> Speaking {
+        Speaking {
+            clock,
+            mouth: Mouth::new(DeviceRate::HZ_48000),
+            source: None,
+            legs: Vec::new(),
+            samples: vec![0.0; 4_096],
+        }
+    }
+
+    fn run(&mut self, commands: &Receiver<MouthCommand>) {
+        loop {
+            loop {
+                match commands.try_recv() {
+                    Ok(MouthCommand::Stop) | Err(TryRecvError::Disconnected) => return,
+                    Ok(command) => self.obey(command),
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            self.speak();
+            // A wake-up that came meanwhile is not lost; the limit only bounds what a lost callback can do.
+            std::thread::park_timeout(Duration::from_millis(500));
+        }
+    }
+
+    fn obey(&mut self, command: MouthCommand) {
+        match command {
+            MouthCommand::Listen(source) => {
+                self.mouth.set_rate(source.rate);
+                self.source = Some(source);
+            }
+            MouthCommand::Attach {
+                stream,
+                feed,
+                up,
+                up_ready,
+                meter,
+            } => {
+                self.mouth.attach(stream, feed);
+                self.legs.push(Leg {
+                    stream,
+                    up,
+                    up_ready,
+                    meter,
+                    delay_ms: None,
+                });
+            }
+            MouthCommand::Feed(stream, feed) => self.mouth.feed(stream, feed),
+            MouthCommand::Detach(stream) => {
+                self.mouth.detach(stream);
+                self.legs.retain(|leg| leg.stream != stream);
+            }
+            MouthCommand::Stop => {}
+        }
+    }
+
+    fn speak(&mut self) {
+        let Some(source) = &mut self.source else {
+            return;
+        };
+        loop {
+            let count = source.ring.slots().min(self.samples.len());
+            let Ok(chunk) = source.ring.read_chunk(count) else {
+                return;
+            };
+            if count == 0 {
+                return;
+            }
+            let (first, second) = chunk.as_slices();
+            self.samples[..first.len()].copy_from_slice(first);
+            self.samples[first.len()..count].copy_from_slice(second);
+            chunk.commit_all();
+            // How long ago the newest of these samples was at the microphone.
+            let age_ms = source
+                .stamp
+                .get()
+                .map(|newest| now(self.clock).since(newest).as_secs_f32() * 1000.0);
+            let base_ms = self.mouth.delay_ms();
+            let legs = &mut self.legs;
+            self.mouth.push(&self.samples[..count], |stream, frame| {
+                let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) else {
+                    return;
+                };
+                leg.send(frame, age_ms.map(|age| age + base_ms));
+            });
+        }
+    }
+}
+
+impl Leg {
+    fn send(&mut self, frame: &UpFrame, delay_ms: Option<f32>) {
+        if self.up.push(*frame).is_err() {
+            self.meter.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.up_ready.notify_one();
+        self.meter.frames.fetch_add(1, Ordering::Relaxed);
+        if let Some(ms) = delay_ms.filter(|ms| (0.0..10_000.0).contains(ms)) {
+            let mean = self
+                .delay_ms
+                .map_or(ms, |mean| mean + (ms - mean) * MEAN_WEIGHT);
+            self.delay_ms = Some(mean);
+            self.meter.delay_ms.store(mean.to_bits(), Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Devices of the sound system, through cpal: finding them, opening them, and what their callbacks do.
+//!
+//! Everything here may block as long as the sound server likes, so it runs on throw-away threads with a limit.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{
+    BufferSize, ErrorKind, FromSample, HostId, Sample, SampleFormat, SizedSample, StreamConfig,
+};
+
+use super::callback::{Beat, Capture, Playout, now};
+use super::priority;
+use crate::pure::audio::DeviceRate;
+use crate::pure::audio::device::DeviceChoice;
+
+/// Samples of one channel that a capture callback hands on at once.
+const PIECE: usize = 4_096;
+
+/// How a person says which device and how.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) choice: DeviceChoice,
+    pub(super) host: Option<String>,
+    pub(super) callback_ms: u32,
+}
+
+/// Which way a device is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    Capture,
+    Playout,
+}
+
+/// A device that was found, and how it is to be opened.
+pub(super) struct Found {
+    device: cpal::Device,
+    config: StreamConfig,
+    format: SampleFormat,
+    pub(super) rate: DeviceRate,
+    /// As `offhook devices` names it.
+    pub(super) name: String,
+    host: HostId,
+}
+
+/// A stream at work.
+pub(super) struct Opened {
+    pub(super) stream: cpal::Stream,
+    /// Name, rate and callback, for the person.
+    pub(super) text: String,
+}
+
+/// The hosts that this program knows, best first.
+pub(super) fn hosts(forced: Option<&str>) -> Result<Vec<HostId>, String> {
+    if let Some(name) = forced {
+        let host = HostId::from_str(name).map_err(|_| {
+            let known: Vec<String> = cpal::ALL_HOSTS.iter().map(ToString::to_string).collect();
+            format!(
+                "there is no sound system `{name}` here; there is {}",
+                known.join(", ")
+            )
+        })?;
+        return Ok(vec![host]);
+    }
+    // cpal lists them in this order: pipewire where it was built in, pulseaudio, alsa.
+    Ok(cpal::ALL_HOSTS.to_vec())
+}
+
+/// Finds the device that is wanted.
+pub(super) fn find(wanted: &Wanted, way: Way) -> Result<Vec<Found>, String> {
+    let (forced, name) = match &wanted.choice {
+        DeviceChoice::Named(text) => match text.split_once(':') {
+            Some((host, name)) if HostId::from_str(host).is_ok() => {
+                (Some(host.to_owned()), Some(name.to_owned()))
+            }
+            Some(_) | None => (wanted.host.clone(), Some(text.clone())),
+        },
+        DeviceChoice::Default
+        | DeviceChoice::None
+        | DeviceChoice::Loopback
+        | DeviceChoice::File(_) => (wanted.host.clone(), None),
+    };
+    let mut found = Vec::new();
+    let mut reasons = Vec::new();
+    for id in hosts(forced.as_deref())? {
+        let host = match cpal::host_from_id(id) {
+            Ok(host) => host,
+            Err(error) => {
+                reasons.push(format!("{id}: {}", plain(&error)));
+                continue;
+            }
+        };
+        let device = match &name {
+            None if way == Way::Capture => host.default_input_device(),
+            None => host.default_output_device(),
+            Some(name) => named(&host, name),
+        };
+        match device.map(|device| describe(device, id, way, wanted.callback_ms)) {
+            Some(Ok(device)) => found.push(device),
+            Some(Err(reason)) => reasons.push(format!("{id}: {reason}")),
+            None => reasons.push(match &name {
+                Some(name) => format!("{id}: it has no device `{name}`"),
+                None => format!("{id}: it has no default device"),
+            }),
+        }
+    }
+    if found.is_empty() {
+        Err(reasons.join("; "))
+    } else {
+        Ok(found)
+    }
+}
+
+fn named(host: &cpal::Host, name: &str) -> Option<cpal::Device> {
+    let matches = |device: &cpal::Device| {
+        device.id().is_ok_and(|id| id.id() == name)
+            || device
+                .description()
+                .is_ok_and(|description| description.name() == name)
+    };
+    host.devices().ok()?.find(matches)
+}
+
+fn describe(
+    device: cpal::Device,
+    host: HostId,
+    way: Way,
+    callback_ms: u32,
+) -> Result<Found, String> {
+    let default = match way {
+        Way::Capture => device.default_input_config(),
+        Way::Playout => device.default_output_config(),
+    }
+    .map_err(|error| plain(&error))?;
+    let rate = DeviceRate::new(default.sample_rate()).ok_or_else(|| {
+        format!(
+            "it runs at {} Hz, which no sound card does",
+            default.sample_rate()
+        )
+    })?;
+    let id = device
+        .id()
+        .map(|id| id.id().to_owned())
+        .unwrap_or_else(|_| "default".to_owned());
+    let frames = rate.hz() * callback_ms.clamp(1, 100) / 1000;
+    // The ALSA plugins (pulse and its like) insist on three periods where cpal asks for two, and so give two thirds.
+    let plugin = host.to_string() == "alsa"
+        && !["hw:", "plughw:", "sysdefault:", "front:"]
+            .iter()
+            .any(|p| id.starts_with(p));
+    let frames = if plugin { frames * 3 / 2 } else { frames };
+    Ok(Found {
+        config: StreamConfig {
+            channels: default.channels(),
+            sample_rate: default.sample_rate(),
+            buffer_size: BufferSize::Fixed(frames.max(1)),
+        },
+        format: default.sample_format(),
+        rate,
+        name: format!("{host}:{id}"),
+        host,
+        device,
+    })
+}
+
+impl Found {
+    /// Opens and starts it for playing.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum of cpal grows; what is new is not supported"
+    )]
+    pub(super) fn play(
+        &self,
+        playout: impl Fn() -> Playout,
+        beat: &Arc<Beat>,
+        clock: Instant,
+    ) -> Result<Opened, String> {
+        self.open(|found, config| match found.format {
+            SampleFormat::F32 => found.build_playout::<f32>(config, playout(), beat, clock),
+            SampleFormat::F64 => found.build_playout::<f64>(config, playout(), beat, clock),
+            SampleFormat::I8 => found.build_playout::<i8>(config, playout(), beat, clock),
+            SampleFormat::I16 => found.build_playout::<i16>(config, playout(), beat, clock),
+            SampleFormat::I24 => found.build_playout::<cpal::I24>(config, playout(), beat, clock),
+            SampleFormat::I32 => found.build_playout::<i32>(config, playout(), beat, clock),
+            SampleFormat::U8 => found.build_playout::<u8>(config, playout(), beat, clock),
+            SampleFormat::U16 => found.build_playout::<u16>(config, playout(), beat, clock),
+            SampleFormat::U24 => found.build_playout::<cpal::U24>(config, playout(), beat, clock),
+            SampleFormat::U32 => found.build_playout::<u32>(config, playout(), beat, clock),
+            other => Err(cpal::Error::with_message(
+                ErrorKind::UnsupportedConfig,
+                format!("samples of {other}"),
+            )),
+        })
+    }
+
+    /// Opens and starts it for capturing.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum of cpal grows; what is new is not supported"
+    )]
+    pub(super) fn capture(
+        &self,
+        capture: impl Fn() -> Capture,
+        beat: &Arc<Beat>,
+        clock: Instant,
+    ) -> Result<Opened, String> {
+        self.open(|found, config| match found.format {
+            SampleFormat::F32 => found.build_capture::<f32>(config, capture(), beat, clock),
+            SampleFormat::F64 => found.build_capture::<f64>(config, capture(), beat, clock),
+            SampleFormat::I8 => found.build_capture::<i8>(config, capture(), beat, clock),
+            SampleFormat::I16 => found.build_capture::<i16>(config, capture(), beat, clock),
+            SampleFormat::I24 => found.build_capture::<cpal::I24>(config, capture(), beat, clock),
+            SampleFormat::I32 => found.build_capture::<i32>(config, capture(), beat, clock),
+            SampleFormat::U8 => found.build_capture::<u8>(config, capture(), beat, clock),
+            SampleFormat::U16 => found.build_capture::<u16>(config, capture(), beat, clock),
+            SampleFormat::U24 => found.build_capture::<cpal::U24>(config, capture(), beat, clock),
+            SampleFormat::U32 => found.build_capture::<u32>(config, capture(), beat, clock),
+            other => Err(cpal::Error::with_message(
+                ErrorKind::UnsupportedConfig,
+                format!("samples of {other}"),
+            )),
+        })
+    }
+
+    /// Opens with the callback that was asked for, or with the device's own where it will not have that.
+    fn open(
+        &self,
+        build: impl Fn(&Found, StreamConfig) -> Result<cpal::Stream, cpal::Error>,
+    ) -> Result<Opened, String> {
+        let stream = build(self, self.config)
+            .or_else(|_| {
+                build(
+                    self,
+                    StreamConfig {
+                        buffer_size: BufferSize::Default,
+                        ..self.config
+                    },
+                )
+            })
+            .map_err(|error| plain(&error))?;
+        stream.play().map_err(|error| plain(&error))?;
+        let callback = stream
+            .buffer_size()
+            .map_or_else(|_| String::new(), |frames| format!(", {frames} frames"));
+        let text = format!("{} ({} Hz{callback})", self.name, self.rate.hz());
+        Ok(Opened { stream, text })
+    }
+
+    fn build_playout<T: SizedSample + FromSample<f32>>(
+        &self,
+        config: StreamConfig,
+        mut playout: Playout,
+        beat: &Arc<Beat>,
+        clock: Instant,
+    ) -> Result<cpal::Stream, cpal::Error> {
+        let channels = usize::from(config.channels).max(1);
+        let mut begun = false;
+        self.device.build_output_stream::<T, _, _>(
+            config,
+            move |data: &mut [T], info| {
+                if !begun {
+                    begun = true;
+                    priority::raise();
+                }
+                let stamp = info.timestamp();
+                let heard_at = now(clock)
+                    + stamp
+                        .playback
+                        .duration_since(stamp.callback)
+                        .min(Duration::from_secs(2));
+                let mut at = 0;
+                playout.play(data.len() / channels, heard_at, |mono| {
+                    for sample in mono {
+                        let value = T::from_sample(*sample);
+                        for slot in &mut data[at..at + channels] {
+                            *slot = value;
+                        }
+                        at += channels;
+                    }
+                });
+            },
+            note_errors(beat),
+            Some(Duration::from_secs(2)),
+        )
+    }
+
+    fn build_capture<T: SizedSample>(
+        &self,
+        config: StreamConfig,
+        mut capture: Capture,
+        beat: &Arc<Beat>,
+        clock: Instant,
+    ) -> Result<cpal::Stream, cpal::Error>
+    where
+        f32: FromSample<T>,
+    {
+        let channels = usize::from(config.channels).max(1);
+        let micros_of =
+            move |frames: usize| frames as u64 * 1_000_000 / u64::from(config.sample_rate.max(1));
+        let mut begun = false;
+        self.device.build_input_stream::<T, _, _>(
+            config,
+            move |data: &[T], info| {
+                if !begun {
+                    begun = true;
+                    priority::raise();
+                }
+                let stamp = info.timestamp();
+                let oldest = stamp
+                    .callback
+                    .duration_since(stamp.capture)
+                    .min(Duration::from_secs(2));
+                let span = Duration::from_micros(micros_of(data.len() / channels));
+                // The stamp dates the first sample; the newest is younger by the length of the block.
+                let newest = now(clock)
+                    .micros()
+                    .saturating_sub(oldest.saturating_sub(span).as_micros() as u64);
+                for piece in data.chunks(PIECE * channels) {
+                    let mono = piece.chunks_exact(channels).map(|frame| {
+                        frame
+                            .iter()
+                            .map(|sample| f32::from_sample(*sample))
+                            .sum::<f32>()
+                            / channels as f32
+                    });
+                    capture.take(mono, crate::pure::time::Time::from_micros(newest));
+                }
+            },
+            note_errors(beat),
+            Some(Duration::from_secs(2)),
+        )
+    }
+
+    /// Says whether the server still lists the device.
+    pub(super) fn probe(host: HostId, name: &str) -> bool {
+        let Ok(host) = cpal::host_from_id(host) else {
+            return false;
+        };
+        named(&host, name).is_some()
+    }
+
+    /// Returns what [`Found::probe`] needs, where the host would move a stream away without a word.
+    pub(super) fn to_probe(&self) -> Option<(HostId, String)> {
+        let (host, name) = self.name.split_once(':')?;
+        (host == "pulseaudio").then(|| (self.host, name.to_owned()))
+    }
+}
+
+/// What a fatal error was, as [`Beat::fatal`] keeps it.
+pub(super) fn fatal_text(number: u8) -> &'static str {
+    match number {
+        1 => "the device is gone",
+        2 => "the sound server is gone",
+        3 => "the stream is no longer valid",
+        _ => "the sound system failed",
+    }
+}
+
+/// An error callback that only counts: it may come 250,000 times a second, on the thread that carries sound.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum of cpal grows; what is new is only counted"
+)]
+fn note_errors(beat: &Arc<Beat>) -> impl FnMut(cpal::Error) + Send + 'static + use<> {
+    let beat = Arc::clone(beat);
+    move |error| {
+        beat.errors.fetch_add(1, Ordering::Relaxed);
+        let number = match error.kind() {
+            ErrorKind::DeviceNotAvailable => 1,
+            ErrorKind::HostUnavailable => 2,
+            ErrorKind::StreamInvalidated => 3,
+            // ALSA says no more than this when the server behind a plugin died.
+            ErrorKind::BackendError
+                if error
+                    .message()
+                    .is_some_and(|text| text.contains("poll_descriptors_revents")) =>
+            {
+                4
+            }
+            _ => return,
+        };
+        let _ = beat
+            .fatal
+            .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// What a person needs to know of an error.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "cpal's own words do for the rest"
+)]
+pub(super) fn plain(error: &cpal::Error) -> String {
+    match error.kind() {
+        ErrorKind::HostUnavailable => "this sound system does not run here".to_owned(),
+        ErrorKind::DeviceBusy => "another program uses the device".to_owned(),
+        ErrorKind::PermissionDenied => {
+            "it may not be opened; join the group `audio`, or ask whoever runs this machine"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Keeps alsa-lib from writing to standard error by itself, on the calling thread, as long as it lives.
+#[cfg(target_os = "linux")]
+pub(super) fn hush() -> impl Sized {
+    alsa::Output::local_error_handler().ok()
+}
+
+/// There is nothing to silence.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn hush() -> impl Sized {}

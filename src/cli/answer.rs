@@ -1,0 +1,80 @@
+//! `offhook answer` and `offhook hangup`: a person's word to the running daemon.
+
+use super::failure::Failure;
+use super::flags::{Basics, Flags};
+use super::{Context, output, status};
+use crate::control::{Reply, Request};
+use crate::lang::{Lang, Message};
+
+/// What `offhook answer` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  offhook answer\n  offhook answer --json")]
+pub(crate) struct AnswerArgs {
+    /// The call, by our id or Twilio's CallSid [default: the one that rings]
+    call: Option<String>,
+    /// Print the call as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags<Basics>,
+}
+
+/// What `offhook hangup` takes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  offhook hangup\n  offhook hangup CA00112233445566778899aabbccddeeff"
+)]
+pub(crate) struct HangupArgs {
+    /// The call, by our id or Twilio's CallSid [default: the one at the desk, else the one that rings]
+    call: Option<String>,
+    /// Print the call as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags<Basics>,
+}
+
+/// Picks up.
+pub(crate) fn answer(args: &AnswerArgs, context: &Context) -> Result<(), Failure> {
+    let call = args.call.clone();
+    command(context, &Request::Answer { call }, args.json)
+}
+
+/// Hangs up.
+pub(crate) fn hang_up(args: &HangupArgs, context: &Context) -> Result<(), Failure> {
+    let call = args.call.clone();
+    command(context, &Request::Hangup { call }, args.json)
+}
+
+fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failure> {
+    match status::ask(context, request)? {
+        Reply::Call(call) if json => output::print_json(&call),
+        Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
+        Reply::Error { code, message } => {
+            let failure = Failure::world(message);
+            Err(match code.as_str() {
+                "no_such_call" => {
+                    failure.hint(format!("`offhook status` says: {}", calls_now(context)))
+                }
+                _ => failure,
+            })
+        }
+        Reply::Status(_) => Err(Failure::ours("the daemon answered another question")),
+    }
+}
+
+/// Says in one line which calls there are.
+fn calls_now(context: &Context) -> String {
+    let lang: Lang = context.local.lang;
+    match status::ask(context, &Request::Status) {
+        Ok(Reply::Status(status)) if !status.calls.is_empty() => status
+            .calls
+            .iter()
+            .map(|call| status::call_line(call, lang))
+            .collect::<Vec<_>>()
+            .join("; "),
+        Ok(Reply::Status(_) | Reply::Call(_) | Reply::Error { .. }) | Err(_) => {
+            Message::NoCalls.text(lang)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Flags for the settings, made from the table of settings, so that no name stands twice.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use clap::{Arg, ArgMatches, Command, error::Error};
+
+use crate::config::table::{self, Scope, Setting};
+
+/// Which settings a verb takes as flags.
+pub(crate) trait Takes {
+    /// Says whether a setting of this scope is among them.
+    fn takes(scope: Scope) -> bool;
+}
+
+/// All of them: `serve`.
+#[derive(Debug)]
+pub(crate) struct Everything;
+
+impl Takes for Everything {
+    fn takes(_: Scope) -> bool {
+        true
+    }
+}
+
+/// Devices, and what every verb takes: `devices`, `demo`.
+#[derive(Debug)]
+pub(crate) struct Sound;
+
+impl Takes for Sound {
+    fn takes(scope: Scope) -> bool {
+        matches!(scope, Scope::Everywhere | Scope::Sound)
+    }
+}
+
+/// Only what every verb takes: data folder, socket, language, log, settings file.
+#[derive(Debug)]
+pub(crate) struct Basics;
+
+impl Takes for Basics {
+    fn takes(scope: Scope) -> bool {
+        matches!(scope, Scope::Everywhere)
+    }
+}
+
+/// The settings that were given as flags. To be flattened into a verb's arguments.
+#[derive(Debug)]
+pub(crate) struct Flags<S> {
+    given: BTreeMap<String, String>,
+    takes: PhantomData<S>,
+}
+
+impl<S> Flags<S> {
+    /// Returns what was given, by the name of the setting.
+    pub(crate) fn given(&self) -> &BTreeMap<String, String> {
+        &self.given
+    }
+}
+
+/// The settings that a verb takes and that have a flag.
+fn settings<S: Takes>() -> impl Iterator<Item = (&'static Setting, String)> {
+    table::ALL
+        .iter()
+        .filter(|setting| S::takes(setting.scope))
+        .filter_map(|setting| Some((*setting, setting.flag()?)))
+}
+
+impl<S: Takes> clap::Args for Flags<S> {
+    fn augment_args(command: Command) -> Command {
+        command
+            .next_help_heading("Settings")
+            .args(settings::<S>().map(|(setting, flag)| {
+                let default = match setting.default {
+                    "" => String::new(),
+                    default => format!(" [default: {default}]"),
+                };
+                let arg = Arg::new(setting.name)
+                    .long(flag)
+                    .value_name(setting.value)
+                    .help(format!("{} ({}){default}", setting.about, setting.like))
+                    .allow_hyphen_values(false);
+                match setting.bare {
+                    Some(bare) => arg.num_args(0..=1).default_missing_value(bare),
+                    None => arg,
+                }
+            }))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Takes> clap::FromArgMatches for Flags<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let given = settings::<S>()
+            .filter_map(|(setting, _)| {
+                let value = matches.get_one::<String>(setting.name)?;
+                Some((setting.name.to_owned(), value.clone()))
+            })
+            .collect();
+        Ok(Flags {
+            given,
+            takes: PhantomData,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    fn given<S: Takes>(words: &str) -> Option<BTreeMap<String, String>> {
+        let command = Flags::<S>::augment_args(Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(words.split(' ')).ok()?;
+        Some(Flags::<S>::from_arg_matches(&matches).ok()?.given)
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Some(pairs.iter().map(owned).collect())
+    }
+
+    #[test]
+    fn flags_are_known_by_the_names_of_their_settings() {
+        assert_eq!(
+            given::<Everything>("--ring desk --twilio-account-sid=AC1"),
+            pairs(&[("OFFHOOK_RING", "desk"), ("TWILIO_ACCOUNT_SID", "AC1")])
+        );
+    }
+
+    #[test]
+    fn auto_answer_may_stand_alone() {
+        for (words, value) in [
+            ("--auto-answer", "true"),
+            ("--auto-answer --port 1", "true"),
+            ("--auto-answer 3", "3"),
+            ("--auto-answer=false", "false"),
+        ] {
+            let given = given::<Everything>(words).expect(words);
+            assert_eq!(given["OFFHOOK_AUTO_ANSWER"], value, "{words}");
+        }
+        assert_eq!(given::<Everything>("--ring --port 1"), None);
+    }
+
+    #[test]
+    fn a_verb_takes_only_the_flags_of_its_scope() {
+        assert!(given::<Basics>("--data-dir x").is_some());
+        assert!(given::<Basics>("--capture x").is_none());
+        assert!(given::<Sound>("--capture x").is_some());
+        assert!(given::<Sound>("--ring desk").is_none());
+    }
+}

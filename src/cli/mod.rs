@@ -1,0 +1,169 @@
+//! The command line: verbs, what they share, errors as a person reads them.
+//!
+//! Every verb is a module with its `Args` and a `run(args, &Context) -> Result<(), Failure>`. Data goes to standard output
+//! through `output`, everything else to standard error. A standard input that is no terminal is never read.
+
+pub(crate) mod answer;
+pub(crate) mod ask;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod devices;
+pub(crate) mod flags;
+pub(crate) mod log;
+pub(crate) mod output;
+pub(crate) mod serve;
+pub(crate) mod sim;
+pub(crate) mod start;
+pub(crate) mod status;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Local, Sources};
+pub(crate) use crate::failure;
+use failure::Failure;
+
+/// A telephone that lives in a daemon: a Twilio number on a desk.
+#[derive(Debug, Parser)]
+#[command(
+    name = "offhook",
+    version,
+    about,
+    propagate_version = true,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Examples:\n  \
+        offhook demo                      hear a call without an account\n  \
+        offhook serve                     be the telephone of a Twilio number\n  \
+        offhook serve --ring browser      leave the desk in peace\n  \
+        offhook devices                   list microphones and speakers\n  \
+        offhook status --json             what the running daemon does\n  \
+        offhook answer                    pick up what rings\n\n\
+        Settings come from flags, the environment, `.env` in the working directory and a TOML file, in this order; \
+        secrets never from flags. `offhook.example.toml` explains every one."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Be the telephone: answer Twilio's webhooks and hold calls at the desk and in browsers
+    Serve(serve::Args),
+    /// Hear a call without an account: the built-in simulator rings this telephone
+    Demo(demo::Args),
+    /// Play Twilio's side, against this program or any other
+    Sim(sim::Args),
+    /// List sound devices, or try them
+    Devices(devices::Args),
+    /// Say what the running daemon does
+    Status(status::Args),
+    /// Pick up the call that rings
+    Answer(answer::AnswerArgs),
+    /// Hang up the call at the desk, or turn away the one that rings
+    Hangup(answer::HangupArgs),
+    /// Write a shell's completions to standard output
+    Completions(completions::Args),
+    /// Print which verb the settings call for: serve or demo
+    #[command(hide = true)]
+    WhatToStart(start::Args),
+}
+
+impl Verb {
+    /// Returns the settings that were given as flags; nothing for a verb that needs no settings.
+    fn flags(&self) -> Option<&BTreeMap<String, String>> {
+        match self {
+            Verb::Serve(args) => Some(args.flags.given()),
+            Verb::Demo(args) => Some(args.flags.given()),
+            Verb::Sim(args) => Some(args.flags.given()),
+            Verb::Devices(args) => Some(args.flags.given()),
+            Verb::Status(args) => Some(args.flags.given()),
+            Verb::Answer(args) => Some(args.flags.given()),
+            Verb::Hangup(args) => Some(args.flags.given()),
+            Verb::Completions(_) | Verb::WhatToStart(_) => None,
+        }
+    }
+}
+
+/// What every verb gets to know.
+pub(crate) struct Context {
+    /// Where all settings come from.
+    pub(crate) sources: Sources,
+    /// The few that every verb needs, read already.
+    pub(crate) local: Local,
+}
+
+/// Runs the program and returns its exit code: 0 done; 1 the world or the person; 2 usage or settings; 70 ours.
+pub fn main() -> ExitCode {
+    output::tell_of_panics();
+    ExitCode::from(exit_code_of(|| {
+        let command_line = match CommandLine::try_parse() {
+            Ok(command_line) => command_line,
+            Err(error) => return output::print_clap_error(&error),
+        };
+        match dispatch(command_line.verb) {
+            Ok(()) => 0,
+            Err(failure) => {
+                if !failure.is_silent() {
+                    output::tell(&failure.to_string());
+                }
+                failure.exit_code()
+            }
+        }
+    }))
+}
+
+/// Returns what the program returns, or 70 where it panics; the hook has told of it already.
+fn exit_code_of(program: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
+    std::panic::catch_unwind(program).unwrap_or(70)
+}
+
+fn dispatch(verb: Verb) -> Result<(), Failure> {
+    let flags = verb.flags().cloned();
+    let context = || -> Result<Context, Failure> {
+        let sources = Sources::of_process(flags.unwrap_or_default())?;
+        let local = Local::load(&sources)?;
+        log::start(&local.log);
+        Ok(Context { sources, local })
+    };
+    match verb {
+        Verb::Serve(args) => serve::run(args, &context()?),
+        Verb::Demo(args) => demo::run(args, &context()?),
+        Verb::Sim(args) => sim::run(args, &context()?),
+        Verb::Devices(args) => devices::run(args, &context()?),
+        Verb::Status(args) => status::run(&args, &context()?),
+        Verb::Answer(args) => answer::answer(&args, &context()?),
+        Verb::Hangup(args) => answer::hang_up(&args, &context()?),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::WhatToStart(args) => start::run(&args),
+    }
+}
+
+/// Starts the machinery for verbs that wait for several things at once.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::world("the threads cannot be started").caused_by(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_panic_is_ours() {
+        assert_eq!(exit_code_of(|| panic!("a broken promise")), 70);
+        assert_eq!(exit_code_of(|| 1), 1);
+    }
+}

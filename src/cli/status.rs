@@ -1,0 +1,167 @@
+//! `offhook status`: what the running daemon does.
+
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::flags::{Basics, Flags};
+use super::{Context, output};
+use crate::control::{self, AskError, CallReport, Device, Reply, Request, Status};
+use crate::lang::{Lang, Message};
+
+/// What `offhook status` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  offhook status\n  offhook status --json | jq .calls")]
+pub(crate) struct Args {
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags<Basics>,
+}
+
+/// Prints how the daemon does.
+pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    match ask(context, &Request::Status)? {
+        Reply::Status(status) if args.json => output::print_json(&status),
+        Reply::Status(status) => output::print(&page(&status, context.local.lang)),
+        Reply::Error { message, .. } => Err(Failure::world(message)),
+        Reply::Call(_) => Err(Failure::ours("the daemon answered another question")),
+    }
+}
+
+/// Asks the daemon that the settings name.
+pub(crate) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure> {
+    let socket = &context.local.socket;
+    control::ask(socket, request).map_err(|error| {
+        let failure = Failure::world(format!("{error} (`{}`)", socket.display()));
+        let failure = match std::error::Error::source(&error) {
+            Some(cause) => failure.caused_by(cause),
+            None => failure,
+        };
+        failure.hint(match error {
+            AskError::NotRunning(_) => {
+                "start it with `offhook serve`, or name its folder with --data-dir"
+            }
+            AskError::PathTooLong => "choose a shorter path with OFFHOOK_SOCKET",
+            AskError::Broken(_) => "the daemon belongs to another user, or hangs",
+            AskError::Stranger(_) => "restart the daemon, so that it is as new as this command",
+        })
+    })
+}
+
+/// Writes the whole status for a person.
+fn page(status: &Status, lang: Lang) -> String {
+    let text = |message: Message<'_>| message.text(lang);
+    let mut lines = vec![
+        text(Message::Listening {
+            address: &status.address,
+        }),
+        text(Message::PublicOrigin {
+            origin: &status.public_url,
+        }),
+        text(Message::UpFor {
+            time: Duration::from_secs(status.uptime_seconds),
+        }),
+    ];
+    let devices = &status.devices;
+    for (name, device) in [
+        (Message::Microphone, &devices.capture),
+        (Message::Speaker, &devices.playout),
+        (Message::Bell, &devices.ringer),
+    ] {
+        lines.push(format!("{}: {}", text(name), device_words(device, lang)));
+    }
+    if status.calls.is_empty() {
+        lines.push(text(Message::NoCalls));
+    }
+    lines.extend(status.calls.iter().map(|call| call_line(call, lang)));
+    lines.join("\n")
+}
+
+fn device_words(device: &Device, lang: Lang) -> String {
+    let detail = &device.detail;
+    let message = if device.works {
+        Message::DeviceWorks { what: detail }
+    } else {
+        Message::DeviceBroken { why: detail }
+    };
+    message.text(lang)
+}
+
+/// Writes one call for a person, on one line.
+pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
+    let state = match call.state.as_str() {
+        "dialing" => Message::StateDialing.text(lang),
+        "ringing" => Message::StateRinging.text(lang),
+        "connecting" => Message::StateConnecting.text(lang),
+        "talking" => Message::StateTalking.text(lang),
+        "ended" => Message::StateEnded.text(lang),
+        // A newer daemon may know more states than we do.
+        other => other.to_owned(),
+    };
+    let party = if call.direction == "outgoing" {
+        Message::CallTo { party: &call.to }
+    } else {
+        Message::CallFrom { party: &call.from }
+    };
+    let mut line = format!("{}  {}  {}", call.id, state, party.text(lang));
+    for more in [&call.place, &call.end_reason].into_iter().flatten() {
+        line.push_str(&format!("  ({})", more.replace('_', " ")));
+    }
+    line.push_str(&format!("  {}", call.since));
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Devices;
+
+    #[test]
+    fn a_status_reads_as_a_page() {
+        let broken = Device {
+            works: false,
+            detail: "no such device".to_owned(),
+        };
+        let works = Device {
+            works: true,
+            detail: "none".to_owned(),
+        };
+        let status = Status {
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            address: "http://127.0.0.1:3000".to_owned(),
+            public_url: "https://phone.example.com".to_owned(),
+            uptime_seconds: 61,
+            devices: Devices {
+                capture: broken,
+                playout: works.clone(),
+                ringer: works,
+            },
+            calls: vec![CallReport {
+                id: "c1".to_owned(),
+                sid: "CA1".to_owned(),
+                direction: "outgoing".to_owned(),
+                from: "client:kitchen".to_owned(),
+                to: "+15145550100".to_owned(),
+                state: "ended".to_owned(),
+                place: None,
+                since: "2026-01-01T00:00:00Z".to_owned(),
+                muted: false,
+                held: false,
+                end_reason: Some("hung_up_here".to_owned()),
+            }],
+        };
+        assert_eq!(
+            page(&status, Lang::En),
+            "listening on http://127.0.0.1:3000\n\
+             Twilio reaches it at https://phone.example.com\n\
+             up for 0:01:01\n\
+             microphone: does not work: no such device\n\
+             speaker: none\n\
+             bell: none\n\
+             c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
+        );
+        assert!(page(&status, Lang::Fr).contains("hors service : no such device"));
+    }
+}

@@ -1,0 +1,391 @@
+//! The settings: flags over environment over `.env` over a TOML file over defaults.
+//!
+//! [`table`] lists every setting; [`Sources`] holds what they are read from; [`Settings::load`] turns one into the other
+//! without touching the machine, and tells everything that is wrong at once. It prints nothing.
+
+pub(crate) mod dotenv;
+mod origin;
+mod problem;
+mod source;
+mod suggest;
+pub mod table;
+mod value;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use origin::Origin;
+pub use problem::{Problem, SettingsError};
+pub use source::{DOTENV, Local, Sources, TextFile};
+
+use crate::lang::Lang;
+use crate::pure::audio::device::AudioSettings;
+use crate::pure::audio::tone::Country;
+use crate::pure::ids::PhoneNumber;
+use crate::pure::phone::{AutoAnswer, Ring};
+use source::Reader;
+
+/// A text that is never printed.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The credentials of the account at Twilio.
+#[derive(Clone, Debug)]
+pub struct TwilioAccount {
+    /// `AC…`
+    pub account_sid: String,
+    /// `SK…`
+    pub api_key: String,
+    /// The API key's secret.
+    pub api_secret: Secret,
+    /// `AP…`
+    pub twiml_app_sid: String,
+    /// The line's number.
+    pub phone_number: PhoneNumber,
+    /// Where its REST API is.
+    pub api_base_url: url::Url,
+}
+
+/// Everything that `serve` needs, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The account.
+    pub twilio: TwilioAccount,
+    /// The auth tokens that sign webhooks: primary, and next during a rotation. Empty only with
+    /// `--insecure-no-signature`.
+    pub auth_tokens: Vec<Secret>,
+    /// The origin that Twilio sees, and signs.
+    pub public_url: Origin,
+    /// Whether that origin is only `http://127.0.0.1:PORT` for want of another: with port 0 it follows the port.
+    pub public_url_by_default: bool,
+    /// Where to listen. 3000 by default; 0: any free port.
+    pub port: u16,
+    /// On which addresses.
+    pub bind: Vec<IpAddr>,
+    /// Whether `bind` is only the default: then an address that the machine lacks is no failure.
+    pub bind_by_default: bool,
+    /// The key of the person's door; nothing: one is made, and kept in the data folder.
+    pub api_key: Option<Secret>,
+    /// Where socket, database, lock and key lie.
+    pub data_dir: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Who rings.
+    pub ring: Ring,
+    /// How long the desk rings.
+    pub ring_for: Duration,
+    /// Whether the desk answers by itself.
+    pub auto_answer: AutoAnswer,
+    /// The devices.
+    pub audio: AudioSettings,
+    /// Further host names of the person's door.
+    pub hosts: Vec<String>,
+    /// How people are spoken to.
+    pub lang: Lang,
+    /// Whose tones are used.
+    pub country: Country,
+    /// How long a token, and with it a registration, lives: 1 h by default, at most 24 h.
+    pub token_ttl: Duration,
+    /// Where the transcript of the next stream is kept.
+    pub record_stream: Option<PathBuf>,
+    /// The filter of the log.
+    pub log: String,
+}
+
+/// Sentences for the person about settings that are strange, but go.
+pub type Warnings = Vec<String>;
+
+impl Settings {
+    /// Reads everything that `serve` needs.
+    ///
+    /// # Errors
+    /// Everything that is missing, malformed or unknown, at once.
+    pub fn load(sources: &Sources) -> Result<(Settings, Warnings), SettingsError> {
+        let mut reader = Reader::new(sources);
+        let settings = Settings::read(&mut reader, sources.insecure_no_signature);
+        match settings {
+            Some(settings) if reader.is_fine() => Ok((settings, reader.warnings)),
+            Some(_) | None => Err(reader.into_error()),
+        }
+    }
+
+    /// Reads them one by one; whatever is wrong stays with the reader.
+    fn read(reader: &mut Reader<'_>, insecure: bool) -> Option<Settings> {
+        let twilio = read_account(reader);
+        let auth_tokens = read_auth_tokens(reader, insecure);
+        let port = reader
+            .optional(&table::PORT, value::whole(0, u16::MAX))
+            .unwrap_or(3000);
+        let public_url = read_public_url(reader);
+        let origin = public_url.clone().unwrap_or_else(|| Origin::loopback(port));
+        if insecure && !origin.is_loopback() {
+            reader.refuse(Problem::broken_file(
+                "--insecure-no-signature is refused, since PUBLIC_URL is not this machine: \
+                 everybody could then ring, and dial at your cost"
+                    .to_owned(),
+            ));
+        }
+        let bind = reader.optional(&table::OFFHOOK_BIND, value::list(value::address));
+        let local = Local::read(reader);
+        let (ring_for, auto_answer) = read_ringing(reader);
+        let ring = reader.optional(&table::OFFHOOK_RING, value::ring);
+        let country = reader.optional(&table::OFFHOOK_COUNTRY, read_country);
+        let api_key = reader.optional(&table::OFFHOOK_API_KEY, value::api_key);
+        let hosts = reader.optional(&table::OFFHOOK_HOSTS, value::list(value::host));
+        let token_ttl = reader.optional(&table::OFFHOOK_TOKEN_TTL, value::whole(60, 86_400));
+        let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
+        let audio = read_audio(reader);
+        if reader.is_fine() {
+            warn_about_origin(reader, public_url.as_ref(), &origin, insecure);
+        }
+        let (twilio, local) = (twilio?, local?);
+        Some(Settings {
+            auth_tokens,
+            public_url: origin,
+            public_url_by_default: public_url.is_none(),
+            port,
+            bind_by_default: bind.is_none(),
+            bind: bind
+                .unwrap_or_else(|| vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+            api_key: api_key.map(Secret),
+            data_dir: local.data_dir,
+            socket: local.socket,
+            ring: ring.unwrap_or_default(),
+            ring_for,
+            auto_answer,
+            audio,
+            hosts: hosts.unwrap_or_default(),
+            lang: local.lang,
+            country: country.unwrap_or_else(|| Country::of_number(&twilio.phone_number)),
+            token_ttl: Duration::from_secs(token_ttl.unwrap_or(3600)),
+            record_stream,
+            log: local.log,
+            twilio,
+        })
+    }
+}
+
+/// Reads only the devices, for verbs that need no account.
+///
+/// # Errors
+/// Everything that is wrong with them, and everything unknown.
+pub fn load_audio(sources: &Sources) -> Result<AudioSettings, SettingsError> {
+    let mut reader = Reader::new(sources);
+    let audio = read_audio(&mut reader);
+    if reader.is_fine() {
+        Ok(audio)
+    } else {
+        Err(reader.into_error())
+    }
+}
+
+/// Reads a setting of one line as [`Settings::load`] would, to check what a person has just typed.
+///
+/// # Errors
+/// What is wrong with it, as a clause that follows the setting's name.
+pub fn check_typed(setting: &'static table::Setting, text: &str) -> Result<(), String> {
+    let nothing = |_| ();
+    match setting.name {
+        "TWILIO_ACCOUNT_SID" => value::sid("AC")(text).map(nothing),
+        "TWILIO_API_KEY" => value::sid("SK")(text).map(nothing),
+        "TWILIO_TWIML_APP_SID" => value::sid("AP")(text).map(nothing),
+        "TWILIO_PHONE_NUMBER" => read_number(text).map(drop),
+        _ => value::carrier_secret(text).map(nothing),
+    }
+}
+
+/// Reads a key of the person's door as [`Settings::load`] would.
+///
+/// # Errors
+/// What is wrong with it, as a clause that follows the key's name.
+pub fn check_api_key(text: &str) -> Result<Secret, String> {
+    value::api_key(text).map(Secret)
+}
+
+/// Reads the account.
+fn read_account(reader: &mut Reader<'_>) -> Option<TwilioAccount> {
+    let account_sid = reader.required(&table::TWILIO_ACCOUNT_SID, value::sid("AC"));
+    let api_key = reader.required(&table::TWILIO_API_KEY, value::sid("SK"));
+    let api_secret = reader.required(&table::TWILIO_API_SECRET, value::carrier_secret);
+    let twiml_app_sid = reader.required(&table::TWILIO_TWIML_APP_SID, value::sid("AP"));
+    let phone_number = reader.required(&table::TWILIO_PHONE_NUMBER, read_number);
+    let api_base_url = reader.optional(&table::TWILIO_API_BASE_URL, value::api_base_url);
+    Some(TwilioAccount {
+        account_sid: account_sid?,
+        api_key: api_key?,
+        api_secret: Secret(api_secret?),
+        twiml_app_sid: twiml_app_sid?,
+        phone_number: phone_number?,
+        api_base_url: api_base_url
+            .or_else(|| value::api_base_url(table::TWILIO_API_BASE_URL.default).ok())?,
+    })
+}
+
+/// Reads the number of the line.
+fn read_number(text: &str) -> Result<PhoneNumber, String> {
+    PhoneNumber::parse(text).map_err(|_| {
+        if text.starts_with('+') {
+            "is not 7 to 15 digits after the plus sign".to_owned()
+        } else {
+            "does not begin with a plus sign and the country's code".to_owned()
+        }
+    })
+}
+
+/// Reads whose tones are wanted.
+fn read_country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "is no country whose tones are known".to_owned())
+}
+
+/// Reads the tokens that webhooks are signed with; none when nothing is to be checked.
+fn read_auth_tokens(reader: &mut Reader<'_>, insecure: bool) -> Vec<Secret> {
+    let token = &table::TWILIO_AUTH_TOKEN;
+    let primary = if insecure {
+        reader.optional(token, value::carrier_secret)
+    } else {
+        reader.required(token, value::carrier_secret)
+    };
+    let next = reader.optional(&table::TWILIO_AUTH_TOKEN_NEXT, value::carrier_secret);
+    if insecure {
+        return Vec::new();
+    }
+    for (name, token) in [
+        ("TWILIO_AUTH_TOKEN", &primary),
+        ("TWILIO_AUTH_TOKEN_NEXT", &next),
+    ] {
+        let usual =
+            |token: &String| token.len() == 32 && token.bytes().all(|b| b.is_ascii_hexdigit());
+        if token.as_ref().is_some_and(|token| !usual(token)) {
+            reader.warnings.push(format!(
+                "{name} does not look like one of Twilio's auth tokens, which are 32 hexadecimal digits"
+            ));
+        }
+    }
+    primary.into_iter().chain(next).map(Secret).collect()
+}
+
+/// Reads the public origin: `PUBLIC_URL`, else its alias.
+fn read_public_url(reader: &mut Reader<'_>) -> Option<Origin> {
+    let named = reader.optional(&table::PUBLIC_URL, Origin::parse);
+    let alias = reader.optional(&table::NGROK_URL, Origin::parse);
+    if let (Some(named), Some(alias)) = (&named, &alias)
+        && named != alias
+    {
+        reader.warnings.push(format!(
+            "PUBLIC_URL ({}) and NGROK_URL ({}) differ: PUBLIC_URL is used",
+            named.as_str(),
+            alias.as_str()
+        ));
+    }
+    named.or(alias)
+}
+
+/// Reads how the desk rings and answers.
+fn read_ringing(reader: &mut Reader<'_>) -> (Duration, AutoAnswer) {
+    let ring_for = reader
+        .optional(&table::OFFHOOK_RING_SECONDS, value::whole(5, 600))
+        .map_or(Duration::from_secs(20), Duration::from_secs);
+    let auto_answer = reader
+        .optional(&table::OFFHOOK_AUTO_ANSWER, value::auto_answer)
+        .unwrap_or_default();
+    if let AutoAnswer::After(delay) = auto_answer
+        && delay >= ring_for
+    {
+        reader.warnings.push(format!(
+            "the desk never answers by itself: OFFHOOK_AUTO_ANSWER waits {} s, and it rings only {} s \
+             (OFFHOOK_RING_SECONDS)",
+            delay.as_secs(),
+            ring_for.as_secs()
+        ));
+    }
+    (ring_for, auto_answer)
+}
+
+/// Reads the devices.
+fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
+    let capture = reader.optional(&table::OFFHOOK_CAPTURE, value::device);
+    let playout = reader.optional(&table::OFFHOOK_PLAYOUT, value::device);
+    let ringer = reader.optional(&table::OFFHOOK_RINGER, value::device);
+    let host = reader.optional(
+        &table::OFFHOOK_AUDIO_HOST,
+        value::word(&["alsa", "pulseaudio", "pipewire"]),
+    );
+    let callback_ms = reader.optional(&table::OFFHOOK_CALLBACK_MS, value::whole(1, 100));
+    AudioSettings {
+        capture: capture.unwrap_or_default(),
+        playout: playout.unwrap_or_default(),
+        ringer,
+        host,
+        callback_ms: callback_ms.unwrap_or(10),
+    }
+}
+
+/// Warns where Twilio cannot reach the daemon, and where everybody can.
+fn warn_about_origin(
+    reader: &mut Reader<'_>,
+    set: Option<&Origin>,
+    origin: &Origin,
+    insecure: bool,
+) {
+    if set.is_none() {
+        reader.warnings.push(format!(
+            "PUBLIC_URL is not set: webhooks are expected at {}, where Twilio itself cannot reach them",
+            origin.as_str()
+        ));
+    }
+    if insecure {
+        reader.warnings.push(
+            "WEBHOOKS ARE NOT CHECKED (--insecure-no-signature): whoever reaches the port can ring, and dial at your cost"
+                .to_owned(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_setting_of_the_table_is_read_and_no_other() {
+        let sources = Sources {
+            flags: Default::default(),
+            environment: Default::default(),
+            dotenv: None,
+            toml: None,
+            insecure_no_signature: false,
+            read_file: |_| Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let mut reader = Reader::new(&sources);
+        assert!(Settings::read(&mut reader, false).is_none());
+        let table: BTreeSet<&str> = table::ALL.iter().map(|setting| setting.name).collect();
+        assert_eq!(reader.asked(), &table);
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        assert!(!format!("{:?}", Secret::new("hush")).contains("hush"));
+    }
+}

@@ -1,0 +1,405 @@
+//! Every setting there is, in one table: names, flags, TOML keys, help and messages all derive from it.
+//!
+//! A setting's name is its environment variable (`OFFHOOK_RING_SECONDS`, `TWILIO_ACCOUNT_SID`). Without `OFFHOOK_` and in
+//! lower case it is the key in the TOML file (`ring_seconds`), and with hyphens the flag (`--ring-seconds`).
+
+/// One setting, as a person knows it.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Setting {
+    /// The name of its environment variable.
+    pub name: &'static str,
+    /// Whether it is a secret: without a flag, never repeated, and readable from the file that `NAME_FILE` names.
+    pub secret: bool,
+    /// Which verbs take it.
+    pub scope: Scope,
+    /// What happens when it is not set; empty where it must be set or simply stays unset.
+    pub default: &'static str,
+    /// What it is.
+    pub about: &'static str,
+    /// What it should look like.
+    pub like: &'static str,
+    /// Where to find it, where it cannot be made up.
+    pub find: &'static str,
+    /// A value that is good.
+    pub example: &'static str,
+    /// What stands for its value in the help of its flag.
+    pub value: &'static str,
+    /// What a flag without a value means, where that is allowed.
+    pub bare: Option<&'static str>,
+}
+
+/// Which verbs take a setting.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Scope {
+    /// All that work with a daemon or speak to a person.
+    Everywhere,
+    /// Those that make or take sound, too.
+    Sound,
+    /// `serve` only.
+    Serve,
+}
+
+impl Setting {
+    /// Returns its key in the TOML file.
+    #[must_use]
+    pub fn toml_key(&self) -> String {
+        self.name
+            .strip_prefix("OFFHOOK_")
+            .unwrap_or(self.name)
+            .to_ascii_lowercase()
+    }
+
+    /// Returns its flag without the leading hyphens, or nothing where it is a secret.
+    #[must_use]
+    pub fn flag(&self) -> Option<String> {
+        (!self.secret).then(|| self.toml_key().replace('_', "-"))
+    }
+
+    /// Returns the variable that names the file which holds it, where it is a secret.
+    #[must_use]
+    pub fn file_name(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+}
+
+/// What most settings have in common.
+const PLAIN: Setting = Setting {
+    name: "",
+    secret: false,
+    scope: Scope::Serve,
+    default: "",
+    about: "",
+    like: "",
+    find: "",
+    example: "",
+    value: "VALUE",
+    bare: None,
+};
+
+/// Where Twilio shows a number's address and its own.
+const NUMBERS: &str = "Twilio console, Phone Numbers > Manage > Active numbers";
+/// Where Twilio shows account and token.
+const ACCOUNT: &str = "Twilio console, the front page, Account Info";
+/// Where Twilio makes API keys.
+const KEYS: &str =
+    "Twilio console, Account > API keys & tokens > Create API key; the secret is shown only then";
+
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $value:expr),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            pub static $name: Setting = Setting { name: stringify!($name), $($field: $value,)* ..PLAIN };
+        )*
+
+        /// Every setting, in the order in which help and example list them.
+        pub static ALL: &[&Setting] = &[$(&$name),*];
+    };
+}
+
+settings! {
+    /// The account.
+    TWILIO_ACCOUNT_SID {
+        value: "SID",
+        about: "The Twilio account",
+        like: "AC and 32 hexadecimal digits",
+        find: ACCOUNT,
+        example: "AC00112233445566778899aabbccddeeff",
+    }
+    /// The auth token.
+    TWILIO_AUTH_TOKEN {
+        secret: true,
+        about: "The account's auth token, with which Twilio signs what it sends",
+        like: "32 hexadecimal digits",
+        find: ACCOUNT,
+        example: "00112233445566778899aabbccddeeff",
+    }
+    /// The next auth token.
+    TWILIO_AUTH_TOKEN_NEXT {
+        secret: true,
+        about: "The secondary auth token, accepted as well while tokens are being rotated",
+        like: "32 hexadecimal digits",
+        find: "Twilio console, Account > API keys & tokens > Auth tokens",
+        example: "ffeeddccbbaa99887766554433221100",
+    }
+    /// The API key.
+    TWILIO_API_KEY {
+        value: "SID",
+        about: "The API key that asks Twilio's REST API and signs the browsers' tokens",
+        like: "SK and 32 hexadecimal digits",
+        find: KEYS,
+        example: "SK00112233445566778899aabbccddeeff",
+    }
+    /// The API key's secret.
+    TWILIO_API_SECRET {
+        secret: true,
+        about: "The API key's secret",
+        like: "32 letters and digits",
+        find: KEYS,
+        example: "abcdefghijklmnopqrstuvwxyzABCDEF",
+    }
+    /// The TwiML app.
+    TWILIO_TWIML_APP_SID {
+        value: "SID",
+        about: "The TwiML app whose Voice URL is /twiml/outgoing: what browsers dial through",
+        like: "AP and 32 hexadecimal digits",
+        find: "Twilio console, Phone Numbers > Manage > TwiML apps",
+        example: "AP00112233445566778899aabbccddeeff",
+    }
+    /// The line's number.
+    TWILIO_PHONE_NUMBER {
+        value: "NUMBER",
+        about: "The telephone number of this line",
+        like: "a plus sign and 7 to 15 digits, such as +15145550100",
+        find: NUMBERS,
+        example: "+15145550100",
+    }
+    /// The REST API's address.
+    TWILIO_API_BASE_URL {
+        value: "URL",
+        default: "https://api.twilio.com",
+        about: "Where Twilio's REST API is; another address is for tests",
+        like: "an address such as https://api.twilio.com",
+        example: "https://api.twilio.com",
+    }
+    /// The public origin.
+    PUBLIC_URL {
+        value: "URL",
+        default: "http://127.0.0.1:PORT, which Twilio cannot reach",
+        about: "The origin under which Twilio reaches this daemon",
+        like: "https:// and a host, without a path, such as https://phone.example.com",
+        find: "what your tunnel or reverse proxy prints; the Voice URL of the number lies under it",
+        example: "https://phone.example.com",
+    }
+    /// The public origin's other name.
+    NGROK_URL {
+        value: "URL",
+        about: "Another name for PUBLIC_URL, which wins where both are set",
+        like: "https:// and a host, without a path, such as https://phone.ngrok.app",
+        find: "the line `Forwarding` of a running ngrok",
+        example: "https://phone.example.com",
+    }
+    /// The port.
+    PORT {
+        value: "PORT",
+        default: "3000",
+        about: "The port to listen on; 0 takes any that is free",
+        like: "a whole number from 0 to 65535",
+        example: "3000",
+    }
+    /// The addresses.
+    OFFHOOK_BIND {
+        value: "ADDRESSES",
+        default: "127.0.0.1,::1",
+        about: "The addresses to listen on",
+        like: "IP addresses with commas between them, such as 127.0.0.1,::1",
+        example: "127.0.0.1,::1",
+    }
+    /// Further hosts.
+    OFFHOOK_HOSTS {
+        value: "NAMES",
+        about: "Further host names under which a person opens the page or the API",
+        like: "host names with commas between them, such as phone.local,desk.lan",
+        example: "phone.local,desk.lan",
+    }
+    /// The key of the person's door.
+    OFFHOOK_API_KEY {
+        secret: true,
+        default: "one is made, and kept in the data folder",
+        about: "The key that opens the API and the page",
+        like: "16 or more printable characters",
+        find: "nowhere: make one up, for example with `openssl rand -hex 16`",
+        example: "correct-horse-battery-staple",
+    }
+    /// How long tokens live.
+    OFFHOOK_TOKEN_TTL {
+        value: "SECONDS",
+        default: "3600",
+        about: "How many seconds a browser's token, and with it its registration, lives",
+        like: "a whole number of seconds from 60 to 86400",
+        example: "3600",
+    }
+    /// Who rings.
+    OFFHOOK_RING {
+        value: "WHO",
+        default: "desk-then-browser",
+        about: "Who rings when a call comes in",
+        like: "desk, browser or desk-then-browser",
+        example: "desk-then-browser",
+    }
+    /// How long the desk rings.
+    OFFHOOK_RING_SECONDS {
+        value: "SECONDS",
+        default: "20",
+        about: "How many seconds the desk rings",
+        like: "a whole number of seconds from 5 to 600",
+        example: "20",
+    }
+    /// Whether the desk answers by itself.
+    OFFHOOK_AUTO_ANSWER {
+        value: "WHEN",
+        default: "false",
+        about: "Whether the desk answers by itself: at once (true), or after so many seconds",
+        like: "true, false, or seconds from 2 to 600 (1 and 0 mean true and false)",
+        example: "false",
+        bare: Some("true"),
+    }
+    /// Whose tones.
+    OFFHOOK_COUNTRY {
+        value: "CODE",
+        default: "the country of TWILIO_PHONE_NUMBER",
+        about: "Whose ringing and ringback are heard",
+        like: "a code of two letters: au, at, be, ca, ch, de, es, fr, gb, ie, it, jp, nl, nz, pt, se or us",
+        example: "us",
+    }
+    /// The transcript.
+    OFFHOOK_RECORD_STREAM {
+        value: "FILE",
+        about: "A file to keep the next stream's messages in, without its secrets",
+        like: "the path of a file",
+        example: "stream.jsonl",
+    }
+    /// The microphone.
+    OFFHOOK_CAPTURE {
+        value: "DEVICE",
+        scope: Scope::Sound,
+        default: "default",
+        about: "The microphone",
+        like: DEVICE,
+        example: "default",
+    }
+    /// The speaker.
+    OFFHOOK_PLAYOUT {
+        value: "DEVICE",
+        scope: Scope::Sound,
+        default: "default",
+        about: "The speaker",
+        like: DEVICE,
+        example: "default",
+    }
+    /// The bell.
+    OFFHOOK_RINGER {
+        value: "DEVICE",
+        scope: Scope::Sound,
+        default: "the speaker",
+        about: "Where it rings",
+        like: DEVICE,
+        example: "default",
+    }
+    /// The sound system.
+    OFFHOOK_AUDIO_HOST {
+        value: "NAME",
+        scope: Scope::Sound,
+        default: "whichever answers, best first",
+        about: "The sound system to use",
+        like: "alsa, pulseaudio or pipewire",
+        example: "pulseaudio",
+    }
+    /// The callback's length.
+    OFFHOOK_CALLBACK_MS {
+        value: "MS",
+        scope: Scope::Sound,
+        default: "10",
+        about: "How many milliseconds of sound a device is asked to take at once; less is sooner, and dearer",
+        like: "a whole number of milliseconds from 1 to 100",
+        example: "10",
+    }
+    /// The data folder.
+    OFFHOOK_DATA_DIR {
+        value: "DIR",
+        scope: Scope::Everywhere,
+        default: "$XDG_STATE_HOME/offhook, or ~/.local/state/offhook",
+        about: "The folder of control socket, database, lock, recordings and API key",
+        like: "the path of a folder",
+        example: "/var/lib/offhook",
+    }
+    /// The control socket.
+    OFFHOOK_SOCKET {
+        value: "PATH",
+        scope: Scope::Everywhere,
+        default: "control.sock in the data folder",
+        about: "The control socket",
+        like: "a path of at most 107 bytes",
+        example: "/run/offhook/control.sock",
+    }
+    /// The language.
+    OFFHOOK_LANG {
+        value: "LANG",
+        scope: Scope::Everywhere,
+        default: "by LC_ALL, LC_MESSAGES and LANG, else en",
+        about: "The language of what is said and printed",
+        like: "en or fr",
+        example: "en",
+    }
+    /// The log's filter.
+    OFFHOOK_LOG {
+        value: "FILTER",
+        scope: Scope::Everywhere,
+        default: "info",
+        about: "What is logged: a level, or levels by module",
+        like: "error, warn, info, debug or trace, or a filter such as info,offhook::twilio=debug",
+        example: "info",
+    }
+    /// The TOML file.
+    OFFHOOK_CONFIG {
+        value: "FILE",
+        scope: Scope::Everywhere,
+        default: "$XDG_CONFIG_HOME/offhook/offhook.toml, or ~/.config/offhook/offhook.toml",
+        about: "The settings file",
+        like: "the path of a TOML file",
+        example: "/etc/offhook/offhook.toml",
+    }
+}
+
+/// What the name of a device looks like.
+const DEVICE: &str =
+    "default, none, loopback, file:PATH.wav, or a device's name as `offhook devices` prints it";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn one_name_gives_variable_key_and_flag() {
+        assert_eq!(OFFHOOK_RING_SECONDS.name, "OFFHOOK_RING_SECONDS");
+        assert_eq!(OFFHOOK_RING_SECONDS.toml_key(), "ring_seconds");
+        assert_eq!(OFFHOOK_RING_SECONDS.flag().as_deref(), Some("ring-seconds"));
+        assert_eq!(
+            TWILIO_ACCOUNT_SID.flag().as_deref(),
+            Some("twilio-account-sid")
+        );
+        assert_eq!(PUBLIC_URL.toml_key(), "public_url");
+    }
+
+    #[test]
+    fn secrets_have_no_flag_but_a_file() {
+        let secrets: Vec<&str> = ALL.iter().filter(|s| s.secret).map(|s| s.name).collect();
+        assert_eq!(
+            secrets,
+            [
+                "TWILIO_AUTH_TOKEN",
+                "TWILIO_AUTH_TOKEN_NEXT",
+                "TWILIO_API_SECRET",
+                "OFFHOOK_API_KEY"
+            ]
+        );
+        assert_eq!(TWILIO_AUTH_TOKEN.flag(), None);
+        assert_eq!(
+            TWILIO_AUTH_TOKEN.file_name().as_deref(),
+            Some("TWILIO_AUTH_TOKEN_FILE")
+        );
+        assert_eq!(PORT.file_name(), None);
+    }
+
+    #[test]
+    fn every_setting_is_described_and_no_key_stands_twice() {
+        let mut keys = BTreeSet::new();
+        for setting in ALL {
+            assert!(keys.insert(setting.toml_key()), "{} twice", setting.name);
+            for text in [setting.about, setting.like, setting.example] {
+                assert!(!text.is_empty(), "{} lacks a text", setting.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Reads single values: every function takes a text and says what is wrong with it, never repeating it.
+//!
+//! The caller repeats a text where that is harmless. What is wrong is a clause that follows the setting's name.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::origin::{host_is_loopback, parse_http_url};
+use crate::pure::audio::device::DeviceChoice;
+use crate::pure::phone::{AutoAnswer, Ring};
+
+/// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
+const SID_KINDS: &[(&str, &str)] = &[
+    ("AC", "an account"),
+    ("SK", "an API key"),
+    ("AP", "a TwiML app"),
+    ("PN", "a phone number"),
+    ("CA", "a call"),
+];
+
+/// Reads a SID of Twilio's: the prefix and 32 letters or digits (documented as hexadecimal, never checked by Twilio).
+pub(super) fn sid(prefix: &'static str) -> impl Fn(&str) -> Result<String, String> {
+    move |text| {
+        if let Some(rest) = text.strip_prefix(prefix) {
+            return match rest.len() {
+                32 if rest.bytes().all(|b| b.is_ascii_alphanumeric()) => Ok(text.to_owned()),
+                32 => Err(format!(
+                    "has something other than letters and digits after {prefix}"
+                )),
+                _ => Err(format!("has {} characters, not 34", text.chars().count())),
+            };
+        }
+        let other = SID_KINDS
+            .iter()
+            .find(|(other, _)| text.len() == 34 && text.starts_with(other));
+        Err(match other {
+            Some((other, kind)) => {
+                format!("begins with {other}, which is {kind}, not with {prefix}")
+            }
+            None => format!("does not begin with {prefix}"),
+        })
+    }
+}
+
+/// Reads a secret of Twilio's: printable, without spaces. Twilio promises no more of its form.
+pub(super) fn carrier_secret(text: &str) -> Result<String, String> {
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err("has a space or an unprintable character in it".to_owned())
+    }
+}
+
+/// Reads the key of the person's door: 16 to 512 printable ASCII characters, since it travels in an HTTP header.
+pub(super) fn api_key(text: &str) -> Result<String, String> {
+    if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
+        return Err("has a character in it that is not printable ASCII".to_owned());
+    }
+    match text.len() {
+        0..16 => Err("is shorter than 16 characters".to_owned()),
+        16..=512 => Ok(text.to_owned()),
+        _ => Err("is longer than 512 characters".to_owned()),
+    }
+}
+
+/// Reads the address of a REST API; a slash at its end is dropped.
+pub(super) fn api_base_url(text: &str) -> Result<Url, String> {
+    let url = parse_http_url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment".to_owned());
+    }
+    if url.scheme() == "http" && !host_is_loopback(&url) {
+        return Err(
+            "is plain http, which would show the API secret to everybody on the way".to_owned(),
+        );
+    }
+    Ok(url)
+}
+
+/// Reads a whole number within limits.
+pub(super) fn whole<N>(least: N, most: N) -> impl Fn(&str) -> Result<N, String>
+where
+    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+{
+    move |text| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<N>() {
+            Ok(number) if digits && number >= least && number <= most => Ok(number),
+            Ok(_) | Err(_) if digits => Err(format!("is not from {least} to {most}")),
+            Ok(_) | Err(_) => Err("is not a whole number".to_owned()),
+        }
+    }
+}
+
+/// Reads who rings.
+pub(super) fn ring(text: &str) -> Result<Ring, String> {
+    match text {
+        "desk" => Ok(Ring::Desk),
+        "browser" => Ok(Ring::Browser),
+        "desk-then-browser" => Ok(Ring::DeskThenBrowser),
+        _ => Err("is none of the three".to_owned()),
+    }
+}
+
+/// Reads whether, and after how long, the desk answers by itself. As booleans are `true|false|1|0` everywhere, 1 is not
+/// a second.
+pub(super) fn auto_answer(text: &str) -> Result<AutoAnswer, String> {
+    match text {
+        "false" | "0" => Ok(AutoAnswer::Off),
+        "true" | "1" => Ok(AutoAnswer::After(Duration::ZERO)),
+        seconds => whole(2, 600)(seconds)
+            .map(|seconds| AutoAnswer::After(Duration::from_secs(seconds)))
+            .map_err(|_| "is neither true, false nor seconds".to_owned()),
+    }
+}
+
+/// Reads a list with commas between its items; empty items are dropped.
+pub(super) fn list<T>(
+    item: impl Fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Vec<T>, String> {
+    move |text| {
+        let items: Vec<T> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(&item)
+            .collect::<Result<_, _>>()?;
+        if items.is_empty() {
+            return Err("is a list without items".to_owned());
+        }
+        Ok(items)
+    }
+}
+
+/// Reads an IP address, with or without the brackets of an IPv6 address.
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
+    text.strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "has an item that is no IP address".to_owned())
+}
+
+/// Reads a host name, without a port; the result is in lower case.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    match url::Host::parse(text) {
+        Ok(host) if !text.contains('*') => Ok(host.to_string()),
+        Ok(_) | Err(_) => {
+            Err("has an item that is no host name (it needs no scheme and no port)".to_owned())
+        }
+    }
+}
+
+/// Reads which device is meant.
+pub(super) fn device(text: &str) -> Result<DeviceChoice, String> {
+    Ok(match text {
+        "default" => DeviceChoice::Default,
+        "none" => DeviceChoice::None,
+        "loopback" => DeviceChoice::Loopback,
+        name => match name.strip_prefix("file:") {
+            Some("") => return Err("names no file after file:".to_owned()),
+            Some(path) => DeviceChoice::File(PathBuf::from(path)),
+            None => DeviceChoice::Named(name.to_owned()),
+        },
+    })
+}
+
+/// Reads one of several words.
+pub(super) fn word(words: &'static [&'static str]) -> impl Fn(&str) -> Result<String, String> {
+    move |text| {
+        if words.contains(&text) {
+            Ok(text.to_owned())
+        } else {
+            Err("is none of these".to_owned())
+        }
+    }
+}
+
+/// Reads a path.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "every reader of a value has the same form"
+)]
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
+}
+
+/// Checks a filter of the log.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "is no filter".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal<T>(result: Result<T, String>) -> String {
+        result.err().expect("refused")
+    }
+
+    #[test]
+    fn a_sid_is_its_prefix_and_32_letters_or_digits() {
+        let read = sid("AC");
+        let good = "AC00112233445566778899aabbccddeeff";
+        assert_eq!(read(good).as_deref(), Ok(good));
+        assert_eq!(refusal(read("AC0011")), "has 6 characters, not 34");
+        assert_eq!(
+            refusal(read("SK00112233445566778899aabbccddeeff")),
+            "begins with SK, which is an API key, not with AC"
+        );
+        assert_eq!(refusal(read("hello")), "does not begin with AC");
+        assert!(refusal(read("AC0011223344556677 899aabbccddeeff")).contains("other than letters"));
+    }
+
+    #[test]
+    fn an_api_key_is_16_or_more_printable_characters() {
+        assert!(api_key("0123456789abcdef").is_ok());
+        assert!(api_key("0123 56789;:!~%$").is_ok());
+        assert!(refusal(api_key("0123456789abcde")).contains("shorter"));
+        assert!(refusal(api_key("0123456789abcdé\u{7f}")).contains("printable"));
+        assert!(refusal(api_key(&"a".repeat(513))).contains("longer"));
+    }
+
+    #[test]
+    fn numbers_are_plain_digits_within_their_limits() {
+        let read = whole(5u64, 600);
+        assert_eq!(read("5"), Ok(5));
+        assert_eq!(read("600"), Ok(600));
+        for wrong in ["4", "601", "99999999999999999999999"] {
+            assert_eq!(refusal(read(wrong)), "is not from 5 to 600", "{wrong}");
+        }
+        for wrong in ["", "+20", "-20", "20.0", "2e1", "20s", "vingt"] {
+            assert_eq!(refusal(read(wrong)), "is not a whole number", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_desk_answers_at_once_later_or_not() {
+        for (text, auto_answer) in [
+            ("false", AutoAnswer::Off),
+            ("0", AutoAnswer::Off),
+            ("true", AutoAnswer::After(Duration::ZERO)),
+            ("1", AutoAnswer::After(Duration::ZERO)),
+            ("2", AutoAnswer::After(Duration::from_secs(2))),
+        ] {
+            assert_eq!(super::auto_answer(text), Ok(auto_answer), "{text}");
+        }
+        for wrong in ["yes", "True", "on", "601", "1.5", "-1"] {
+            assert!(super::auto_answer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_a_word_a_file_or_a_name() {
+        for (text, choice) in [
+            ("default", DeviceChoice::Default),
+            ("none", DeviceChoice::None),
+            ("loopback", DeviceChoice::Loopback),
+            ("file:a b.wav", DeviceChoice::File(PathBuf::from("a b.wav"))),
+            ("USB Audio", DeviceChoice::Named("USB Audio".to_owned())),
+            (
+                "pulseaudio:USB",
+                DeviceChoice::Named("pulseaudio:USB".to_owned()),
+            ),
+        ] {
+            assert_eq!(device(text), Ok(choice), "{text}");
+        }
+        assert!(device("file:").is_err());
+    }
+
+    #[test]
+    fn addresses_and_hosts_are_lists() {
+        assert_eq!(
+            list(address)("127.0.0.1, [::1],").map(|found| found.len()),
+            Ok(2)
+        );
+        assert!(list(address)("localhost").is_err());
+        assert!(list(address)(",").is_err());
+        assert_eq!(
+            list(host)("Phone.local"),
+            Ok(vec!["phone.local".to_owned()])
+        );
+        for wrong in ["phone.local:3000", "https://phone.local", "*.local", "a b"] {
+            assert!(list(host)(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_api_is_asked_over_tls_unless_it_is_this_machine() {
+        assert!(api_base_url("https://api.twilio.com").is_ok());
+        assert!(api_base_url("http://127.0.0.1:4010/").is_ok());
+        assert!(refusal(api_base_url("http://api.twilio.com")).contains("plain http"));
+        assert!(api_base_url("https://api.twilio.com/?a=b").is_err());
+    }
+
+    #[test]
+    fn a_filter_of_the_log_is_checked() {
+        assert!(log_filter("info,offhook=debug").is_ok());
+        assert!(log_filter("offhook=loudly").is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! The control socket: how the command line talks to the running daemon.
+//!
+//! A Unix socket that only its owner can open. One JSON request on a line, one JSON reply on a line, as often as wanted.
+//! This file holds the words that both sides use; [`Server`] is the daemon's side, [`ask`] the command line's.
+
+mod client;
+mod report;
+mod server;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::pure::call_report::CallReport;
+pub use client::{AskError, ask};
+pub use report::DaemonDesk;
+pub use server::{BindError, Commanded, Desk, Refused, Server};
+
+/// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
+pub const PATH_LIMIT: usize = 107;
+
+/// The longest request, in bytes: they are all short.
+const REQUEST_LIMIT: usize = 4096;
+
+/// The longest reply, in bytes: room for hundreds of calls.
+const REPLY_LIMIT: usize = 1 << 20;
+
+/// What the command line wants.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "request", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// How is it going?
+    Status,
+    /// Pick up.
+    Answer {
+        /// Which call, by our name for it or the carrier's; nothing: the one that rings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+    },
+    /// Hang up.
+    Hangup {
+        /// Which call; nothing: the one at the desk, or the one that rings.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+    },
+}
+
+/// What the daemon says.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reply {
+    /// How it is going.
+    Status(Box<Status>),
+    /// Done; so the call stands now.
+    Call(CallReport),
+    /// Not done.
+    Error {
+        /// A word for programs.
+        code: String,
+        /// A sentence for people.
+        message: String,
+    },
+}
+
+/// How the daemon does.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it listens.
+    pub address: String,
+    /// Where Twilio reaches it.
+    pub public_url: String,
+    /// For how many seconds it has been up.
+    pub uptime_seconds: u64,
+    /// Its devices.
+    pub devices: Devices,
+    /// Its calls, oldest first; those that ended stay for a minute.
+    pub calls: Vec<CallReport>,
+}
+
+/// How the devices do.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Devices {
+    /// The microphone.
+    pub capture: Device,
+    /// The speaker.
+    pub playout: Device,
+    /// The bell.
+    pub ringer: Device,
+}
+
+/// How one device does.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Device {
+    /// Whether it works.
+    pub works: bool,
+    /// Which it is, or why it does not work.
+    pub detail: String,
+}
+
+/// Says whether a path is short enough for a Unix socket.
+fn fits(path: &Path) -> bool {
+    path.as_os_str().len() <= PATH_LIMIT
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn requests_are_read_and_written_as_documented() {
+        for (text, request) in [
+            (r#"{"request":"status"}"#, Request::Status),
+            (r#"{"request":"answer"}"#, Request::Answer { call: None }),
+            (
+                r#"{"request":"hangup","call":"CA1"}"#,
+                Request::Hangup {
+                    call: Some("CA1".to_owned()),
+                },
+            ),
+        ] {
+            assert_eq!(serde_json::from_str::<Request>(text).expect(text), request);
+            assert_eq!(serde_json::to_string(&request).expect("plain"), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_a_request_or_refused(text in "\\PC{0,60}") {
+            if let Ok(request) = serde_json::from_str::<Request>(&text) {
+                let again = serde_json::to_string(&request).expect("plain");
+                prop_assert_eq!(serde_json::from_str::<Request>(&again).expect("ours"), request);
+            }
+        }
+    }
+}

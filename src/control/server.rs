@@ -1,0 +1,360 @@
+//! The daemon's side of the control socket: listens, checks who asks, passes questions on.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{CallReport, PATH_LIMIT, REQUEST_LIMIT, Reply, Request, Status, fits};
+use crate::pure::phone::Command;
+
+/// How many may ask at once; more wait in the listener's queue.
+const ASKERS: usize = 8;
+
+/// How long somebody may hold a connection without saying anything.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// Why a command was not carried out: a word for programs, a sentence for people.
+pub type Refused = (&'static str, String);
+
+/// A command under way.
+pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<CallReport, Refused>> + Send + 'a>>;
+
+/// Whoever answers what the socket is asked.
+pub trait Desk: Send + Sync + 'static {
+    /// Says how it is going.
+    fn status(&self) -> Status;
+
+    /// Does what a person wants of a call, named or evident.
+    fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
+}
+
+/// Why the socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The path cannot be one.
+    #[error("the path of the control socket, `{0}`, is longer than {PATH_LIMIT} bytes")]
+    TooLong(PathBuf),
+    /// Another daemon listens on it.
+    #[error("another daemon listens on the control socket `{0}`")]
+    Taken(PathBuf),
+    /// Something else lies there.
+    #[error("`{0}`, where the control socket is to be, is something else")]
+    NotASocket(PathBuf),
+    /// The system refuses.
+    #[error("the control socket `{0}` cannot be made")]
+    Io(PathBuf, #[source] io::Error),
+}
+
+/// The listening socket. It and its file are gone when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    inode: u64,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on a path, with mode 0600. A socket that a dead daemon left behind is replaced.
+    ///
+    /// Must be called within the runtime.
+    ///
+    /// # Errors
+    /// [`BindError`], which names the path.
+    pub fn start(path: &Path, desk: Arc<dyn Desk>) -> Result<Server, BindError> {
+        if !fits(path) {
+            return Err(BindError::TooLong(path.to_owned()));
+        }
+        clear(path)?;
+        let failed = |error| BindError::Io(path.to_owned(), error);
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let made = fs::metadata(path).map_err(failed)?;
+        let task = tokio::spawn(accept(listener, made.uid(), desk));
+        Ok(Server {
+            path: path.to_owned(),
+            inode: made.ino(),
+            task,
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+        // Another daemon may have taken the place meanwhile; its socket is not ours to remove.
+        if fs::metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes sure that nothing lies where the socket is to be.
+fn clear(path: &Path) -> Result<(), BindError> {
+    let failed = |error| BindError::Io(path.to_owned(), error);
+    let file = match fs::symlink_metadata(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    if !file.file_type().is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(BindError::Taken(path.to_owned())),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Takes one connection after the other.
+async fn accept(listener: UnixListener, owner: u32, desk: Arc<dyn Desk>) {
+    let places = Arc::new(Semaphore::new(ASKERS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let desk = Arc::clone(&desk);
+                tokio::spawn(async move {
+                    if let Err(error) = serve(stream, owner, &*desk).await {
+                        tracing::debug!(%error, "a control connection ended early");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the control socket does not take a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Answers whoever asks, until they are gone, silent for too long or not to be understood.
+async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Result<()> {
+    // Between the making of the socket and its mode there is a moment in which others might slip in.
+    let asker = stream.peer_cred()?.uid();
+    if asker != owner && asker != 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let (reading, mut writing) = stream.split();
+    let mut reading = BufReader::new(reading);
+    loop {
+        let mut line = Vec::new();
+        // One byte more than allowed tells a full line from one that is too long.
+        let limit = u64::try_from(REQUEST_LIMIT + 1).unwrap_or(u64::MAX);
+        let mut limited = (&mut reading).take(limit);
+        timeout(SILENCE, limited.read_until(b'\n', &mut line)).await??;
+        if line.is_empty() {
+            return Ok(());
+        }
+        let request = line
+            .strip_suffix(b"\n")
+            .map(serde_json::from_slice::<Request>);
+        let (reply, go_on) = match request {
+            Some(Ok(request)) => (reply(desk, request).await, true),
+            Some(Err(_)) => (error("bad_request", "the request is not understood"), false),
+            None => (error("bad_request", "the request is no whole line"), false),
+        };
+        let mut text = serde_json::to_vec(&reply)?;
+        text.push(b'\n');
+        timeout(SILENCE, writing.write_all(&text)).await??;
+        if !go_on {
+            return Ok(());
+        }
+    }
+}
+
+/// Puts a question to the desk.
+async fn reply(desk: &dyn Desk, request: Request) -> Reply {
+    let (call, command) = match request {
+        Request::Status => return Reply::Status(Box::new(desk.status())),
+        Request::Answer { call } => (call, Command::Answer),
+        Request::Hangup { call } => (call, Command::HangUp),
+    };
+    match desk.command(call.as_deref(), command).await {
+        Ok(call) => Reply::Call(call),
+        Err((code, message)) => error(code, &message),
+    }
+}
+
+/// Makes a reply that says no.
+fn error(code: &str, message: &str) -> Reply {
+    Reply::Error {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::super::{AskError, Device, Devices, ask};
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_question_is_answered_by_the_desk() {
+        let (folder, server) = started();
+        let status = asked(&server.path, Request::Status)
+            .await
+            .expect("answered");
+        assert_eq!(status, Reply::Status(Box::new(FakeDesk.status())));
+        let answer = Request::Answer {
+            call: Some("c1".to_owned()),
+        };
+        let Reply::Call(call) = asked(&server.path, answer).await.expect("answered") else {
+            panic!("no call");
+        };
+        assert_eq!((call.id.as_str(), call.state.as_str()), ("c1", "talking"));
+        let nothing_rings = asked(&server.path, Request::Answer { call: None }).await;
+        assert!(matches!(nothing_rings, Ok(Reply::Error { code, .. }) if code == "no_such_call"));
+        drop(folder);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_socket_is_its_owners_alone_and_gone_with_the_daemon() {
+        let (folder, server) = started();
+        let path = server.path.clone();
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop(server);
+        assert!(!path.exists());
+        let gone = asked(&path, Request::Status).await;
+        assert!(matches!(gone, Err(AskError::NotRunning(_))), "{gone:?}");
+        drop(folder);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_second_daemon_is_refused_and_a_dead_ones_socket_replaced() {
+        let (folder, server) = started();
+        let second = Server::start(&server.path, Arc::new(FakeDesk));
+        assert!(matches!(second, Err(BindError::Taken(_))), "{second:?}");
+        let dead = folder.path().join("dead.sock");
+        drop(std::os::unix::net::UnixListener::bind(&dead).expect("bound"));
+        assert!(dead.exists());
+        let revived = Server::start(&dead, Arc::new(FakeDesk)).expect("replaced");
+        assert!(asked(&revived.path, Request::Status).await.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn other_files_and_long_paths_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("control.sock");
+        fs::write(&file, "mine").expect("written");
+        let refused = Server::start(&file, Arc::new(FakeDesk));
+        assert!(matches!(refused, Err(BindError::NotASocket(_))));
+        assert_eq!(fs::read_to_string(&file).expect("still there"), "mine");
+        let long = folder.path().join("a".repeat(PATH_LIMIT));
+        let refused = Server::start(&long, Arc::new(FakeDesk));
+        assert!(matches!(refused, Err(BindError::TooLong(_))));
+        assert!(matches!(
+            ask(&long, &Request::Status),
+            Err(AskError::PathTooLong)
+        ));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nonsense_and_endless_lines_are_refused_and_the_next_is_served() {
+        let (folder, server) = started();
+        for nonsense in [
+            b"hello\n".to_vec(),
+            b"{\"request\":\"reboot\"}\n".to_vec(),
+            b"{\"request\":\"hangup\",\"cal\":\"c1\"}\n".to_vec(),
+            b"\xff\xfe\n".to_vec(),
+            vec![b'a'; REQUEST_LIMIT + 1],
+        ] {
+            let path = server.path.clone();
+            let reply = tokio::task::spawn_blocking(move || {
+                let mut stream = std::os::unix::net::UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+                stream.write_all(&nonsense)?;
+                let mut reply = String::new();
+                stream.read_to_string(&mut reply)?;
+                io::Result::Ok(reply)
+            });
+            let reply = reply.await.expect("not panicked").expect("answered");
+            assert!(reply.contains("bad_request"), "{reply}");
+        }
+        assert!(asked(&server.path, Request::Status).await.is_ok());
+        drop(folder);
+    }
+
+    /// A desk at which only the call `c1` can be had.
+    struct FakeDesk;
+
+    impl Desk for FakeDesk {
+        fn status(&self) -> Status {
+            let device = Device {
+                works: true,
+                detail: "none".to_owned(),
+            };
+            Status {
+                version: "1".to_owned(),
+                pid: 1,
+                address: "127.0.0.1:1".to_owned(),
+                public_url: "http://127.0.0.1:1".to_owned(),
+                uptime_seconds: 1,
+                devices: Devices {
+                    capture: device.clone(),
+                    playout: device.clone(),
+                    ringer: device,
+                },
+                calls: Vec::new(),
+            }
+        }
+
+        fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {
+            Box::pin(async move {
+                if call != Some("c1") {
+                    return Err(("no_such_call", "there is no such call".to_owned()));
+                }
+                let state = match command {
+                    Command::Answer => "talking",
+                    Command::HangUp => "ended",
+                };
+                Ok(CallReport {
+                    id: "c1".to_owned(),
+                    sid: "CA1".to_owned(),
+                    direction: "incoming".to_owned(),
+                    from: "+15145550100".to_owned(),
+                    to: "+15145550199".to_owned(),
+                    state: state.to_owned(),
+                    place: Some("desk".to_owned()),
+                    since: "2026-01-01T00:00:00Z".to_owned(),
+                    muted: false,
+                    held: false,
+                    end_reason: None,
+                })
+            })
+        }
+    }
+
+    fn started() -> (tempfile::TempDir, Server) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::start(&folder.path().join("control.sock"), Arc::new(FakeDesk));
+        (folder, server.expect("started"))
+    }
+
+    async fn asked(path: &Path, request: Request) -> Result<Reply, AskError> {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || ask(&path, &request))
+            .await
+            .expect("not panicked")
+    }
+}

@@ -1,0 +1,235 @@
+//! The whole phone, put together: settings in, a running daemon out.
+//!
+//! The command line, the demonstration and the tests all start it here, so that what is tested is what runs.
+
+mod api_key;
+mod lock;
+mod port;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+use crate::audio::MediaHandle;
+use crate::config::{Origin, Secret, Settings};
+use crate::control::{DaemonDesk, Server};
+use crate::failure::Failure;
+use crate::phone::PhoneHandle;
+use crate::pure::phone::PhoneSettings;
+use crate::store::StoreHandle;
+use crate::{twilio, web};
+use lock::Lock;
+
+/// What the kernel may hold of one connection on its way out: a few frames, not seconds of sound that a stalled peer
+/// would get late. (Linux doubles the figure for its own book-keeping.)
+const SEND_BUFFER: usize = 16 * 1024;
+
+/// A running daemon. Dropping it does not stop it in order: use [`Daemon::stop`].
+#[derive(Debug)]
+pub struct Daemon {
+    addresses: Vec<SocketAddr>,
+    api_key: Secret,
+    api_key_path: Option<PathBuf>,
+    public_url: Origin,
+    phone: PhoneHandle,
+    closing: watch::Sender<bool>,
+    doors: Vec<JoinHandle<()>>,
+    control: Server,
+    // Held as long as the daemon runs.
+    _lock: Lock,
+}
+
+impl Daemon {
+    /// Starts everything and returns once calls can come in.
+    ///
+    /// # Errors
+    /// Where the folder, the port, the database or the control socket cannot be had. A sound device that cannot be had is
+    /// no error.
+    pub async fn start(mut settings: Settings) -> Result<Daemon, Failure> {
+        let clock = Instant::now();
+        let mut lock = Lock::take(&settings.data_dir)?;
+        let listening = port::listen(&settings.bind, settings.port, settings.bind_by_default)?;
+        lock.note_port(listening.port)?;
+        for address in &listening.lacking {
+            debug!(%address, "this machine has no such address; going on without it");
+        }
+        if settings.public_url_by_default {
+            // With port 0 the origin is known only now.
+            settings.public_url = Origin::loopback(listening.port);
+        }
+        let (api_key, api_key_path) = match &settings.api_key {
+            Some(key) => (key.clone(), None),
+            None => {
+                let kept = api_key::read_or_make(&settings.data_dir)?;
+                if kept.created {
+                    info!(path = %kept.path.display(), "an API key was made");
+                }
+                (kept.key, Some(kept.path))
+            }
+        };
+        let store = StoreHandle::open(&settings.data_dir).map_err(|cause| {
+            Failure::world(cause.to_string())
+                .hint("make room on the disk, or choose another folder with --data-dir")
+        })?;
+        let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
+        let media = start_sound(&settings, clock).await?;
+        let phone =
+            PhoneHandle::start(phone_settings(&settings), media, store, carrier, clock).await;
+        let router = Router::new()
+            .merge(twilio::door(&settings, phone.clone(), clock))
+            .merge(web::door(&settings, api_key.clone(), phone.clone()));
+        let (closing, closed) = watch::channel(false);
+        let mut addresses = Vec::new();
+        let mut doors = Vec::new();
+        for listener in listening.listeners {
+            let listener = TcpListener::from_std(listener).map_err(|cause| {
+                Failure::ours("a listening socket cannot be used").caused_by(&cause)
+            })?;
+            let address = listener.local_addr().map_err(|cause| {
+                Failure::ours("a listening socket has no address").caused_by(&cause)
+            })?;
+            addresses.push(address);
+            doors.push(serve(listener, address, router.clone(), closed.clone()));
+        }
+        let local = local_url(&addresses);
+        let desk = DaemonDesk::new(
+            phone.clone(),
+            local,
+            settings.public_url.as_str().to_owned(),
+        );
+        let control = Server::start(&settings.socket, desk)?;
+        info!(
+            port = listening.port,
+            public_url = settings.public_url.as_str(),
+            "the phone is ready"
+        );
+        Ok(Daemon {
+            addresses,
+            api_key,
+            api_key_path,
+            public_url: settings.public_url,
+            phone,
+            closing,
+            doors,
+            control,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    /// Returns the address to open on this machine, such as `http://127.0.0.1:3000`.
+    #[must_use]
+    pub fn local_url(&self) -> String {
+        local_url(&self.addresses)
+    }
+
+    /// Returns the origin that the carrier sees.
+    #[must_use]
+    pub fn public_url(&self) -> &Origin {
+        &self.public_url
+    }
+
+    /// Returns the key of the person's door.
+    #[must_use]
+    pub fn api_key(&self) -> &Secret {
+        &self.api_key
+    }
+
+    /// Returns the file that holds the key; nothing where the settings gave it.
+    #[must_use]
+    pub fn api_key_path(&self) -> Option<&Path> {
+        self.api_key_path.as_deref()
+    }
+
+    /// Returns the phone.
+    #[must_use]
+    pub fn phone(&self) -> &PhoneHandle {
+        &self.phone
+    }
+
+    /// Hangs up, closes the doors and finishes the files; takes 5 s at most.
+    pub async fn stop(self) {
+        self.phone.stop().await;
+        let _ = self.closing.send(true);
+        for mut door in self.doors {
+            // A reader of events would keep its connection open for ever.
+            if tokio::time::timeout(Duration::from_millis(500), &mut door)
+                .await
+                .is_err()
+            {
+                door.abort();
+            }
+        }
+        drop(self.control);
+        self.phone.media().stop().await;
+    }
+}
+
+fn local_url(addresses: &[SocketAddr]) -> String {
+    addresses
+        .first()
+        .map_or_else(String::new, |address| format!("http://{address}"))
+}
+
+/// Opening devices blocks, so it is done beside the runtime's own threads.
+async fn start_sound(settings: &Settings, clock: Instant) -> Result<MediaHandle, Failure> {
+    let audio = settings.audio.clone();
+    let started = tokio::task::spawn_blocking(move || MediaHandle::start(&audio, clock)).await;
+    match started {
+        Ok(Ok(media)) => Ok(media),
+        Ok(Err(cause)) => {
+            Err(Failure::world("the threads for sound cannot be started").caused_by(&cause))
+        }
+        Err(broken) => Err(Failure::ours("the sound engine did not start").caused_by(&broken)),
+    }
+}
+
+fn phone_settings(settings: &Settings) -> PhoneSettings {
+    PhoneSettings {
+        ring: settings.ring,
+        ring_for: settings.ring_for,
+        auto_answer: settings.auto_answer,
+        own_number: Some(settings.twilio.phone_number.clone()),
+        country: settings.country,
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    mut closed: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    let listener = listener.tap_io(|connection| {
+        // A frame of 20 ms must not wait for the next one to fill a segment.
+        if let Err(cause) = connection.set_nodelay(true) {
+            debug!(%cause, "TCP_NODELAY is not to be had");
+        }
+        if let Err(cause) = socket2::SockRef::from(&*connection).set_send_buffer_size(SEND_BUFFER) {
+            debug!(%cause, "the send buffer keeps its size");
+        }
+    });
+    tokio::spawn(async move {
+        let closing = async move {
+            let _ = closed.wait_for(|closing| *closing).await;
+        };
+        if let Err(cause) = axum::serve(listener, router)
+            .with_graceful_shutdown(closing)
+            .await
+        {
+            warn!(%address, %cause, "stopped listening");
+        }
+    })
+}

@@ -1,0 +1,7 @@
+//! The `offhook` program: everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    offhook::cli::main()
+}

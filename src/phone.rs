@@ -1,0 +1,292 @@
+//! The task that drives [`crate::pure::phone::Phone`] and performs its effects.
+//!
+//! One task owns the phone; everybody else holds a [`PhoneHandle`] and sends it inputs. The task performs all effects of
+//! an input before it takes the next. It never waits for the carrier: what is asked over REST runs beside it and comes
+//! back as an input.
+
+mod task;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
+use crate::pure::phone::{
+    Ask, CallView, CarrierRequest, Command, CommandError, Document, Happening, LegStatus,
+    PhoneSettings, Place, Snapshot, Stage, StreamEnd, StreamRefusal,
+};
+use crate::pure::time::Time;
+use crate::store::StoreHandle;
+use task::{EventLog, Message, Task};
+
+pub use crate::audio::{AudioStatus, DeviceState};
+
+/// Inputs that wait for the task; whoever sends more waits, sound never does.
+const WAITING: usize = 64;
+
+/// Whoever brings the telephone network: asked over REST.
+pub trait Carrier: Send + Sync + 'static {
+    /// Does what is asked within 3 s; the error reads as a person reads it and names no secret.
+    fn perform(
+        &self,
+        request: CarrierRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+}
+
+/// What the phone tells the task of one media socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StreamControl {
+    /// Close with 1000.
+    Close,
+}
+
+/// A stream that wants in.
+#[derive(Debug)]
+pub struct StreamOffer {
+    /// Our name for it.
+    pub stream: StreamId,
+    /// For which leg.
+    pub leg: LegId,
+    /// What it brought along.
+    pub token: StreamToken,
+    /// The engine's ends of its rings; dropped when it is refused.
+    pub port: StreamPort,
+    /// How the phone reaches the socket's task.
+    pub control: mpsc::Sender<StreamControl>,
+}
+
+/// One entry of the log of events.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// Its number, from 1, without gaps.
+    pub seq: u64,
+    /// Which call.
+    pub call: CallId,
+    /// What.
+    pub happening: Happening,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// The daemon is stopping: nobody answers any more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the phone is shutting down")]
+pub struct Gone;
+
+/// How to reach the phone. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PhoneHandle {
+    inputs: mpsc::Sender<Message>,
+    shared: Arc<Shared>,
+}
+
+/// What every handle holds.
+#[derive(Debug)]
+struct Shared {
+    media: MediaHandle,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    log: Arc<Mutex<EventLog>>,
+    streams: AtomicU64,
+    clock: Instant,
+    began: SystemTime,
+}
+
+impl PhoneHandle {
+    /// Starts the task. `clock` is the instant of [`Time::START`].
+    ///
+    /// Registrations that the store kept are taken up again.
+    pub async fn start(
+        settings: PhoneSettings,
+        media: MediaHandle,
+        store: StoreHandle,
+        carrier: Arc<dyn Carrier>,
+        clock: Instant,
+    ) -> PhoneHandle {
+        let began = SystemTime::now()
+            .checked_sub(clock.elapsed())
+            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let (inputs, for_task) = mpsc::channel(WAITING);
+        let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+        let log = Arc::new(Mutex::new(EventLog::default()));
+        let known = store.registrations(SystemTime::now()).await;
+        let task = Task::new(
+            settings,
+            media.clone(),
+            store,
+            carrier,
+            clock,
+            began,
+            publish,
+            Arc::clone(&log),
+        );
+        tokio::spawn(task.run(known, for_task, inputs.downgrade()));
+        PhoneHandle {
+            inputs,
+            shared: Arc::new(Shared {
+                media,
+                snapshots,
+                log,
+                streams: AtomicU64::new(1),
+                clock,
+                began,
+            }),
+        }
+    }
+
+    async fn asked<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+    ) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(message(reply)).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    async fn told(&self, message: Message) {
+        // A phone that has stopped needs no news.
+        let _ = self.inputs.send(message).await;
+    }
+
+    /// Answers the carrier's question.
+    ///
+    /// # Errors
+    /// [`Gone`] while the daemon stops.
+    pub async fn ask(&self, leg: LegId, ask: Ask) -> Result<Document, Gone> {
+        self.asked(|reply| Message::Ask { leg, ask, reply }).await
+    }
+
+    /// Takes note of where a leg stands.
+    pub async fn leg_is(&self, leg: LegId, status: LegStatus) {
+        self.told(Message::LegIs(leg, status)).await;
+    }
+
+    /// Takes note of where a leg stands that the carrier dialled for `parent`.
+    pub async fn child_is(&self, parent: LegId, status: LegStatus) {
+        self.told(Message::ChildIs(parent, status)).await;
+    }
+
+    /// Returns a name for a new stream.
+    #[must_use]
+    pub fn next_stream(&self) -> StreamId {
+        StreamId(self.shared.streams.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Lets a stream in, or turns it away.
+    ///
+    /// # Errors
+    /// [`StreamRefusal`]; while the daemon stops, that the token is not good.
+    pub async fn stream_up(&self, offer: StreamOffer) -> Result<CallId, StreamRefusal> {
+        self.asked(|reply| Message::StreamUp { offer, reply })
+            .await
+            .unwrap_or(Err(StreamRefusal::BadToken))
+    }
+
+    /// Takes note that an admitted stream is gone.
+    pub async fn stream_down(&self, stream: StreamId, end: StreamEnd) {
+        self.told(Message::StreamDown(stream, end)).await;
+    }
+
+    /// Takes note of a key that the far end pressed.
+    pub async fn key(&self, stream: StreamId, digit: char) {
+        self.told(Message::Key(stream, digit)).await;
+    }
+
+    /// Does what a person wants; `id` is our name for the call, or the carrier's.
+    ///
+    /// # Errors
+    /// [`CommandError`], also while the daemon stops.
+    pub async fn command(&self, id: &str, command: Command) -> Result<CallView, CommandError> {
+        let call = self
+            .shared
+            .snapshots
+            .borrow()
+            .calls
+            .iter()
+            .find(|call| call.id.as_str() == id || call.leg.as_str() == id)
+            .map(|call| call.id.clone())
+            .ok_or(CommandError::NoSuchCall)?;
+        self.asked(|reply| Message::Command {
+            call,
+            command,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(CommandError::WrongState))
+    }
+
+    /// Does what a person wants of the call that it must mean: the one that rings at the desk for an answer, the one at
+    /// the desk to hang up.
+    ///
+    /// # Errors
+    /// [`CommandError::NoSuchCall`] where there is none.
+    pub async fn command_current(&self, command: Command) -> Result<CallView, CommandError> {
+        let id = {
+            let snapshot = self.shared.snapshots.borrow();
+            let at_desk = |stage: Stage| {
+                snapshot
+                    .calls
+                    .iter()
+                    .find(|call| call.place == Place::Desk && call.stage == stage)
+            };
+            let call = match command {
+                Command::Answer => at_desk(Stage::Ringing),
+                Command::HangUp => at_desk(Stage::Talking).or_else(|| at_desk(Stage::Ringing)),
+            };
+            call.map(|call| call.id.clone())
+                .ok_or(CommandError::NoSuchCall)?
+        };
+        self.command(id.as_str(), command).await
+    }
+
+    /// Registers a browser for so long, and returns until when.
+    pub async fn register(&self, identity: Identity, lifetime: Duration) -> SystemTime {
+        let until = SystemTime::now() + lifetime;
+        self.told(Message::Register(identity, until)).await;
+        until
+    }
+
+    /// Returns the calls as they are now, and from now on.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.shared.snapshots.clone()
+    }
+
+    /// Returns the events after the one numbered `after` that the bounded log still holds, or nothing where it no
+    /// longer reaches back so far. Wait on [`PhoneHandle::snapshots`] for more.
+    #[must_use]
+    pub fn events_after(&self, after: u64) -> Option<Vec<Event>> {
+        self.shared
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .after(after)
+    }
+
+    /// Returns the wall-clock time of a moment, by the clock as it was when the daemon began.
+    #[must_use]
+    pub fn wall_time(&self, at: Time) -> SystemTime {
+        self.shared.began + Duration::from_micros(at.micros())
+    }
+
+    /// Returns the moment on the daemon's clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        task::time_of(self.shared.clock)
+    }
+
+    /// Returns the engine.
+    #[must_use]
+    pub fn media(&self) -> &MediaHandle {
+        &self.shared.media
+    }
+
+    /// Hangs up every call, waits at most 3 s for it, and stops the task.
+    pub async fn stop(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(4), self.asked(Message::Stop)).await;
+    }
+}

@@ -1,0 +1,454 @@
+//! The task itself: inputs in, effects performed, one after the other.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Carrier, Event, StreamControl, StreamOffer};
+use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
+use crate::pure::phone::{
+    Ask, CallView, CarrierRequest, Command, CommandError, Document, Effect, Fresh, Happening,
+    Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, Stage, StreamEnd, StreamRefusal,
+};
+use crate::pure::time::Time;
+use crate::store::StoreHandle;
+
+/// Events that are remembered.
+const LOG: usize = 1_000;
+
+/// How long hanging up may take when the daemon stops.
+const STOPPING: Duration = Duration::from_secs(3);
+
+/// How long the carrier may take.
+const CARRIER_LIMIT: Duration = Duration::from_secs(3);
+
+/// What is sent to the task.
+#[derive(Debug)]
+pub(super) enum Message {
+    Ask {
+        leg: LegId,
+        ask: Ask,
+        reply: oneshot::Sender<Document>,
+    },
+    LegIs(LegId, LegStatus),
+    ChildIs(LegId, LegStatus),
+    StreamUp {
+        offer: StreamOffer,
+        reply: oneshot::Sender<Result<CallId, StreamRefusal>>,
+    },
+    StreamDown(StreamId, StreamEnd),
+    Key(StreamId, char),
+    Command {
+        call: CallId,
+        command: Command,
+        reply: oneshot::Sender<Result<CallView, CommandError>>,
+    },
+    CarrierDid(CarrierRequest, bool),
+    Register(Identity, SystemTime),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The last events, numbered without gaps.
+#[derive(Debug, Default)]
+pub(super) struct EventLog {
+    events: VecDeque<Event>,
+    newest: u64,
+}
+
+impl EventLog {
+    fn add(&mut self, call: CallId, happening: Happening, at: SystemTime) -> u64 {
+        self.newest += 1;
+        if self.events.len() == LOG {
+            self.events.pop_front();
+        }
+        self.events.push_back(Event {
+            seq: self.newest,
+            call,
+            happening,
+            at,
+        });
+        self.newest
+    }
+
+    /// Returns what came after event `after`, or nothing where that is no longer known or not yet.
+    pub(super) fn after(&self, after: u64) -> Option<Vec<Event>> {
+        let oldest_known = self.newest - self.events.len() as u64;
+        if after < oldest_known || after > self.newest {
+            return None;
+        }
+        Some(
+            self.events
+                .iter()
+                .filter(|event| event.seq > after)
+                .cloned()
+                .collect(),
+        )
+    }
+}
+
+/// A stream that waits to be let in.
+struct Offered {
+    port: StreamPort,
+    control: mpsc::Sender<StreamControl>,
+    reply: oneshot::Sender<Result<CallId, StreamRefusal>>,
+}
+
+/// Who waits for the answer to the input at hand.
+#[derive(Default)]
+struct Waiting {
+    document: Option<oneshot::Sender<Document>>,
+    stream: Option<Offered>,
+    command: Option<oneshot::Sender<Result<CallView, CommandError>>>,
+}
+
+/// The task.
+pub(super) struct Task {
+    phone: Phone,
+    media: MediaHandle,
+    store: StoreHandle,
+    carrier: Arc<dyn Carrier>,
+    clock: Instant,
+    began: SystemTime,
+    publish: watch::Sender<Arc<Snapshot>>,
+    log: Arc<Mutex<EventLog>>,
+    // Every stream that is up, so that it can be told to close.
+    streams: HashMap<StreamId, mpsc::Sender<StreamControl>>,
+    stopping: Option<(oneshot::Sender<()>, Instant)>,
+}
+
+/// Returns the moment on a clock that began at `clock`.
+pub(super) fn time_of(clock: Instant) -> Time {
+    Time::START + clock.elapsed()
+}
+
+impl Task {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of its own, handed over once"
+    )]
+    pub(super) fn new(
+        settings: PhoneSettings,
+        media: MediaHandle,
+        store: StoreHandle,
+        carrier: Arc<dyn Carrier>,
+        clock: Instant,
+        began: SystemTime,
+        publish: watch::Sender<Arc<Snapshot>>,
+        log: Arc<Mutex<EventLog>>,
+    ) -> Task {
+        Task {
+            phone: Phone::new(settings),
+            media,
+            store,
+            carrier,
+            clock,
+            began,
+            publish,
+            log,
+            streams: HashMap::new(),
+            stopping: None,
+        }
+    }
+
+    /// Runs until it is told to stop, or until nobody holds a handle any more.
+    pub(super) async fn run(
+        mut self,
+        known: Vec<(Identity, SystemTime)>,
+        mut messages: mpsc::Receiver<Message>,
+        inputs: mpsc::WeakSender<Message>,
+    ) {
+        for (identity, until) in known {
+            self.register(identity, until, &inputs);
+        }
+        let mut devices = self.media.status();
+        let usable = devices.borrow_and_update().desk_usable();
+        self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
+        loop {
+            if let Some((_, deadline)) = &self.stopping
+                && (Instant::now() >= *deadline || self.all_over())
+            {
+                if let Some((done, _)) = self.stopping.take() {
+                    let _ = done.send(());
+                }
+                return;
+            }
+            let due = self.next_due();
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => self.take(message, &inputs),
+                    None => return,
+                },
+                changed = devices.changed() => {
+                    if changed.is_err() {
+                        // The engine has ended, so the daemon is about to.
+                        return;
+                    }
+                    let usable = devices.borrow_and_update().desk_usable();
+                    self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
+                }
+                () = tokio::time::sleep_until(due.into()) => {
+                    self.handle(Input::Timeout, Waiting::default(), &inputs);
+                }
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        // Without anything due, an hour is as good as any time.
+        let due = self.phone.poll_timeout().map_or_else(
+            || Instant::now() + Duration::from_secs(3_600),
+            |due| self.clock + Duration::from_micros(due.micros().min(u64::MAX / 1_000_000)),
+        );
+        self.stopping
+            .as_ref()
+            .map_or(due, |(_, deadline)| due.min(*deadline))
+    }
+
+    fn all_over(&self) -> bool {
+        self.streams.is_empty()
+            && self
+                .phone
+                .views()
+                .iter()
+                .all(|view| view.stage == Stage::Ended)
+    }
+
+    fn take(&mut self, message: Message, inputs: &mpsc::WeakSender<Message>) {
+        let mut waiting = Waiting::default();
+        let input = match message {
+            Message::Ask { leg, ask, reply } => {
+                let Ok(fresh) = fresh() else {
+                    // Without chance there are no tokens, and without tokens no stream.
+                    tracing::error!("the system gives no random numbers; the call is turned away");
+                    let _ = reply.send(Document::SayAndHangUp(Phrase::NobodyCanAnswer));
+                    return;
+                };
+                waiting.document = Some(reply);
+                Input::CarrierAsks { leg, ask, fresh }
+            }
+            Message::LegIs(leg, status) => Input::LegIs { leg, status },
+            Message::ChildIs(parent, status) => Input::ChildIs { parent, status },
+            Message::StreamUp { offer, reply } => {
+                waiting.stream = Some(Offered {
+                    port: offer.port,
+                    control: offer.control,
+                    reply,
+                });
+                Input::StreamUp {
+                    stream: offer.stream,
+                    leg: offer.leg,
+                    token: offer.token,
+                }
+            }
+            Message::StreamDown(stream, end) => {
+                self.streams.remove(&stream);
+                Input::StreamDown { stream, end }
+            }
+            Message::Key(stream, digit) => Input::Key { stream, digit },
+            Message::Command {
+                call,
+                command,
+                reply,
+            } => {
+                waiting.command = Some(reply);
+                Input::Command { call, command }
+            }
+            Message::CarrierDid(request, done) => Input::CarrierDid { request, done },
+            Message::Register(identity, until) => {
+                self.store.keep_registration(&identity, until);
+                return self.register(identity, until, inputs);
+            }
+            Message::Stop(done) => {
+                self.stopping = Some((done, Instant::now() + STOPPING));
+                for view in self
+                    .phone
+                    .views()
+                    .into_iter()
+                    .filter(|view| view.stage != Stage::Ended)
+                {
+                    let input = Input::Command {
+                        call: view.id,
+                        command: Command::HangUp,
+                    };
+                    self.handle(input, Waiting::default(), inputs);
+                }
+                return;
+            }
+        };
+        self.handle(input, waiting, inputs);
+    }
+
+    fn register(
+        &mut self,
+        identity: Identity,
+        until: SystemTime,
+        inputs: &mpsc::WeakSender<Message>,
+    ) {
+        let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+        let until = time_of(self.clock) + left;
+        self.handle(
+            Input::Registered { identity, until },
+            Waiting::default(),
+            inputs,
+        );
+    }
+
+    /// Hands one input to the phone and performs everything that it asks for.
+    fn handle(&mut self, input: Input, mut waiting: Waiting, inputs: &mpsc::WeakSender<Message>) {
+        let effects = self.phone.handle(input, time_of(self.clock));
+        for effect in effects {
+            self.perform(effect, &mut waiting, inputs);
+        }
+        let seq = self
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .newest;
+        let snapshot = Snapshot {
+            calls: self.phone.views(),
+            seq,
+        };
+        self.publish.send_if_modified(|published| {
+            let changed = **published != snapshot;
+            *published = Arc::new(snapshot);
+            changed
+        });
+    }
+
+    fn perform(
+        &mut self,
+        effect: Effect,
+        waiting: &mut Waiting,
+        inputs: &mpsc::WeakSender<Message>,
+    ) {
+        match effect {
+            Effect::Answer(document) => {
+                if let Some(reply) = waiting.document.take() {
+                    let _ = reply.send(document);
+                }
+            }
+            Effect::Admit(stream, call, route) => {
+                if let Some(Offered {
+                    port,
+                    control,
+                    reply,
+                }) = waiting.stream.take()
+                {
+                    self.media.attach(stream, port, route);
+                    self.streams.insert(stream, control);
+                    let _ = reply.send(Ok(call));
+                }
+            }
+            Effect::Refuse(stream, why) => {
+                tracing::debug!(%stream, %why, "a stream was turned away");
+                if let Some(Offered { reply, .. }) = waiting.stream.take() {
+                    let _ = reply.send(Err(why));
+                }
+            }
+            Effect::Route(stream, route) => self.media.route(stream, route),
+            Effect::Detach(stream) => self.media.detach(stream),
+            Effect::CloseStream(stream) => {
+                if let Some(control) = self.streams.get(&stream) {
+                    // A socket that takes no word is closing already.
+                    let _ = control.try_send(StreamControl::Close);
+                }
+            }
+            Effect::Carrier(request) => self.ask_carrier(request, inputs),
+            Effect::Bell(cadence) => self.media.ring(cadence),
+            Effect::Beep => self.media.beep(),
+            Effect::DeskAnswered => self.media.answered(),
+            Effect::Reply(outcome) => {
+                if let Some(reply) = waiting.command.take() {
+                    let _ = reply.send(outcome);
+                }
+            }
+            Effect::Event(call, happening) => self.note(call, happening),
+        }
+    }
+
+    /// Asks the carrier beside this task; what becomes of it is an input like any other.
+    fn ask_carrier(&self, request: CarrierRequest, inputs: &mpsc::WeakSender<Message>) {
+        let asked = self.carrier.perform(request.clone());
+        let inputs = inputs.clone();
+        tokio::spawn(async move {
+            let outcome = tokio::time::timeout(CARRIER_LIMIT, asked)
+                .await
+                .unwrap_or_else(|_| Err("the carrier did not answer within 3 s".to_owned()));
+            if let Err(cause) = &outcome {
+                tracing::warn!(
+                    ?request,
+                    cause,
+                    "the carrier did not do what it was asked; the stream is closed instead"
+                );
+            }
+            if let Some(inputs) = inputs.upgrade() {
+                let _ = inputs
+                    .send(Message::CarrierDid(request, outcome.is_ok()))
+                    .await;
+            }
+        });
+    }
+
+    fn note(&self, call: CallId, happening: Happening) {
+        match happening {
+            Happening::Began => tracing::info!(%call, "a call begins"),
+            Happening::Rings => tracing::info!(%call, "it rings at the desk"),
+            Happening::RingsBrowsers => tracing::info!(%call, "it rings in the browsers"),
+            Happening::Answered => tracing::info!(%call, "the call is answered"),
+            Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
+            Happening::Ended(reason) => tracing::info!(%call, ?reason, "the call is over"),
+        }
+        let at = self.began + self.clock.elapsed();
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(call, happening, at);
+    }
+}
+
+/// Draws the names and secrets that one question may need.
+fn fresh() -> Result<Fresh, getrandom::Error> {
+    use std::fmt::Write as _;
+    let (mut id, mut token) = ([0_u8; 6], [0_u8; 32]);
+    getrandom::fill(&mut id)?;
+    getrandom::fill(&mut token)?;
+    let mut name = "c".to_owned();
+    for byte in id {
+        let _ = write!(name, "{byte:02x}");
+    }
+    let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token);
+    Ok(Fresh {
+        call: CallId::new(name),
+        token: StreamToken::new(token),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_reaches_back_a_thousand_events_and_says_when_it_does_not() {
+        let mut log = EventLog::default();
+        assert_eq!(log.after(0), Some(Vec::new()));
+        assert_eq!(log.after(1), None, "the future is not known");
+        for _ in 0..1_500 {
+            log.add(CallId::new("c"), Happening::Began, SystemTime::UNIX_EPOCH);
+        }
+        assert_eq!(log.after(499), None);
+        assert_eq!(log.after(500).map(|events| events.len()), Some(1_000));
+        assert_eq!(log.after(1_498).map(|events| events[0].seq), Some(1_499));
+    }
+
+    #[test]
+    fn names_and_tokens_differ_every_time() {
+        let (one, two) = (fresh().expect("chance"), fresh().expect("chance"));
+        assert_ne!(one.call, two.call);
+        assert!(one.token != two.token);
+        assert_eq!(one.token.reveal().len(), 43);
+    }
+}

@@ -1,0 +1,512 @@
+//! The ear: frames of all legs in, speaker samples out, at the speaker's pace.
+//!
+//! It runs in the playout callback itself, so nothing in [`Ear::render`] locks, allocates, logs or waits. What it must be
+//! told comes through a ring of [`EarCommand`]s; legs that it lets go leave through another ring, to be freed elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::playout::{Counts, PlayoutBuffer};
+use super::resample::ToDevice;
+use super::tone::{Beep, Country, Tone};
+use super::{DeviceRate, DownFrame, LINE_RATE, Route};
+use crate::pure::ids::StreamId;
+use crate::pure::time::Time;
+
+/// Legs that the ear hears at once.
+pub const MOST_LEGS: usize = 16;
+
+/// Room in the rings of commands and of legs let go.
+pub const COMMANDS: usize = 64;
+
+/// How long a leg takes to be heard or to fall silent: 10 ms of the line.
+const RAMP: f32 = LINE_RATE as f32 / 100.0;
+
+/// The weight of one block in the mean of the delay: about the last two seconds at 10 ms a block.
+const MEAN_WEIGHT: f32 = 0.005;
+
+/// What the ear is told.
+#[derive(Debug)]
+pub enum EarCommand {
+    /// Take a leg in.
+    Attach(Box<EarLeg>),
+    /// Hear a leg, or do not.
+    Route(StreamId, Route),
+    /// Let a leg go.
+    Detach(StreamId),
+    /// Ring, or stop.
+    Ring(Option<Country>),
+    /// Beep once.
+    Beep,
+}
+
+/// One leg, as the ear has it.
+#[derive(Debug)]
+pub struct EarLeg {
+    stream: StreamId,
+    down: rtrb::Consumer<DownFrame>,
+    playout: PlayoutBuffer,
+    meter: Arc<LegMeter>,
+    audible: bool,
+    gain: f32,
+    delay_ms: Option<f32>,
+}
+
+impl EarLeg {
+    /// Makes a leg that reads `down` and tells `meter` how it does. Allocates, so it is made outside the callback.
+    #[must_use]
+    pub fn new(
+        stream: StreamId,
+        down: rtrb::Consumer<DownFrame>,
+        route: Route,
+        meter: Arc<LegMeter>,
+    ) -> EarLeg {
+        EarLeg {
+            stream,
+            down,
+            playout: PlayoutBuffer::default(),
+            meter,
+            audible: route.to_speaker,
+            gain: 0.0,
+            delay_ms: None,
+        }
+    }
+}
+
+/// How one leg does, written by the ear and read by anybody, at any time.
+#[derive(Debug, Default)]
+pub struct LegMeter {
+    frames: AtomicU64,
+    stale: AtomicU64,
+    underruns: AtomicU64,
+    missing: AtomicU64,
+    shed: AtomicU64,
+    depth: AtomicU32,
+    deepest: AtomicU32,
+    delay_ms: AtomicU32,
+}
+
+impl LegMeter {
+    /// Returns what was counted. Taken while the ear works, the figures may be of two neighbouring blocks.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            frames: self.frames.load(Ordering::Relaxed),
+            stale: self.stale.load(Ordering::Relaxed),
+            underruns: self.underruns.load(Ordering::Relaxed),
+            missing: self.missing.load(Ordering::Relaxed),
+            shed: self.shed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Returns the sound that waits, in ms, and the most that ever waited.
+    #[must_use]
+    pub fn depth_ms(&self) -> (f32, f32) {
+        let ms = |samples: &AtomicU32| {
+            samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
+        };
+        (ms(&self.depth), ms(&self.deepest))
+    }
+
+    /// Returns the mean delay from socket to speaker, in ms, once there is one.
+    #[must_use]
+    pub fn delay_ms(&self) -> Option<f32> {
+        let ms = f32::from_bits(self.delay_ms.load(Ordering::Relaxed));
+        (ms > 0.0).then_some(ms)
+    }
+
+    fn write(&self, playout: &PlayoutBuffer, delay_ms: Option<f32>) {
+        let counts = playout.counts();
+        self.frames.store(counts.frames, Ordering::Relaxed);
+        self.stale.store(counts.stale, Ordering::Relaxed);
+        self.underruns.store(counts.underruns, Ordering::Relaxed);
+        self.missing.store(counts.missing, Ordering::Relaxed);
+        self.shed.store(counts.shed, Ordering::Relaxed);
+        self.depth.store(
+            u32::try_from(playout.depth()).unwrap_or(u32::MAX),
+            Ordering::Relaxed,
+        );
+        self.deepest.store(
+            u32::try_from(playout.deepest()).unwrap_or(u32::MAX),
+            Ordering::Relaxed,
+        );
+        if let Some(ms) = delay_ms {
+            self.delay_ms.store(ms.to_bits(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The ear itself.
+#[derive(Debug)]
+pub struct Ear {
+    rate: DeviceRate,
+    to_device: ToDevice,
+    // Scratch at the line's rate: one leg, and the sum of all.
+    one: Vec<f32>,
+    sum: Vec<f32>,
+    legs: [Option<Box<EarLeg>>; MOST_LEGS],
+    commands: rtrb::Consumer<EarCommand>,
+    let_go: rtrb::Producer<Box<EarLeg>>,
+    bell: Option<Tone>,
+    beep: Beep,
+}
+
+impl Ear {
+    /// Makes an ear for a device of `rate`.
+    ///
+    /// Whoever owns the other end of `let_go` empties it now and then: a leg that finds it full stays until there is room.
+    #[must_use]
+    pub fn new(
+        rate: DeviceRate,
+        commands: rtrb::Consumer<EarCommand>,
+        let_go: rtrb::Producer<Box<EarLeg>>,
+    ) -> Ear {
+        let to_device = ToDevice::new(rate, largest(rate));
+        let scratch = vec![0.0; to_device.most_needed()];
+        Ear {
+            rate,
+            one: scratch.clone(),
+            sum: scratch,
+            to_device,
+            legs: Default::default(),
+            commands,
+            let_go,
+            bell: None,
+            beep: Beep::new(rate),
+        }
+    }
+
+    /// Moves to a device of another rate. Allocates: never called in a callback.
+    pub fn set_rate(&mut self, rate: DeviceRate) {
+        if rate == self.rate {
+            return;
+        }
+        self.rate = rate;
+        self.to_device = ToDevice::new(rate, largest(rate));
+        self.one = vec![0.0; self.to_device.most_needed()];
+        self.sum = self.one.clone();
+        self.beep = Beep::new(rate);
+        self.bell = None;
+    }
+
+    /// Returns the rate of the device that it renders for.
+    #[must_use]
+    pub fn rate(&self) -> DeviceRate {
+        self.rate
+    }
+
+    /// Fills a block of any length: `out` with all that is to be heard, `far` (as long) with the far ends alone.
+    ///
+    /// `heard_at` is when the first sample of the block will sound at the speaker.
+    pub fn render(&mut self, out: &mut [f32], far: &mut [f32], heard_at: Time) {
+        self.obey();
+        let largest = self.to_device.largest();
+        let mut at = heard_at.micros();
+        for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
+            self.render_far(far, Time::from_micros(at));
+            out.copy_from_slice(far);
+            if let Some(bell) = &mut self.bell {
+                bell.add_to(out);
+            }
+            self.beep.add_to(out);
+            for sample in out.iter_mut() {
+                *sample = sample.clamp(-1.0, 1.0);
+            }
+            at += out.len() as u64 * 1_000_000 / u64::from(self.rate.hz());
+        }
+    }
+
+    /// Fills a block with the far ends that are to be heard.
+    fn render_far(&mut self, far: &mut [f32], heard_at: Time) {
+        let needed = self.to_device.needs(far.len()).min(self.sum.len());
+        let sum = &mut self.sum[..needed];
+        let one = &mut self.one[..needed];
+        sum.fill(0.0);
+        for leg in self.legs.iter_mut().flatten() {
+            leg.pull(one, heard_at, self.to_device.delay_ms());
+            for (sum, sample) in sum.iter_mut().zip(&*one) {
+                *sum += sample;
+            }
+        }
+        self.to_device.convert(sum, far);
+        for sample in far.iter_mut() {
+            *sample = sample.clamp(-1.0, 1.0);
+        }
+    }
+
+    fn obey(&mut self) {
+        // As many as there can be, so that nobody keeps the callback busy.
+        for _ in 0..COMMANDS {
+            let Ok(command) = self.commands.pop() else {
+                return;
+            };
+            match command {
+                EarCommand::Attach(leg) => self.attach(leg),
+                EarCommand::Route(stream, route) => {
+                    if let Some(leg) = self
+                        .legs
+                        .iter_mut()
+                        .flatten()
+                        .find(|leg| leg.stream == stream)
+                    {
+                        leg.audible = route.to_speaker;
+                    }
+                }
+                EarCommand::Detach(stream) => self.detach(stream),
+                EarCommand::Ring(country) => {
+                    self.bell = country.map(|country| Tone::bell(country, self.rate))
+                }
+                EarCommand::Beep => self.beep.start(),
+            }
+        }
+    }
+
+    fn attach(&mut self, leg: Box<EarLeg>) {
+        match self.legs.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = Some(leg),
+            // With every slot taken the leg goes unheard; its socket sees the ring abandoned.
+            None => self.dismiss(leg),
+        }
+    }
+
+    fn detach(&mut self, stream: StreamId) {
+        for n in 0..MOST_LEGS {
+            if self.legs[n]
+                .as_ref()
+                .is_some_and(|leg| leg.stream == stream)
+                && let Some(leg) = self.legs[n].take()
+            {
+                self.dismiss(leg);
+            }
+        }
+    }
+
+    fn dismiss(&mut self, leg: Box<EarLeg>) {
+        if let Err(rtrb::PushError::Full(mut leg)) = self.let_go.push(leg) {
+            // Nobody has emptied the ring. Better a silent leg that stays than memory freed in a callback.
+            leg.audible = false;
+            if let Some(slot) = self.legs.iter_mut().find(|slot| slot.is_none()) {
+                *slot = Some(leg);
+            } else {
+                std::mem::forget(leg);
+            }
+        }
+    }
+}
+
+impl EarLeg {
+    /// Takes what has come, and fills a block of the line with what is to be heard of this leg.
+    fn pull(&mut self, block: &mut [f32], heard_at: Time, filter_ms: f32) {
+        while let Ok(frame) = self.down.pop() {
+            self.playout.push(&frame);
+        }
+        // A leg that is not heard is drained all the same, so that no delay is waiting when it is.
+        if let Some(came) = self.playout.pull(block) {
+            let ms = (heard_at.micros() as f64 - came.micros() as f64) as f32 / 1000.0 + filter_ms;
+            // A device that says nonsense about its own delay must not spoil the mean.
+            if (0.0..10_000.0).contains(&ms) {
+                let mean = self
+                    .delay_ms
+                    .map_or(ms, |mean| mean + (ms - mean) * MEAN_WEIGHT);
+                self.delay_ms = Some(mean);
+            }
+        }
+        self.meter.write(&self.playout, self.delay_ms);
+        let aim = if self.audible { 1.0 } else { 0.0 };
+        for sample in block {
+            let step = (aim - self.gain).clamp(-1.0 / RAMP, 1.0 / RAMP);
+            self.gain += step;
+            *sample *= self.gain;
+        }
+    }
+}
+
+/// The largest piece that is rendered at once: 20 ms.
+fn largest(rate: DeviceRate) -> usize {
+    rate.hz() as usize / 50
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::pure::audio::{FRAME_LEN, Feed, g711};
+
+    /// An ear with one leg, and what the world holds of it.
+    pub(crate) struct Rig {
+        pub(crate) ear: Ear,
+        pub(crate) commands: rtrb::Producer<EarCommand>,
+        pub(crate) let_go: rtrb::Consumer<Box<EarLeg>>,
+        pub(crate) down: rtrb::Producer<DownFrame>,
+        pub(crate) meter: Arc<LegMeter>,
+    }
+
+    pub(crate) fn rig(rate: DeviceRate, to_speaker: bool) -> Rig {
+        let (mut commands, ear_commands) = rtrb::RingBuffer::new(COMMANDS);
+        let (ear_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        let (down, ear_down) = rtrb::RingBuffer::new(100);
+        let meter = Arc::new(LegMeter::default());
+        let route = Route {
+            feed: Feed::Silence,
+            to_speaker,
+        };
+        let leg = EarLeg::new(StreamId(1), ear_down, route, Arc::clone(&meter));
+        commands
+            .push(EarCommand::Attach(Box::new(leg)))
+            .expect("room");
+        Rig {
+            ear: Ear::new(rate, ear_commands, ear_let_go),
+            commands,
+            let_go,
+            down,
+            meter,
+        }
+    }
+
+    /// Plays a sound of the line in frames of 20 ms, each just in time, and returns what the speaker got.
+    fn play(rig: &mut Rig, line: &[f32], block: usize) -> Vec<f32> {
+        let rate = rig.ear.rate().hz() as usize;
+        let total = line.len() * rate / LINE_RATE as usize;
+        let mut heard = Vec::new();
+        let mut sent = 0;
+        while heard.len() < total {
+            let now = heard.len() as u64 * 1_000_000 / rate as u64;
+            while sent < line.len() / FRAME_LEN && sent as u64 * 20_000 <= now {
+                let mut ulaw = [0; FRAME_LEN];
+                g711::encode_slice(&line[sent * FRAME_LEN..][..FRAME_LEN], &mut ulaw);
+                rig.down
+                    .push(DownFrame {
+                        at: (sent * FRAME_LEN) as u64,
+                        len: FRAME_LEN as u8,
+                        ulaw,
+                        arrived: Time::from_micros(sent as u64 * 20_000),
+                    })
+                    .expect("the ear keeps up");
+                sent += 1;
+            }
+            let (mut out, mut far) = (vec![0.0; block], vec![0.0; block]);
+            rig.ear.render(&mut out, &mut far, Time::from_micros(now));
+            heard.extend(out);
+        }
+        heard
+    }
+
+    fn tone(hz: f32, seconds: usize) -> Vec<f32> {
+        (0..seconds * 8_000)
+            .map(|n| (n as f32 * std::f32::consts::TAU * hz / 8_000.0).sin() * 0.5)
+            .collect()
+    }
+
+    #[test]
+    fn a_tone_comes_out_as_loud_as_it_went_in_and_without_gaps() {
+        for (hz, block) in [
+            (48_000, 480),
+            (44_100, 441),
+            (16_000, 160),
+            (48_000, 1_111),
+            (48_000, 33),
+        ] {
+            let mut rig = rig(DeviceRate::new(hz).expect("a rate"), true);
+            let heard = play(&mut rig, &tone(1_000.0, 10), block);
+            let steady = &heard[hz as usize / 2..heard.len() - hz as usize / 10];
+            for window in steady.chunks_exact(hz as usize / 100) {
+                let power =
+                    window.iter().map(|sample| sample * sample).sum::<f32>() / window.len() as f32;
+                let gain = 20.0 * (power.sqrt() * std::f32::consts::SQRT_2 / 0.5).log10();
+                assert!(gain.abs() < 0.5, "{hz} Hz in blocks of {block}: {gain} dB");
+            }
+            assert_eq!(
+                rig.meter.counts().underruns,
+                0,
+                "{hz} Hz in blocks of {block}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_delay_that_it_tells_is_the_delay_that_is_there() {
+        let mut line = vec![0.0; 16_000];
+        for n in 0..40 {
+            // One round bump, so that it has one peak; late, so that the mean has settled.
+            let phase = n as f32 / 40.0 * std::f32::consts::TAU;
+            line[12_040 + n] = 0.4 - 0.4 * phase.cos();
+        }
+        let mut rig = rig(DeviceRate::HZ_48000, true);
+        let heard = play(&mut rig, &line, 480);
+        let loudest = |sound: &[f32]| {
+            sound
+                .iter()
+                .enumerate()
+                .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
+                .expect("some")
+                .0 as f32
+        };
+        let truth = loudest(&heard) / 48.0 - loudest(&line) / 8.0;
+        let told = rig.meter.delay_ms().expect("there is one");
+        assert!(
+            (truth - told).abs() < 1.5,
+            "{told} ms told, {truth} ms true"
+        );
+    }
+
+    #[test]
+    fn a_leg_that_is_not_to_be_heard_is_drained_all_the_same() {
+        let mut rig = rig(DeviceRate::HZ_48000, false);
+        let heard = play(&mut rig, &tone(1_000.0, 2), 480);
+        assert!(heard.iter().all(|sample| *sample == 0.0));
+        assert!(rig.meter.counts().frames >= 99);
+        assert!(rig.meter.depth_ms().0 <= 60.0);
+    }
+
+    #[test]
+    fn the_bell_and_the_beep_are_no_part_of_the_far_end() {
+        let mut rig = rig(DeviceRate::HZ_48000, true);
+        rig.commands
+            .push(EarCommand::Ring(Some(Country::NorthAmerica)))
+            .expect("room");
+        rig.commands.push(EarCommand::Beep).expect("room");
+        let (mut out, mut far) = (vec![0.0; 4_800], vec![0.0; 4_800]);
+        rig.ear.render(&mut out, &mut far, Time::START);
+        assert!(out.iter().any(|sample| sample.abs() > 0.05));
+        assert!(far.iter().all(|sample| *sample == 0.0));
+        rig.commands.push(EarCommand::Ring(None)).expect("room");
+        let (mut out, mut far) = (vec![0.0; 48_000], vec![0.0; 48_000]);
+        rig.ear.render(&mut out, &mut far, Time::START);
+        assert!(out[24_000..].iter().all(|sample| *sample == 0.0));
+    }
+
+    #[test]
+    fn a_leg_that_is_let_go_leaves_through_its_ring() {
+        let mut rig = rig(DeviceRate::HZ_48000, true);
+        let (mut out, mut far) = (vec![0.0; 480], vec![0.0; 480]);
+        rig.ear.render(&mut out, &mut far, Time::START);
+        rig.commands
+            .push(EarCommand::Detach(StreamId(1)))
+            .expect("room");
+        rig.ear.render(&mut out, &mut far, Time::START);
+        assert!(
+            !rig.down.is_abandoned(),
+            "the leg lives until whoever takes it out frees it"
+        );
+        drop(rig.let_go.pop().expect("the leg is let go"));
+        assert!(rig.down.is_abandoned());
+    }
+
+    #[test]
+    fn more_legs_than_there_are_slots_are_sent_away() {
+        let mut rig = rig(DeviceRate::HZ_48000, true);
+        for n in 2..30 {
+            let (_, down) = rtrb::RingBuffer::new(1);
+            let leg = EarLeg::new(StreamId(n), down, Route::default(), Arc::default());
+            rig.commands
+                .push(EarCommand::Attach(Box::new(leg)))
+                .expect("room");
+        }
+        let (mut out, mut far) = (vec![0.0; 480], vec![0.0; 480]);
+        rig.ear.render(&mut out, &mut far, Time::START);
+        let mut sent_away = 0;
+        while rig.let_go.pop().is_ok() {
+            sent_away += 1;
+        }
+        assert_eq!(sent_away, 29 - MOST_LEGS);
+    }
+}

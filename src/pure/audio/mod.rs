@@ -1,0 +1,81 @@
+//! The sound, as plain samples in and out.
+//!
+//! The engine has two halves on two clocks. [`ear::Ear`] turns the frames of all legs into speaker samples and runs in
+//! the playout callback itself; [`mouth::Mouth`] turns microphone samples into frames for all legs and runs on a thread
+//! that the capture callback wakes. Neither knows devices, sockets or the time of day.
+
+pub mod device;
+pub mod ear;
+pub mod g711;
+pub mod mouth;
+pub mod playout;
+pub mod resample;
+pub mod tone;
+
+/// Samples a second on the wire: 8 kHz, one channel, mu-law.
+pub const LINE_RATE: u32 = 8_000;
+
+/// Samples, and bytes of mu-law, in one frame of 20 ms.
+pub const FRAME_LEN: usize = 160;
+
+/// The sample rate of a device, in Hz: 4,000 to 768,000.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DeviceRate(u32);
+
+impl DeviceRate {
+    /// 48 kHz, the rate of the devices that we make ourselves.
+    pub const HZ_48000: DeviceRate = DeviceRate(48_000);
+
+    /// Takes a rate in Hz, or nothing where no sound card has such a rate.
+    #[must_use]
+    pub fn new(hz: u32) -> Option<DeviceRate> {
+        (4_000..=768_000).contains(&hz).then_some(DeviceRate(hz))
+    }
+
+    /// Returns the rate in Hz.
+    #[must_use]
+    pub const fn hz(self) -> u32 {
+        self.0
+    }
+}
+
+/// Up to 20 ms of mu-law on its way down, with its place in the stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DownFrame {
+    /// The first sample's position since the stream began, in samples of [`LINE_RATE`] (the carrier's timestamp × 8).
+    pub at: u64,
+    /// How many of `ulaw` hold sound, 1 to [`FRAME_LEN`].
+    pub len: u8,
+    /// The sound.
+    pub ulaw: [u8; FRAME_LEN],
+    /// When it arrived at the socket, on the daemon's clock.
+    pub arrived: crate::pure::time::Time,
+}
+
+/// Exactly 20 ms of mu-law on its way up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct UpFrame {
+    /// The sound.
+    pub ulaw: [u8; FRAME_LEN],
+}
+
+/// What the far end of a leg hears from us.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Feed {
+    /// Nothing.
+    #[default]
+    Silence,
+    /// The sign that it rings here, in a country's cadence.
+    Ringback(tone::Country),
+    /// The microphone of the desk.
+    Desk,
+}
+
+/// What is done with the sound of a leg's far end, and what it gets from us: one row of the engine's table.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Route {
+    /// What the far end hears.
+    pub feed: Feed,
+    /// Whether the far end is heard on the speaker.
+    pub to_speaker: bool,
+}

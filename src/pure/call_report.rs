@@ -1,0 +1,202 @@
+//! A call and its events in the words of the HTTP API, for everybody who writes them.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::CallId;
+use super::phone::{CallView, Direction, EndReason, Happening, Place, Stage};
+use super::time::rfc3339;
+
+/// One call, in the words of the HTTP API.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct CallReport {
+    /// Our name for it.
+    pub id: String,
+    /// The carrier's name for it.
+    pub sid: String,
+    /// `incoming` or `outgoing`.
+    pub direction: String,
+    /// Who called.
+    pub from: String,
+    /// Who was called.
+    pub to: String,
+    /// `dialing`, `ringing`, `connecting`, `talking` or `ended`.
+    pub state: String,
+    /// `desk`, `browser`, or nothing.
+    pub place: Option<String>,
+    /// Since when it stands there: RFC 3339, in UTC.
+    pub since: String,
+    /// Whether the near end is not heard; nothing can mute it yet.
+    pub muted: bool,
+    /// Whether the far end waits; nothing can hold a call yet.
+    pub held: bool,
+    /// Why it is over, once it is.
+    pub end_reason: Option<String>,
+}
+
+impl CallReport {
+    /// Writes a call; `since` is [`CallView::since`] on the wall clock.
+    #[must_use]
+    pub fn new(call: &CallView, since: SystemTime) -> CallReport {
+        let direction = match call.direction {
+            Direction::Incoming => "incoming",
+            Direction::Outgoing => "outgoing",
+        };
+        let place = match call.place {
+            Place::Nowhere => None,
+            Place::Desk => Some("desk"),
+            Place::Browser => Some("browser"),
+        };
+        CallReport {
+            id: call.id.as_str().to_owned(),
+            sid: call.leg.as_str().to_owned(),
+            direction: direction.to_owned(),
+            from: call.from.to_text(),
+            to: call.to.to_text(),
+            state: stage_word(call.stage).to_owned(),
+            place: place.map(str::to_owned),
+            since: rfc3339(since),
+            muted: false,
+            held: false,
+            end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
+        }
+    }
+}
+
+/// One entry of the log of events, in the words of the HTTP API.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "event")]
+pub struct EventReport {
+    /// Its number.
+    pub seq: u64,
+    /// Our name for the call.
+    pub call: String,
+    /// `began`, `rings`, `rings_browsers`, `answered`, `key` or `ended`.
+    pub event: &'static str,
+    /// Why the call is over, when it is.
+    pub reason: Option<&'static str>,
+    /// Which key the far end pressed, when it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digit: Option<char>,
+    /// When: RFC 3339, in UTC.
+    pub at: String,
+}
+
+impl EventReport {
+    /// Writes what happened to a call.
+    #[must_use]
+    pub fn new(seq: u64, call: &CallId, happening: Happening, at: SystemTime) -> EventReport {
+        let (event, reason, digit) = match happening {
+            Happening::Began => ("began", None, None),
+            Happening::Rings => ("rings", None, None),
+            Happening::RingsBrowsers => ("rings_browsers", None, None),
+            Happening::Answered => ("answered", None, None),
+            Happening::Key(digit) => ("key", None, Some(digit)),
+            Happening::Ended(reason) => ("ended", Some(reason_word(reason)), None),
+        };
+        EventReport {
+            seq,
+            call: call.as_str().to_owned(),
+            event,
+            reason,
+            digit,
+            at: rfc3339(at),
+        }
+    }
+}
+
+/// Every stage, in the order of a call's life.
+pub const STAGES: [Stage; 5] = [
+    Stage::Dialing,
+    Stage::Ringing,
+    Stage::Connecting,
+    Stage::Talking,
+    Stage::Ended,
+];
+
+/// Returns the word for where a call stands.
+#[must_use]
+pub fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Dialing => "dialing",
+        Stage::Ringing => "ringing",
+        Stage::Connecting => "connecting",
+        Stage::Talking => "talking",
+        Stage::Ended => "ended",
+    }
+}
+
+/// Returns the word for why a call is over.
+fn reason_word(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::HungUpHere => "hung_up_here",
+        EndReason::HungUpThere => "hung_up_there",
+        EndReason::NotAnswered => "not_answered",
+        EndReason::Refused => "refused",
+        EndReason::Failed => "failed",
+        EndReason::StreamLost => "stream_lost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::pure::ids::{LegId, Party};
+    use crate::pure::time::Time;
+
+    #[test]
+    fn a_call_is_told_in_the_words_of_the_api() {
+        let call = CallView {
+            id: CallId::new("c1"),
+            leg: LegId::new("CAc1"),
+            direction: Direction::Incoming,
+            from: Party::parse("+15145550100"),
+            to: Party::parse("client:kitchen"),
+            stage: Stage::Talking,
+            place: Place::Desk,
+            since: Time::START,
+            stream: None,
+            end_reason: None,
+        };
+        let at = UNIX_EPOCH + Duration::from_secs(1);
+        assert_eq!(
+            serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"end_reason":null}"#
+        );
+        let over = CallView {
+            stage: Stage::Ended,
+            place: Place::Nowhere,
+            end_reason: Some(EndReason::StreamLost),
+            ..call
+        };
+        let report = CallReport::new(&over, at);
+        assert_eq!(report.state, "ended");
+        assert_eq!(report.place, None);
+        assert_eq!(report.end_reason.as_deref(), Some("stream_lost"));
+    }
+
+    #[test]
+    fn an_event_is_told_in_the_words_of_the_api() {
+        for (happening, text) in [
+            (
+                Happening::Rings,
+                r#"{"type":"event","seq":7,"call":"c1","event":"rings","reason":null,"at":"1970-01-01T00:00:02Z"}"#,
+            ),
+            (
+                Happening::Key('#'),
+                r##"{"type":"event","seq":7,"call":"c1","event":"key","reason":null,"digit":"#","at":"1970-01-01T00:00:02Z"}"##,
+            ),
+            (
+                Happening::Ended(EndReason::NotAnswered),
+                r#"{"type":"event","seq":7,"call":"c1","event":"ended","reason":"not_answered","at":"1970-01-01T00:00:02Z"}"#,
+            ),
+        ] {
+            let at = UNIX_EPOCH + Duration::from_secs(2);
+            let report = EventReport::new(7, &CallId::new("c1"), happening, at);
+            assert_eq!(serde_json::to_string(&report).expect("plain"), text);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Where may be dialled: one table for every door.
+//!
+//! Whoever gets at a telephone line that somebody else pays for dials premium numbers, so those are refused here, before
+//! the carrier hears of them, along with emergency numbers: a phone that knows no address must not be relied on for help.
+
+use super::ids::{Identity, PhoneNumber};
+use super::phone::Phrase;
+
+/// What was dialled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Destination {
+    /// A telephone number that may be dialled.
+    Number(PhoneNumber),
+    /// A browser.
+    Client(Identity),
+    /// Nothing that may be dialled; the sentence says why.
+    Refused(Phrase),
+}
+
+/// Emergency numbers, as they are typed. Sources: ITU-T E.161.1 (112, 911), and the national numbering plans published
+/// by the ITU (Operational Bulletin annex) for the others.
+const EMERGENCY: [&str; 14] = [
+    "112", "911", "999", "000", "111", "110", "119", "15", "17", "18", "114", "116117", "988",
+    "933",
+];
+
+/// Prefixes that cost the caller more than a call. Each with where it is written.
+const PREMIUM: [&str; 41] = [
+    // International networks and services: ITU-T E.164 list of assigned country codes (satellite 870, 881; networks 882
+    // and 883; shared cost 808; premium rate 979; trials 991).
+    "870", "881", "882", "883", "808", "979", "991",
+    // +1 900, pay-per-call: North American Numbering Plan, 47 CFR 64.1506. (976 is an exchange; see below.)
+    "1900",
+    // United Kingdom: Ofcom National Telephone Numbering Plan, 09 premium, 084 and 087 service charge, 070 personal.
+    "449", "4484", "4487", "4470",
+    // France: Arcep numbering plan, 08 1 to 08 9 less the free 080.
+    "3381", "3382", "3389",
+    // Germany: Bundesnetzagentur, 0900 premium, 0180 service, 0137 mass calls, 0118 directory.
+    "49900", "49180", "49137", "49118",
+    // Ireland: ComReg, 15xx premium. Italy: AGCOM, 89x and 1xx. Spain: CNMC, 803, 806, 807, 905, 907.
+    "35315", "3989", "34803", "34806", "34807", "34905", "34907",
+    // Switzerland: OFCOM, 0900, 0901, 0906. Austria: RTR, 0900, 0901, 0930, 0931. Belgium: BIPT, 090x, 0070.
+    "41900", "41901", "41906", "43900", "43901", "43930", "43931", "3290", "3270",
+    // The Netherlands: ACM, 0900, 0906, 0909. Australia: ACMA, 190x premium. New Zealand: 0900.
+    "31900", "31906", "31909", "61190", "64900",
+    // Japan: 0990 (Dial Q2), Ministry of Internal Affairs and Communications.
+    "81990",
+];
+
+/// Judges what was dialled: `+…`, or `client:…`.
+#[must_use]
+pub fn judge(dialled: &str) -> Destination {
+    if let Some(name) = dialled.strip_prefix("client:") {
+        return Identity::parse(name).map_or(
+            Destination::Refused(Phrase::NotANumber),
+            Destination::Client,
+        );
+    }
+    let digits: String = dialled
+        .chars()
+        .filter(|sign| !matches!(sign, '+' | ' ' | '-' | '.' | '(' | ')'))
+        .collect();
+    if EMERGENCY.contains(&digits.as_str()) || digits == "1911" {
+        return Destination::Refused(Phrase::EmergencyRefused);
+    }
+    let Ok(number) = PhoneNumber::parse(dialled) else {
+        return Destination::Refused(Phrase::NotANumber);
+    };
+    if PREMIUM.iter().any(|prefix| digits.starts_with(prefix)) || is_north_american_976(&digits) {
+        return Destination::Refused(Phrase::DestinationNotAllowed);
+    }
+    Destination::Number(number)
+}
+
+/// In North America the exchange 976 is pay-per-call in every area.
+fn is_north_american_976(digits: &str) -> bool {
+    digits.len() == 11 && digits.starts_with('1') && &digits[4..7] == "976"
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ordinary_numbers_may_be_dialled() {
+        for number in [
+            "+18738402100",
+            "+15145550100",
+            "+442079460000",
+            "+33142685300",
+            "+493012345678",
+            "+18005550100",
+        ] {
+            assert!(matches!(judge(number), Destination::Number(_)), "{number}");
+        }
+    }
+
+    #[test]
+    fn premium_and_satellite_numbers_are_refused() {
+        for number in [
+            "+19005550100",
+            "+15149765555",
+            "+449098790000",
+            "+33899123456",
+            "+881612345678",
+            "+979123456789",
+        ] {
+            assert_eq!(
+                judge(number),
+                Destination::Refused(Phrase::DestinationNotAllowed),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn emergency_numbers_are_refused_however_they_are_typed() {
+        for number in ["911", "112", "999", "+911", "9 1 1", "+1911", "9-1-1"] {
+            assert_eq!(
+                judge(number),
+                Destination::Refused(Phrase::EmergencyRefused),
+                "{number}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_browser_is_a_destination_and_anything_else_is_none() {
+        assert!(matches!(judge("client:kitchen"), Destination::Client(_)));
+        for wrong in [
+            "",
+            "client:",
+            "client:a b",
+            "hello",
+            "5145550100",
+            "+0",
+            "sip:me@example.com",
+        ] {
+            assert_eq!(
+                judge(wrong),
+                Destination::Refused(Phrase::NotANumber),
+                "{wrong}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_judged(text in any::<String>()) {
+            let _ = judge(&text);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What decides: protocol, call state and sound as plain values in and out.
+//!
+//! Nothing here knows a clock, a socket, a file, a thread or chance. Instants, identifiers and tokens come in with the
+//! input, so that a test can run a day of audio in a second and try any order of events in a microsecond.
+
+pub mod audio;
+pub mod call;
+pub mod call_report;
+pub mod destination;
+pub mod ids;
+pub mod phone;
+pub mod time;
+pub mod twilio;

@@ -1,0 +1,271 @@
+//! What a simulated call was like, as a value and as a person reads it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Something that Twilio would complain of.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Warning {
+    /// Twilio's code, such as 31951.
+    pub code: u32,
+    /// What happened.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.text)
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Ended {
+    /// The caller hung up, as the script says.
+    #[default]
+    CallerHungUp,
+    /// TwiML said `<Hangup/>`, or had nothing more to say.
+    ByTwiml,
+    /// The call was completed over REST.
+    ByRest,
+    /// TwiML said `<Reject/>`; with its reason.
+    Rejected(String),
+    /// It lasted as long as the plan allows.
+    TooLong,
+    /// It could not be carried on; the warnings say why.
+    Failed,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ended::CallerHungUp => "the caller hung up",
+            Ended::ByTwiml => "the TwiML ended it",
+            Ended::ByRest => "it was ended over REST",
+            Ended::Rejected(reason) => return write!(f, "it was rejected ({reason})"),
+            Ended::TooLong => "it reached the longest time allowed",
+            Ended::Failed => "it failed",
+        })
+    }
+}
+
+/// A number or client that a `<Dial>` called.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Dialled {
+    /// The number, or `client:` and the identity.
+    pub to: String,
+    /// What became of it: `completed`, `busy`, `no-answer`, `failed`, `canceled`.
+    pub status: String,
+    /// The caller's number shown to it, where the TwiML names one.
+    pub caller_id: Option<String>,
+    /// Parameters of a client.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// What is known of the media streams of a call, all together.
+#[derive(Clone, Debug, Default)]
+pub struct StreamReport {
+    /// How many streams were opened.
+    pub streams: u32,
+    /// Media messages to the server.
+    pub frames_sent: u64,
+    /// Media messages from the server that counted.
+    pub frames_received: u64,
+    /// Of these, how many came more than 25 ms after the one before: 5 ms beside a cadence of 20 ms.
+    pub late_frames: u64,
+    /// The same of a bare timer beside it: what this machine did to any timer.
+    pub late_timer: u64,
+    /// How often the queue ran dry.
+    pub underruns: u32,
+    /// What waited to be played when the last stream ended, in milliseconds.
+    pub queue_ms: u64,
+    /// The most that ever waited, in milliseconds.
+    pub queue_most_ms: u64,
+    /// Pings that were answered.
+    pub pings: u64,
+    /// Marks that were sent back.
+    pub marks: u64,
+    /// Clears that were obeyed.
+    pub clears: u64,
+    /// What the caller heard, 8 kHz: every stream from its start to its end, one after the other.
+    pub heard: Vec<i16>,
+    /// When each media message came, from the call's beginning.
+    pub arrivals: Vec<Duration>,
+}
+
+/// What a simulated call was like.
+#[derive(Clone, Debug, Default)]
+pub struct CallReport {
+    /// `CA…`
+    pub call_sid: String,
+    /// How it ended.
+    pub ended: Ended,
+    /// What Twilio would have complained of.
+    pub warnings: Vec<Warning>,
+    /// What else is worth knowing, mostly of a misbehaviour's effect.
+    pub notes: Vec<String>,
+    /// Every TwiML document, as received.
+    pub documents: Vec<String>,
+    /// What was spoken by `<Say>`.
+    pub said: Vec<String>,
+    /// The addresses of every `<Play>`.
+    pub played: Vec<String>,
+    /// Whom `<Dial>` called.
+    pub dialled: Vec<Dialled>,
+    /// The media streams.
+    pub stream: StreamReport,
+    /// From the first webhook to the end.
+    pub duration: Duration,
+}
+
+impl CallReport {
+    /// Says whether nothing was wrong: no warning, and the call did not fail.
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
+        self.warnings.is_empty() && self.ended != Ended::Failed
+    }
+
+    /// Adds a warning unless the same stands there already.
+    pub(super) fn warn(&mut self, code: u32, text: impl Into<String>) {
+        let warning = Warning {
+            code,
+            text: text.into(),
+        };
+        if !self.warnings.contains(&warning) {
+            tracing::debug!(%warning, "the carrier would complain");
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Returns it as JSON, without the sound.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let stream = &self.stream;
+        json!({
+            "call_sid": self.call_sid,
+            "ended": self.ended.to_string(),
+            "fine": self.is_fine(),
+            "duration_ms": millis(self.duration),
+            "warnings": self.warnings.iter().map(|w| json!({"code": w.code, "text": w.text})).collect::<Vec<_>>(),
+            "notes": self.notes,
+            "documents": self.documents,
+            "said": self.said,
+            "played": self.played,
+            "dialled": self.dialled.iter().map(|d| json!({
+                "to": d.to,
+                "status": d.status,
+                "caller_id": d.caller_id,
+            })).collect::<Vec<_>>(),
+            "stream": {
+                "streams": stream.streams,
+                "frames_sent": stream.frames_sent,
+                "frames_received": stream.frames_received,
+                "late_frames": stream.late_frames,
+                "late_timer": stream.late_timer,
+                "underruns": stream.underruns,
+                "queue_ms": stream.queue_ms,
+                "queue_most_ms": stream.queue_most_ms,
+                "pings": stream.pings,
+                "marks": stream.marks,
+                "clears": stream.clears,
+                "heard_ms": stream.heard.len() / 8,
+                "first_sound_ms": first_sound(&stream.heard).map(|at| at / 8),
+            },
+        })
+    }
+}
+
+impl fmt::Display for CallReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stream = &self.stream;
+        writeln!(f, "call {}: {}", self.call_sid, self.ended)?;
+        writeln!(f, "  lasted           {} ms", millis(self.duration))?;
+        for text in &self.said {
+            writeln!(f, "  said             {text}")?;
+        }
+        for url in &self.played {
+            writeln!(f, "  played           {url}")?;
+        }
+        for leg in &self.dialled {
+            writeln!(f, "  dialled          {}: {}", leg.to, leg.status)?;
+        }
+        if stream.streams > 0 {
+            writeln!(
+                f,
+                "  frames           {} sent, {} received, {} late (a bare timer: {})",
+                stream.frames_sent, stream.frames_received, stream.late_frames, stream.late_timer
+            )?;
+            writeln!(
+                f,
+                "  queue            {} ms at most, ran dry {} times",
+                stream.queue_most_ms, stream.underruns
+            )?;
+            match first_sound(&stream.heard) {
+                Some(at) => writeln!(
+                    f,
+                    "  heard            {} ms, sound from {} ms on",
+                    stream.heard.len() / 8,
+                    at / 8
+                )?,
+                None => writeln!(
+                    f,
+                    "  heard            {} ms, all of it silence",
+                    stream.heard.len() / 8
+                )?,
+            }
+        }
+        for note in &self.notes {
+            writeln!(f, "  note             {note}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "  warning          {warning}")?;
+        }
+        write!(
+            f,
+            "  {}",
+            if self.is_fine() {
+                "nothing to complain of"
+            } else {
+                "NOT fine"
+            }
+        )
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Finds the first sample that is more than the line's own noise.
+fn first_sound(heard: &[i16]) -> Option<usize> {
+    heard.iter().position(|sample| sample.unsigned_abs() > 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_stands_once_and_spoils_the_report() {
+        let mut report = CallReport::default();
+        assert!(report.is_fine());
+        report.warn(31951, "a message was dropped");
+        report.warn(31951, "a message was dropped");
+        assert_eq!(report.warnings.len(), 1);
+        assert!(!report.is_fine());
+        assert!(report.to_string().contains("31951: a message was dropped"));
+        assert_eq!(report.to_json()["warnings"][0]["code"], 31951);
+        assert_eq!(report.to_json()["fine"], false);
+    }
+
+    #[test]
+    fn a_call_that_failed_is_not_fine_even_without_a_warning() {
+        let report = CallReport {
+            ended: Ended::Failed,
+            ..CallReport::default()
+        };
+        assert!(!report.is_fine());
+    }
+}

@@ -1,0 +1,391 @@
+//! One media socket: carries its messages between the carrier, the engine's rings and the phone.
+//!
+//! What they mean is decided by [`Session`]. Sound leaves the moment the engine says that a frame is ready; a socket
+//! that does not take it makes the oldest frames be shed, since sound that waits is delay that stays.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::{Sink as _, Stream as _};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite;
+use tracing::{debug, warn};
+
+use super::door::Door;
+use super::transcript::{By, Transcript};
+use crate::audio::{SocketEnd, stream_port};
+use crate::phone::{PhoneHandle, StreamControl, StreamOffer};
+use crate::pure::ids::{LegId, StreamId, StreamToken};
+use crate::pure::time::Time;
+use crate::pure::twilio::session::{Action, Broken, CloseReason, Heard, Session};
+use crate::pure::twilio::stream::StreamCommand;
+
+/// Frames that may wait for a socket that takes none; older ones are shed. Twilio plays whatever arrives one after the
+/// other, so what waits here would be delay for the rest of the call.
+const WAITING_FRAMES: usize = 2;
+
+/// Control messages that the phone may send ahead.
+const CONTROL: usize = 4;
+
+/// What happens next on a socket.
+enum Step {
+    Came(Option<Result<Message, axum::Error>>),
+    Writable(Result<(), axum::Error>),
+    Asked(Option<StreamControl>),
+    FrameReady,
+    Due,
+}
+
+/// Serves one socket to its end.
+pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
+    let transcript = door.take_record_path().and_then(|path| {
+        Transcript::begin(&path)
+            .inspect_err(|error| {
+                warn!(path = %path.display(), %error, "the transcript of the stream cannot be kept");
+            })
+            .ok()
+    });
+    let (control_in, control_out) = mpsc::channel(CONTROL);
+    let mut line = Line {
+        id: door.phone.next_stream(),
+        phone: door.phone.clone(),
+        clock: door.clock,
+        session: Session::new(now(door.clock)),
+        socket,
+        port: None,
+        control_in,
+        control_out,
+        outbox: Outbox::default(),
+        reading: true,
+        blocked: false,
+        transcript,
+        counts: Counts::default(),
+    };
+    debug!(stream = %line.id, "a media socket was opened");
+    line.run().await;
+    line.tell();
+}
+
+/// What was lost between socket and rings.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Counts {
+    /// Frames down that found the ring full.
+    dropped_down: u64,
+    /// Frames up that the socket did not take in time.
+    shed_up: u64,
+}
+
+/// Frames of our own that are yet to leave, ahead of sound.
+#[derive(Debug, Default)]
+struct Outbox {
+    close: Option<CloseReason>,
+    ping: bool,
+}
+
+impl Outbox {
+    fn is_empty(&self) -> bool {
+        self.close.is_none() && !self.ping
+    }
+}
+
+struct Line {
+    id: StreamId,
+    phone: PhoneHandle,
+    clock: Instant,
+    session: Session,
+    socket: WebSocket,
+    /// Our ends of the rings, from the offer until the stream is over.
+    port: Option<SocketEnd>,
+    control_in: mpsc::Sender<StreamControl>,
+    control_out: mpsc::Receiver<StreamControl>,
+    outbox: Outbox,
+    /// Whether the socket can still be read.
+    reading: bool,
+    /// Whether the socket took no more when it was last tried.
+    blocked: bool,
+    transcript: Option<Transcript>,
+    counts: Counts,
+}
+
+impl Line {
+    async fn run(&mut self) {
+        let mut actions = Vec::new();
+        loop {
+            let step = self.next_step().await;
+            let now = now(self.clock);
+            match step {
+                Step::Came(message) => self.came(message, now, &mut actions),
+                Step::Writable(Ok(())) => self.blocked = false,
+                Step::Writable(Err(_)) => self.session.hear(Heard::Lost, now, &mut actions),
+                Step::Asked(Some(StreamControl::Close)) => self.session.close(now, &mut actions),
+                // We hold a sender ourselves, so the channel does not end.
+                Step::Asked(None) | Step::FrameReady => {}
+                Step::Due => self.session.timeout(now, &mut actions),
+            }
+            if self.perform(&mut actions).await || self.write().await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for whatever comes first; what came from the carrier goes before what is due, or a task that was held up
+    /// would take its own delay for the carrier's silence.
+    async fn next_step(&mut self) -> Step {
+        let due = self.session.poll_timeout().map(|at| {
+            tokio::time::Instant::from_std(self.clock + Duration::from_micros(at.micros()))
+        });
+        let Line {
+            socket,
+            port,
+            control_out,
+            reading,
+            blocked,
+            ..
+        } = self;
+        let traffic = poll_fn(|cx| {
+            if *reading && let Poll::Ready(message) = Pin::new(&mut *socket).poll_next(cx) {
+                return Poll::Ready(Step::Came(message));
+            }
+            if *blocked {
+                return Pin::new(&mut *socket).poll_ready(cx).map(Step::Writable);
+            }
+            Poll::Pending
+        });
+        let frame = async {
+            match port {
+                Some(port) => port.up_ready.notified().await,
+                None => std::future::pending().await,
+            }
+        };
+        let timer = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            step = traffic => step,
+            control = control_out.recv() => Step::Asked(control),
+            () = frame => Step::FrameReady,
+            () = timer => Step::Due,
+        }
+    }
+
+    fn came(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+        now: Time,
+        actions: &mut Vec<Action>,
+    ) {
+        let heard = match &message {
+            Some(Ok(Message::Text(text))) => {
+                if let Some(transcript) = &mut self.transcript {
+                    transcript.keep(By::Carrier, text);
+                }
+                Heard::Text(text)
+            }
+            Some(Ok(Message::Binary(_))) => Heard::Binary,
+            Some(Ok(Message::Pong(_))) => Heard::Pong,
+            // The websocket answers pings by itself.
+            Some(Ok(Message::Ping(_))) => return,
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.as_ref().map(|frame| frame.code);
+                debug!(stream = %self.id, code, "the carrier closes a media socket");
+                Heard::Close
+            }
+            Some(Err(error)) => match broken(error) {
+                Some(how) => {
+                    // Read on, and it would only say that it is over; but our close frame is still to leave.
+                    self.reading = false;
+                    Heard::Broken(how)
+                }
+                None => Heard::Lost,
+            },
+            None => Heard::Lost,
+        };
+        self.session.hear(heard, now, actions);
+    }
+
+    /// Performs what the session asks for; says whether the socket is to be let go.
+    async fn perform(&mut self, actions: &mut Vec<Action>) -> bool {
+        for action in actions.drain(..) {
+            match action {
+                Action::Offer { leg, token } => self.offer(leg, token).await,
+                Action::Down(frame) => {
+                    if let Some(port) = &mut self.port
+                        && port.down.push(frame).is_err()
+                    {
+                        self.counts.dropped_down += 1;
+                    }
+                }
+                Action::Key(key) => self.phone.key(self.id, key).await,
+                Action::Ping => self.outbox.ping = true,
+                Action::Close(reason) => self.close(reason),
+                Action::Ended(end) => {
+                    self.port = None;
+                    self.phone.stream_down(self.id, end).await;
+                }
+                Action::Drop => return true,
+            }
+        }
+        false
+    }
+
+    async fn offer(&mut self, leg: LegId, token: StreamToken) {
+        let (ours, port) = stream_port();
+        let offer = StreamOffer {
+            stream: self.id,
+            leg: leg.clone(),
+            token,
+            port,
+            control: self.control_in.clone(),
+        };
+        match self.phone.stream_up(offer).await {
+            Ok(call) => {
+                debug!(stream = %self.id, %leg, %call, "a stream was admitted");
+                self.session.admitted(now(self.clock));
+                self.port = Some(ours);
+            }
+            Err(why) => {
+                warn!(stream = %self.id, %leg, %why, "a stream was turned away");
+                if let Some(reason) = self.session.refused(now(self.clock)) {
+                    self.close(reason);
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        debug!(stream = %self.id, code = reason.code(), %reason, "closing a media socket");
+        self.outbox.close = Some(reason);
+    }
+
+    /// Writes what is ready as far as the socket takes it; says whether the socket is lost.
+    async fn write(&mut self) -> bool {
+        loop {
+            if self.blocked {
+                self.shed();
+                return false;
+            }
+            let sound = self.session.may_send().is_some()
+                && self.port.as_ref().is_some_and(|port| !port.up.is_empty());
+            if self.outbox.is_empty() && !sound {
+                return false;
+            }
+            let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.socket).poll_ready(cx))).await;
+            let sent = match ready {
+                Poll::Pending => {
+                    self.blocked = true;
+                    continue;
+                }
+                Poll::Ready(Ok(())) => match self.next_message() {
+                    Some(message) => Pin::new(&mut self.socket).start_send(message),
+                    None => return false,
+                },
+                Poll::Ready(Err(error)) => Err(error),
+            };
+            if sent.is_err() {
+                return self.lost().await;
+            }
+        }
+    }
+
+    /// Takes in what still came before the socket broke, a `stop` perhaps, and lets it go.
+    async fn lost(&mut self) -> bool {
+        let mut actions = Vec::new();
+        while self.reading {
+            let next = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.socket).poll_next(cx))).await;
+            match next {
+                Poll::Ready(Some(Ok(message))) => {
+                    self.came(Some(Ok(message)), now(self.clock), &mut actions);
+                    if self.perform(&mut actions).await {
+                        return true;
+                    }
+                }
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => break,
+            }
+        }
+        self.session
+            .hear(Heard::Lost, now(self.clock), &mut actions);
+        self.perform(&mut actions).await
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        if let Some(reason) = self.outbox.close.take() {
+            self.outbox.ping = false;
+            return Some(Message::Close(Some(CloseFrame {
+                code: reason.code(),
+                reason: reason.to_string().into(),
+            })));
+        }
+        if std::mem::take(&mut self.outbox.ping) {
+            return Some(Message::Ping(axum::body::Bytes::new()));
+        }
+        let sid = self.session.may_send()?;
+        let frame = self.port.as_mut()?.up.pop().ok()?;
+        let text = StreamCommand::Media(&frame.ulaw).encode(sid);
+        if let Some(transcript) = &mut self.transcript {
+            transcript.keep(By::Us, &text);
+        }
+        Some(Message::Text(text.into()))
+    }
+
+    /// Throws away the oldest frames that a blocked socket has made wait.
+    fn shed(&mut self) {
+        if let Some(port) = &mut self.port {
+            while port.up.slots() > WAITING_FRAMES && port.up.pop().is_ok() {
+                self.counts.shed_up += 1;
+            }
+        }
+    }
+
+    /// Tells the log how the socket did, once it is over.
+    fn tell(&self) {
+        let (faults, counts) = (self.session.faults(), self.counts);
+        if faults == Default::default() && counts == Counts::default() {
+            debug!(stream = %self.id, "a media socket is over");
+            return;
+        }
+        if let Some(format) = self.session.other_format() {
+            warn!(stream = %self.id, "{format}");
+        }
+        warn!(
+            stream = %self.id,
+            %faults,
+            dropped_down = counts.dropped_down,
+            shed_up = counts.shed_up,
+            "a media socket is over, and not all was well"
+        );
+    }
+}
+
+/// Says how the carrier broke the websocket, or nothing where the connection itself is gone.
+fn broken(error: &axum::Error) -> Option<Broken> {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError::ResetWithoutClosingHandshake;
+
+    let cause = std::error::Error::source(error)?.downcast_ref::<Error>()?;
+    match cause {
+        Error::Capacity(_) => Some(Broken::TooBig),
+        Error::Utf8(_) => Some(Broken::NotUtf8),
+        Error::Protocol(ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) | Error::AttackAttempt => Some(Broken::Framing),
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Io(_)
+        | Error::Tls(_)
+        | Error::WriteBufferFull(_)
+        | Error::Url(_)
+        | Error::Http(_)
+        | Error::HttpFormat(_) => None,
+    }
+}
+
+fn now(clock: Instant) -> Time {
+    Time::from_micros(u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,83 @@
+//! The calls: what they are, and what a person does with them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+
+use super::Door;
+use super::error::ApiError;
+use crate::pure::call_report::CallReport;
+use crate::pure::phone::{CallView, Command, CommandError, Snapshot};
+
+/// All calls.
+#[derive(Debug, Serialize)]
+pub(super) struct Calls {
+    calls: Vec<CallReport>,
+}
+
+impl Door {
+    /// Writes a call.
+    pub(super) fn report(&self, call: &CallView) -> CallReport {
+        CallReport::new(call, self.phone.wall_time(call.since))
+    }
+
+    /// Writes all calls of a snapshot.
+    pub(super) fn reports(&self, snapshot: &Snapshot) -> Vec<CallReport> {
+        snapshot
+            .calls
+            .iter()
+            .map(|call| self.report(call))
+            .collect()
+    }
+
+    /// Returns the calls as they are now.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.phone.snapshots().borrow())
+    }
+
+    async fn command(&self, id: &str, command: Command) -> Result<Json<CallReport>, ApiError> {
+        match self.phone.command(id, command).await {
+            Ok(call) => Ok(Json(self.report(&call))),
+            Err(why) => Err(ApiError::Command(why)),
+        }
+    }
+}
+
+/// `GET /api/calls`.
+pub(super) async fn all(State(door): State<Arc<Door>>) -> Json<Calls> {
+    Json(Calls {
+        calls: door.reports(&door.snapshot()),
+    })
+}
+
+/// `GET /api/calls/{id}`.
+pub(super) async fn one(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+) -> Result<Json<CallReport>, ApiError> {
+    let snapshot = door.snapshot();
+    let call = snapshot
+        .calls
+        .iter()
+        .find(|call| call.id.as_str() == id || call.leg.as_str() == id)
+        .ok_or(ApiError::Command(CommandError::NoSuchCall))?;
+    Ok(Json(door.report(call)))
+}
+
+/// `POST /api/calls/{id}/answer`.
+pub(super) async fn answer(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+) -> Result<Json<CallReport>, ApiError> {
+    door.command(&id, Command::Answer).await
+}
+
+/// `POST /api/calls/{id}/hangup`.
+pub(super) async fn hang_up(
+    State(door): State<Arc<Door>>,
+    Path(id): Path<String>,
+) -> Result<Json<CallReport>, ApiError> {
+    door.command(&id, Command::HangUp).await
+}

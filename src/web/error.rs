@@ -1,0 +1,183 @@
+//! Errors as programs and people read them: `{"error":{"code","message"}}`.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::pure::phone::CommandError;
+
+/// Why a request at the person's door is not served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum ApiError {
+    /// It asked for a host that is not ours; its name where it can be read.
+    WrongHost(Option<String>),
+    /// A page of another site opened the websocket.
+    WrongOrigin,
+    /// It brought no key, or a wrong one.
+    Unauthorized,
+    /// Too many wrong keys; how long to wait.
+    TooManyWrongKeys(Duration),
+    /// Nothing is there.
+    NotFound,
+    /// Something is there, but not for this method.
+    WrongMethod,
+    /// The body is larger than the limit.
+    TooLarge,
+    /// The body broke off.
+    Unreadable,
+    /// The body is no JSON object.
+    InvalidJson,
+    /// The identity is missing, or is none.
+    InvalidIdentity,
+    /// `after` is no number.
+    InvalidAfter,
+    /// It should have been a websocket's handshake.
+    NoWebsocket,
+    /// A command was not carried out.
+    Command(CommandError),
+    /// Our fault.
+    Internal,
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            ApiError::WrongHost(_) | ApiError::WrongOrigin => StatusCode::FORBIDDEN,
+            ApiError::Unauthorized => StatusCode::UNAUTHORIZED,
+            ApiError::TooManyWrongKeys(_) => StatusCode::TOO_MANY_REQUESTS,
+            ApiError::NotFound | ApiError::Command(CommandError::NoSuchCall) => {
+                StatusCode::NOT_FOUND
+            }
+            ApiError::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Unreadable
+            | ApiError::InvalidJson
+            | ApiError::InvalidIdentity
+            | ApiError::InvalidAfter => StatusCode::BAD_REQUEST,
+            ApiError::NoWebsocket => StatusCode::UPGRADE_REQUIRED,
+            ApiError::Command(CommandError::WrongState) => StatusCode::CONFLICT,
+            ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            ApiError::WrongHost(_) => "wrong_host",
+            ApiError::WrongOrigin => "wrong_origin",
+            ApiError::Unauthorized => "unauthorized",
+            ApiError::TooManyWrongKeys(_) => "too_many_wrong_keys",
+            ApiError::NotFound => "not_found",
+            ApiError::WrongMethod => "wrong_method",
+            ApiError::TooLarge => "too_large",
+            ApiError::Unreadable => "unreadable",
+            ApiError::InvalidJson => "invalid_json",
+            ApiError::InvalidIdentity => "invalid_identity",
+            ApiError::InvalidAfter => "invalid_after",
+            ApiError::NoWebsocket => "no_websocket",
+            ApiError::Command(CommandError::NoSuchCall) => "no_such_call",
+            ApiError::Command(CommandError::WrongState) => "wrong_state",
+            ApiError::Internal => "internal",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            ApiError::WrongHost(Some(host)) => format!(
+                "nobody is at home under the host name {host}; hint: if it is yours, add it to OFFHOOK_HOSTS"
+            ),
+            ApiError::WrongHost(None) => {
+                "the request names no host, or one that cannot be read; hint: names beside PUBLIC_URL and localhost belong in OFFHOOK_HOSTS"
+                    .to_owned()
+            }
+            ApiError::WrongOrigin => {
+                "a page of another site asked for this; hint: if it is yours, add its host name to OFFHOOK_HOSTS"
+                    .to_owned()
+            }
+            ApiError::Unauthorized => {
+                "the request brought no key, or a wrong one; hint: send the header `Authorization: Bearer KEY` with OFFHOOK_API_KEY, or the key from the data folder"
+                    .to_owned()
+            }
+            ApiError::TooManyWrongKeys(wait) => format!(
+                "there were too many wrong keys in a minute; hint: try again in {} s, or send the right key, which is always taken",
+                wait_seconds(*wait)
+            ),
+            ApiError::NotFound => {
+                "there is nothing at this path; hint: docs/api.md lists what there is".to_owned()
+            }
+            ApiError::WrongMethod => {
+                "this path does not take this method; hint: the Allow header lists those that it takes"
+                    .to_owned()
+            }
+            ApiError::TooLarge => "the body is larger than 16 KiB".to_owned(),
+            ApiError::Unreadable => "the body could not be read to its end".to_owned(),
+            ApiError::InvalidJson => {
+                "the body is no JSON object; hint: send one such as {\"identity\":\"kitchen\"}"
+                    .to_owned()
+            }
+            ApiError::InvalidIdentity => {
+                "the identity is missing or is none; hint: it is 1 to 121 letters, digits and underscores"
+                    .to_owned()
+            }
+            ApiError::InvalidAfter => {
+                "`after` is no number; hint: it is the `seq` of the last event that you have seen"
+                    .to_owned()
+            }
+            ApiError::NoWebsocket => {
+                "events come over a websocket; hint: open this path with a websocket client"
+                    .to_owned()
+            }
+            ApiError::Command(CommandError::NoSuchCall) => {
+                "there is no such call; hint: GET /api/calls lists them, and those that ended stay for a minute"
+                    .to_owned()
+            }
+            ApiError::Command(CommandError::WrongState) => {
+                "the call is not in a state for that; hint: GET /api/calls tells where it stands"
+                    .to_owned()
+            }
+            ApiError::Internal => {
+                "this went wrong inside; hint: the log of the daemon says more".to_owned()
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = json!({"error": {"code": self.code(), "message": self.message()}});
+        let mut response = (self.status(), axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        match self {
+            ApiError::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            ApiError::TooManyWrongKeys(wait) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_seconds(wait)));
+            }
+            ApiError::NoWebsocket => {
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            }
+            ApiError::WrongHost(_)
+            | ApiError::WrongOrigin
+            | ApiError::NotFound
+            | ApiError::WrongMethod
+            | ApiError::TooLarge
+            | ApiError::Unreadable
+            | ApiError::InvalidJson
+            | ApiError::InvalidIdentity
+            | ApiError::InvalidAfter
+            | ApiError::Command(_)
+            | ApiError::Internal => {}
+        }
+        response
+    }
+}
+
+/// Returns a wait in whole seconds, rounded up.
+fn wait_seconds(wait: Duration) -> u64 {
+    wait.as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}

@@ -1,0 +1,194 @@
+//! Figures for Prometheus, in its text format.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::Door;
+use super::error::ApiError;
+use crate::audio::{AudioStatus, DeviceState, StreamStats};
+use crate::pure::call_report::{STAGES, stage_word};
+use crate::pure::ids::StreamId;
+use crate::pure::phone::Snapshot;
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Result<Response, ApiError> {
+    let snapshot = door.snapshot();
+    let media = door.phone.media();
+    let devices = media.status().borrow().clone();
+    let streams: Vec<(StreamId, StreamStats)> = snapshot
+        .calls
+        .iter()
+        .filter_map(|call| call.stream)
+        .filter_map(|stream| Some((stream, media.stats(stream)?)))
+        .collect();
+    let text = write(&snapshot, &devices, &streams).map_err(|_| ApiError::Internal)?;
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// A figure of a stream: its name, its kind, what it is, and where it is found.
+type Figure = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&StreamStats) -> Option<f64>,
+);
+
+/// Every figure of a stream.
+const FIGURES: [Figure; 10] = [
+    (
+        "frames_down_total",
+        "counter",
+        "Frames taken from the carrier.",
+        |s| Some(count(s.frames_down)),
+    ),
+    (
+        "frames_up_total",
+        "counter",
+        "Frames given to the carrier.",
+        |s| Some(count(s.frames_up)),
+    ),
+    (
+        "dropped_up_total",
+        "counter",
+        "Frames to the carrier that found no room.",
+        |s| Some(count(s.dropped_up)),
+    ),
+    (
+        "underruns_total",
+        "counter",
+        "Times that playout ran dry while sound was due.",
+        |s| Some(count(s.underruns)),
+    ),
+    (
+        "missing_samples_total",
+        "counter",
+        "Samples that never came.",
+        |s| Some(count(s.missing_samples)),
+    ),
+    (
+        "shed_samples_total",
+        "counter",
+        "Samples thrown away to bring the delay down.",
+        |s| Some(count(s.shed_samples)),
+    ),
+    (
+        "depth_seconds",
+        "gauge",
+        "Sound waiting to be played.",
+        |s| Some(seconds(s.depth_ms)),
+    ),
+    (
+        "depth_max_seconds",
+        "gauge",
+        "The most sound that ever waited to be played.",
+        |s| Some(seconds(s.depth_max_ms)),
+    ),
+    (
+        "down_seconds",
+        "gauge",
+        "Delay from the socket to the speaker.",
+        |s| s.down_ms.map(seconds),
+    ),
+    (
+        "up_seconds",
+        "gauge",
+        "Delay from the microphone to the socket.",
+        |s| s.up_ms.map(seconds),
+    ),
+];
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "nobody counts to 2^53 frames, which take 5 million years"
+)]
+fn count(n: u64) -> f64 {
+    n as f64
+}
+
+fn seconds(ms: f32) -> f64 {
+    f64::from(ms) / 1000.0
+}
+
+fn write(
+    snapshot: &Snapshot,
+    devices: &AudioStatus,
+    streams: &[(StreamId, StreamStats)],
+) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    writeln!(
+        text,
+        "# HELP offhook_calls Calls by where they stand.\n# TYPE offhook_calls gauge"
+    )?;
+    for stage in STAGES {
+        let calls = snapshot.calls.iter().filter(|call| call.stage == stage);
+        let word = stage_word(stage);
+        writeln!(text, "offhook_calls{{state=\"{word}\"}} {}", calls.count())?;
+    }
+    writeln!(
+        text,
+        "# HELP offhook_device_up Whether a device works.\n# TYPE offhook_device_up gauge"
+    )?;
+    for (name, state) in [
+        ("capture", &devices.capture),
+        ("playout", &devices.playout),
+        ("ringer", &devices.ringer),
+    ] {
+        let up = u8::from(matches!(state, DeviceState::Works(_)));
+        writeln!(text, "offhook_device_up{{device=\"{name}\"}} {up}")?;
+    }
+    for (name, kind, help, figure) in FIGURES {
+        writeln!(
+            text,
+            "# HELP offhook_stream_{name} {help}\n# TYPE offhook_stream_{name} {kind}"
+        )?;
+        for (stream, stats) in streams {
+            if let Some(value) = figure(stats) {
+                writeln!(text, "offhook_stream_{name}{{stream=\"{stream}\"}} {value}")?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_as_prometheus_reads_them() {
+        let works = || DeviceState::Works("none".to_owned());
+        let devices = AudioStatus {
+            capture: works(),
+            playout: works(),
+            ringer: DeviceState::Broken("gone".to_owned()),
+        };
+        let stats = StreamStats {
+            frames_down: 50,
+            depth_ms: 40.0,
+            up_ms: Some(25.0),
+            ..StreamStats::default()
+        };
+        let streams = [(StreamId(3), stats)];
+        let text = write(&Snapshot::default(), &devices, &streams).expect("a string");
+        for line in [
+            "# TYPE offhook_calls gauge",
+            "offhook_calls{state=\"talking\"} 0",
+            "offhook_device_up{device=\"playout\"} 1",
+            "offhook_device_up{device=\"ringer\"} 0",
+            "# TYPE offhook_stream_frames_down_total counter",
+            "offhook_stream_frames_down_total{stream=\"s3\"} 50",
+            "offhook_stream_up_seconds{stream=\"s3\"} 0.025",
+        ] {
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing:\n{text}"
+            );
+        }
+        assert!(!text.contains("offhook_stream_down_seconds{"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The person's door: tokens, identities, calls and events, for whoever brings the API key.
+//!
+//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events` and `metrics` is what one family of paths
+//! does. `docs/api.md` is what their callers read.
+
+mod calls;
+mod error;
+mod events;
+mod gate;
+mod hosts;
+mod limit;
+mod metrics;
+mod tokens;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::config::{Secret, Settings};
+use crate::phone::PhoneHandle;
+use crate::pure::twilio::access_token::TokenMaker;
+use error::ApiError;
+use gate::Gate;
+use hosts::Hosts;
+
+/// The largest body that is read; an identity has 121 characters.
+const MAX_BODY: usize = 16 * 1024;
+
+/// What every request behind the gate needs.
+#[derive(Debug)]
+struct Door {
+    phone: PhoneHandle,
+    tokens: TokenMaker,
+    token_ttl: Duration,
+    hosts: Hosts,
+}
+
+/// Builds the routes of the person's door; `api_key` is the one in force.
+///
+/// Whatever is not found here is answered by it too: another router may be merged with it, if that has no fallback.
+pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router {
+    let hosts = Hosts::new(settings);
+    let gate = Arc::new(Gate::new(hosts.clone(), &api_key));
+    let account = &settings.twilio;
+    let door = Arc::new(Door {
+        phone,
+        tokens: TokenMaker::new(
+            &account.account_sid,
+            &account.api_key,
+            account.api_secret.reveal(),
+            &account.twiml_app_sid,
+        ),
+        token_ttl: settings.token_ttl,
+        hosts,
+    });
+    Router::new()
+        .route(gate::HEALTH, get(|| async { "ok" }))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/token", get(tokens::by_query).post(tokens::by_body))
+        .route("/api/register-identity", post(tokens::register))
+        .route("/api/calls", get(calls::all))
+        .route("/api/calls/{id}", get(calls::one))
+        .route("/api/calls/{id}/answer", post(calls::answer))
+        .route("/api/calls/{id}/hangup", post(calls::hang_up))
+        .route("/api/events", get(events::events))
+        .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
+        .fallback(|| async { ApiError::NotFound })
+        .with_state(door)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(gate, gate::guard))
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then runs all of them: format, lints, documentation, licences, unit, property,
+# integration and end-to-end tests, one pass of every benchmark, and the demonstration as a stranger starts it.
+#
+#   ./test.sh            everything
+#   ./test.sh --quick    format, lints and the Rust tests alone
+set -euo pipefail
+cd "$(dirname "$0")"
+
+quick=false
+case ${1:-} in
+  --quick) quick=true ;;
+  '') ;;
+  *) echo "test.sh: unknown argument '$1'; there is only --quick" >&2; exit 2 ;;
+esac
+
+started=$SECONDS
+step() { printf '\n=== %s (at %d s)\n' "$1" "$((SECONDS - started))"; }
+
+step "what the tests need"
+./start-auto.sh --install-only
+# A private sound server stands in for a sound card; strace proves what a callback asks of the system.
+packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  echo "installing for the tests: ${missing[*]}"
+  as_root=()
+  ((EUID == 0)) || as_root=(sudo)
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq \
+    --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+step "format"
+cargo fmt --check
+
+step "lints"
+cargo clippy --locked --all-targets --quiet -- -D warnings
+
+step "scripts"
+shellcheck start-auto.sh test.sh .ci/run tests/*.sh
+
+step "unit, property, integration and end-to-end tests"
+cargo test --locked --quiet --lib --bins --tests
+
+if $quick; then
+  echo "quick run done in $((SECONDS - started)) s"
+  exit 0
+fi
+
+step "documentation, and the examples in it"
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+cargo test --locked --quiet --doc
+
+step "licences, bans, sources and advisories"
+if ! command -v cargo-deny >/dev/null; then
+  echo "installing cargo-deny (some minutes, once)"
+  cargo install --quiet --locked cargo-deny --version 0.20.2
+fi
+cargo deny --log-level error check bans licenses sources
+# The advisories come from a database on the network: where it cannot be had, that is said, and nothing is claimed.
+if ! cargo deny --log-level error fetch db >/dev/null 2>&1; then
+  echo "advisories: NOT checked, since their database cannot be reached from here"
+else
+  cargo deny --log-level error check advisories
+fi
+
+step "one pass of every benchmark"
+cargo bench --locked --quiet -- --test
+
+step "the demonstration, as a stranger starts it"
+tests/demo.sh
+
+echo
+echo "everything passed in $((SECONDS - started)) s"

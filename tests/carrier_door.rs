@@ -1,0 +1,650 @@
+//! The carrier's door over real sockets: who is let in, what is answered, and how a media socket lives and dies.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use futures_util::{SinkExt as _, StreamExt as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use offhook::audio::MediaHandle;
+use offhook::config::{Origin, Secret, Settings, TwilioAccount};
+use offhook::lang::Lang;
+use offhook::phone::{Carrier, PhoneHandle};
+use offhook::pure::audio::device::{AudioSettings, DeviceChoice};
+use offhook::pure::audio::tone::Country;
+use offhook::pure::ids::PhoneNumber;
+use offhook::pure::phone::{AutoAnswer, CarrierRequest, PhoneSettings, Ring, Stage};
+use offhook::store::StoreHandle;
+use offhook::twilio;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const ORIGIN: &str = "https://phone.example.com";
+const MEDIA: &str = "wss://phone.example.com/twilio/media";
+const INCOMING: &[(&str, &str)] = &[
+    ("To", "+18199754345"),
+    ("From", "+18738402100"),
+    ("Direction", "inbound"),
+    ("CallSid", "test123"),
+];
+const OUTGOING: &[(&str, &str)] = &[
+    ("To", "+18738402100"),
+    ("From", "+18199754345"),
+    ("CallSid", "test123"),
+];
+const HOOKS: &[&str] = &[
+    "/handle_calls",
+    "/twiml/outgoing",
+    "/twilio/after-stream",
+    "/twilio/after-dial",
+    "/twilio/call-status",
+    "/twilio/stream-status",
+];
+/// Whatever is awaited comes within this, or the test fails.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The size of a socket's buffers where they are to be full soon, in bytes.
+const SMALL: u32 = 4096;
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// A carrier that does whatever it is asked, and tells nobody.
+struct Obliging;
+
+impl Carrier for Obliging {
+    fn perform(
+        &self,
+        _: CarrierRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A telephone with its door, without devices, answering by itself.
+struct Rig {
+    address: SocketAddr,
+    phone: PhoneHandle,
+    folder: TempDir,
+}
+
+impl Rig {
+    async fn start() -> Rig {
+        Rig::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Settings)) -> Rig {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Rig::on(listener, change).await
+    }
+
+    async fn on(listener: TcpListener, change: impl FnOnce(&mut Settings)) -> Rig {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut settings = settings(&folder);
+        change(&mut settings);
+        let clock = Instant::now();
+        let media = MediaHandle::start(&settings.audio, clock).expect("threads can be had");
+        let store = StoreHandle::open(folder.path()).expect("a database");
+        let phone_settings = PhoneSettings {
+            ring: settings.ring,
+            ring_for: settings.ring_for,
+            auto_answer: settings.auto_answer,
+            own_number: Some(settings.twilio.phone_number.clone()),
+            country: settings.country,
+        };
+        let phone =
+            PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await;
+        let door = twilio::door(&settings, phone.clone(), clock);
+        let address = listener.local_addr().expect("bound");
+        tokio::spawn(async move { axum::serve(listener, door).await });
+        Rig {
+            address,
+            phone,
+            folder,
+        }
+    }
+
+    /// Posts a form signed for `signed`, an address, or not at all.
+    async fn post(
+        &self,
+        path: &str,
+        params: &[(&str, &str)],
+        signature: Option<String>,
+    ) -> (u16, String) {
+        let request = http()
+            .post(format!("http://{}{path}", self.address))
+            .form(params);
+        let request = match signature {
+            Some(signature) => request.header("X-Twilio-Signature", signature),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// Posts a form as Twilio does.
+    async fn hook(&self, path: &str, params: &[(&str, &str)]) -> (u16, String) {
+        let signature = sign(&format!("{ORIGIN}{path}"), params);
+        self.post(path, params, Some(signature)).await
+    }
+
+    /// Lets a call come in and returns the token of the stream that it is offered.
+    async fn rings(&self, leg: &str) -> String {
+        let mut params = INCOMING.to_vec();
+        params[3].1 = leg;
+        let (status, xml) = self.hook("/handle_calls", &params).await;
+        assert_eq!(status, 200, "{xml}");
+        let (_, rest) = xml
+            .split_once(r#"name="token" value=""#)
+            .unwrap_or_else(|| panic!("no stream is offered: {xml}"));
+        rest.split('"').next().expect("a value").to_owned()
+    }
+
+    /// Opens the media socket, signed for `signed`.
+    async fn socket(&self, signature: Option<&str>) -> Result<Socket, Error> {
+        let connection = TcpSocket::new_v4().expect("a socket");
+        // Little room, so that a carrier that does not read is soon noticed.
+        connection.set_recv_buffer_size(SMALL).expect("a socket");
+        let tcp = connection
+            .connect(self.address)
+            .await
+            .expect("a connection");
+        tcp.set_nodelay(true).expect("a socket");
+        let mut request = Request::get(MEDIA)
+            .header("Host", "phone.example.com")
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", generate_key());
+        if let Some(signature) = signature {
+            request = request.header("X-Twilio-Signature", signature);
+        }
+        let request = request.body(()).expect("a request");
+        let (socket, _) = tokio_tungstenite::client_async(request, tcp).await?;
+        Ok(socket)
+    }
+
+    /// Opens the media socket as Twilio does, and says the first two messages.
+    async fn stream(&self, leg: &str, token: &str) -> Socket {
+        let mut socket = self.socket(Some(&sign(MEDIA, &[]))).await.expect("let in");
+        say(
+            &mut socket,
+            r#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#,
+        )
+        .await;
+        say(&mut socket, &start(leg, token)).await;
+        socket
+    }
+
+    /// Lets a call come in, and takes it as far as sound.
+    async fn call(&self, leg: &str) -> Socket {
+        let token = self.rings(leg).await;
+        let mut socket = self.stream(leg, &token).await;
+        let first = sound(&mut socket).await;
+        assert_eq!(first["streamSid"], "MZ1");
+        socket
+    }
+
+    /// Waits until the call of a leg is over.
+    async fn over(&self, leg: &str) {
+        let mut snapshots = self.phone.snapshots();
+        let over = snapshots.wait_for(|snapshot| {
+            snapshot
+                .calls
+                .iter()
+                .any(|call| call.leg.as_str() == leg && call.stage == Stage::Ended)
+        });
+        timeout(LIMIT, over)
+            .await
+            .expect("the call is over in time")
+            .expect("the phone lives");
+    }
+}
+
+fn settings(folder: &TempDir) -> Settings {
+    let none = || DeviceChoice::None;
+    Settings {
+        twilio: TwilioAccount {
+            account_sid: "AC1".to_owned(),
+            api_key: "SK1".to_owned(),
+            api_secret: Secret::new("hush"),
+            twiml_app_sid: "AP1".to_owned(),
+            phone_number: PhoneNumber::parse("+18199754345").expect("valid"),
+            api_base_url: "http://127.0.0.1:1".parse().expect("valid"),
+        },
+        auth_tokens: vec![Secret::new(TOKEN)],
+        public_url: Origin::parse(ORIGIN).expect("valid"),
+        public_url_by_default: false,
+        port: 0,
+        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        bind_by_default: false,
+        api_key: None,
+        data_dir: folder.path().to_owned(),
+        socket: folder.path().join("control.sock"),
+        ring: Ring::DeskThenBrowser,
+        ring_for: Duration::from_secs(20),
+        auto_answer: AutoAnswer::After(Duration::ZERO),
+        audio: AudioSettings {
+            capture: none(),
+            playout: none(),
+            ringer: Some(none()),
+            callback_ms: 10,
+            ..AudioSettings::default()
+        },
+        hosts: Vec::new(),
+        lang: Lang::En,
+        country: Country::default(),
+        token_ttl: Duration::from_secs(3600),
+        record_stream: None,
+        log: String::new(),
+    }
+}
+
+fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(LIMIT)
+        .build()
+        .expect("a client")
+}
+
+/// Signs as Twilio does: the address, then the parameters by name.
+fn sign(url: &str, params: &[(&str, &str)]) -> String {
+    let mut sorted = params.to_vec();
+    sorted.sort_unstable();
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(TOKEN.as_bytes()).expect("any length");
+    mac.update(url.as_bytes());
+    for (name, value) in sorted {
+        mac.update(name.as_bytes());
+        mac.update(value.as_bytes());
+    }
+    base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
+}
+
+fn start(leg: &str, token: &str) -> String {
+    format!(
+        r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{{"accountSid":"AC1","streamSid":"MZ1","callSid":"{leg}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{"token":"{token}"}}}}}}"#
+    )
+}
+
+const STOP: &str =
+    r#"{"event":"stop","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"x"}}"#;
+
+async fn say(socket: &mut Socket, text: &str) {
+    socket
+        .send(Message::Text(text.into()))
+        .await
+        .expect("an open socket");
+}
+
+/// Waits for a message of ours and returns it as JSON.
+async fn sound(socket: &mut Socket) -> serde_json::Value {
+    loop {
+        let message = timeout(LIMIT, socket.next()).await.expect("in time");
+        match message.expect("an open socket").expect("a message") {
+            Message::Text(text) => return serde_json::from_str(&text).expect("JSON"),
+            Message::Ping(_) => {}
+            other @ (Message::Binary(_)
+            | Message::Pong(_)
+            | Message::Close(_)
+            | Message::Frame(_)) => panic!("only sound was to come, but {other:?} came"),
+        }
+    }
+}
+
+/// Reads to the end and returns the code of the close frame.
+async fn close_code(socket: &mut Socket) -> Option<u16> {
+    let mut code = None;
+    loop {
+        match timeout(LIMIT, socket.next()).await.expect("in time") {
+            Some(Ok(Message::Close(frame))) => code = frame.map(|frame| frame.code.into()),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return code,
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_comes_in_without_a_signature_and_is_told_how_to_sign() {
+    let rig = Rig::start().await;
+    for path in HOOKS {
+        let signed_elsewhere = sign(&format!("https://evil.example{path}"), INCOMING);
+        let signed_for_other_values = sign(&format!("{ORIGIN}{path}"), OUTGOING);
+        for signature in [
+            None,
+            Some(String::new()),
+            Some(signed_elsewhere),
+            Some(signed_for_other_values),
+        ] {
+            let (status, body) = rig.post(path, INCOMING, signature).await;
+            assert_eq!(status, 403, "{path}");
+            assert!(body.contains(&format!("offhook sim post {path}")), "{body}");
+        }
+    }
+    assert!(rig.phone.snapshots().borrow().calls.is_empty());
+}
+
+#[tokio::test]
+async fn forwarded_headers_and_host_are_not_looked_at() {
+    let rig = Rig::start().await;
+    let asks = |signature: String| {
+        http()
+            .post(format!("http://{}/handle_calls", rig.address))
+            .header("Host", "evil.example")
+            .header("X-Forwarded-Host", "evil.example")
+            .header("X-Forwarded-Proto", "http")
+            .header("Forwarded", "host=evil.example")
+            .header("X-Twilio-Signature", signature)
+            .form(INCOMING)
+            .send()
+    };
+    let signed_for_host = sign("https://evil.example/handle_calls", INCOMING);
+    let status = asks(signed_for_host).await.expect("an answer").status();
+    assert_eq!(status, 403);
+    let signed = sign("https://phone.example.com/handle_calls", INCOMING);
+    assert_eq!(asks(signed).await.expect("an answer").status(), 200);
+}
+
+#[tokio::test]
+async fn only_post_is_served_and_only_64_kib() {
+    let rig = Rig::start().await;
+    for path in HOOKS {
+        let url = format!("http://{}{path}", rig.address);
+        let answer = http().get(url).send().await.expect("an answer");
+        assert_eq!(answer.status(), 405, "{path}");
+    }
+    let media = format!("http://{}/twilio/media", rig.address);
+    let answer = http().post(media).send().await.expect("an answer");
+    assert_eq!(answer.status(), 405);
+    let long = "x".repeat(70_000);
+    let (status, _) = rig
+        .hook("/handle_calls", &[("CallSid", "CA1"), ("X", &long)])
+        .await;
+    assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn a_call_that_comes_in_is_offered_a_stream() {
+    let rig = Rig::start().await;
+    let (status, xml) = rig.hook("/handle_calls", INCOMING).await;
+    assert_eq!(status, 200);
+    assert!(
+        xml.contains(r#"<Connect action="https://phone.example.com/twilio/after-stream"><Stream url="wss://phone.example.com/twilio/media""#),
+        "{xml}"
+    );
+}
+
+#[tokio::test]
+async fn our_own_number_may_dial() {
+    let rig = Rig::start().await;
+    let (status, xml) = rig.hook("/twiml/outgoing", OUTGOING).await;
+    assert_eq!(status, 200);
+    assert!(xml.contains(r#"callerId="+18199754345"><Number "#), "{xml}");
+    assert!(xml.contains(">+18738402100</Number></Dial>"), "{xml}");
+}
+
+#[tokio::test]
+async fn a_form_without_a_call_is_told_so() {
+    let rig = Rig::start().await;
+    for path in HOOKS {
+        let (status, body) = rig.hook(path, &[("From", "+18738402100")]).await;
+        assert_eq!(status, 400, "{path}");
+        assert!(body.contains("CallSid"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn status_callbacks_are_taken_note_of() {
+    let rig = Rig::start().await;
+    for (path, params) in [
+        (
+            "/twilio/call-status",
+            [("CallSid", "CA9"), ("CallStatus", "levitating")],
+        ),
+        (
+            "/twilio/stream-status",
+            [("CallSid", "CA9"), ("StreamEvent", "stream-error")],
+        ),
+    ] {
+        let (status, body) = rig.hook(path, &params).await;
+        assert_eq!((status, body.as_str()), (204, ""), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_needs_a_signature_over_one_of_its_four_forms() {
+    let rig = Rig::start().await;
+    let wrong = sign("wss://evil.example/twilio/media", &[]);
+    for signature in [None, Some(wrong.as_str())] {
+        let Err(Error::Http(answer)) = rig.socket(signature).await else {
+            panic!("an unsigned handshake is refused");
+        };
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+    for url in [
+        MEDIA,
+        "wss://phone.example.com/twilio/media/",
+        "https://phone.example.com/twilio/media",
+        "https://phone.example.com/twilio/media/",
+    ] {
+        let socket = rig.socket(Some(&sign(url, &[]))).await;
+        assert!(socket.is_ok(), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_with_a_wrong_token_is_closed_with_1008_and_hears_nothing() {
+    let rig = Rig::start().await;
+    let token = rig.rings("CA1").await;
+    for (leg, token) in [("CA1", "wrong"), ("CA1", ""), ("CA2", &token)] {
+        let mut socket = rig.stream(leg, token).await;
+        let first = timeout(LIMIT, socket.next()).await.expect("in time");
+        let Some(Ok(Message::Close(Some(frame)))) = first else {
+            panic!("something came before the close: {first:?}");
+        };
+        assert_eq!(u16::from(frame.code), 1008);
+    }
+}
+
+#[tokio::test]
+async fn a_token_admits_one_stream_once() {
+    let rig = Rig::start().await;
+    let token = rig.rings("CA1").await;
+    let mut first = rig.stream("CA1", &token).await;
+    sound(&mut first).await;
+    let mut second = rig.stream("CA1", &token).await;
+    assert_eq!(close_code(&mut second).await, Some(1008));
+    sound(&mut first).await;
+}
+
+#[tokio::test]
+async fn what_we_send_is_exact_to_the_key() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    for _ in 0..5 {
+        let message = sound(&mut socket).await;
+        let payload = message["media"]["payload"].as_str().expect("text");
+        let ulaw = base64::engine::general_purpose::STANDARD
+            .decode(payload)
+            .expect("base64");
+        assert_eq!(ulaw.len(), 160);
+        let expected = serde_json::json!({
+            "event": "media", "streamSid": "MZ1", "media": { "payload": payload }
+        });
+        assert_eq!(message, expected);
+    }
+}
+
+#[tokio::test]
+async fn garbage_of_every_kind_is_survived() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    for text in [
+        "",
+        "\0",
+        "[]",
+        r#"{"event":"media","media":{"payload":"*"}}"#,
+        r#"{"event":"levitate"}"#,
+        &start("CA1", "again"),
+        &"x".repeat(200_000),
+        &format!(
+            r#"{{"event":"media","media":{{"payload":"{}"}}}}"#,
+            "/39/".repeat(50_000)
+        ),
+    ] {
+        say(&mut socket, text).await;
+    }
+    socket
+        .send(Message::Binary(Bytes::from_static(&[0, 255])))
+        .await
+        .expect("an open socket");
+    for _ in 0..5 {
+        sound(&mut socket).await;
+    }
+    say(&mut socket, STOP).await;
+    rig.over("CA1").await;
+}
+
+#[tokio::test]
+async fn after_stop_nothing_more_comes_but_a_close() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    say(&mut socket, STOP).await;
+    rig.over("CA1").await;
+    assert_eq!(close_code(&mut socket).await, Some(1000));
+    rig.call("CA2").await;
+}
+
+#[tokio::test]
+async fn a_socket_that_is_closed_half_closed_reset_or_broken_ends_its_call_and_no_other() {
+    let rig = Rig::start().await;
+
+    let mut closed = rig.call("CA1").await;
+    closed.close(None).await.expect("an open socket");
+    rig.over("CA1").await;
+
+    let mut half = rig.call("CA2").await;
+    half.get_mut().shutdown().await.expect("an open socket");
+    rig.over("CA2").await;
+
+    let reset = rig.call("CA3").await;
+    reset.get_ref().set_zero_linger().expect("an open socket");
+    drop(reset);
+    rig.over("CA3").await;
+
+    let mut broken = rig.call("CA4").await;
+    broken
+        .get_mut()
+        .write_all(&[0xff; 64])
+        .await
+        .expect("an open socket");
+    assert_eq!(close_code(&mut broken).await, Some(1002));
+    rig.over("CA4").await;
+
+    let mut no_text = rig.call("CA5").await;
+    // A masked text frame of one byte that is no UTF-8; the mask is zero.
+    no_text
+        .get_mut()
+        .write_all(&[0x81, 0x81, 0, 0, 0, 0, 0xff])
+        .await
+        .expect("an open socket");
+    assert_eq!(close_code(&mut no_text).await, Some(1007));
+    rig.over("CA5").await;
+
+    let mut huge = rig.call("CA6").await;
+    say(&mut huge, &"x".repeat(300_000)).await;
+    assert_eq!(close_code(&mut huge).await, Some(1009));
+    rig.over("CA6").await;
+
+    rig.call("CA7").await;
+}
+
+#[tokio::test]
+async fn what_a_carrier_does_not_take_in_time_is_shed_and_does_not_wait() {
+    let little = TcpSocket::new_v4().expect("a socket");
+    little.set_send_buffer_size(SMALL).expect("a socket");
+    little
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a port");
+    let rig = Rig::on(little.listen(8).expect("a port"), |_| {}).await;
+    let began = Instant::now();
+    let mut socket = rig.call("CA1").await;
+    // Not a wait for something, but what is tried: a carrier that reads nothing for a while.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let mut came = 1;
+    while began.elapsed() < Duration::from_secs(4) {
+        sound(&mut socket).await;
+        came += 1;
+    }
+    let spoken = began.elapsed().as_millis() / 20;
+    // A second's sound, and what the buffers held; had all of it waited, it would be four seconds'.
+    assert!(came * 4 < spoken * 3, "{came} of {spoken} frames came");
+    assert!(came >= 25, "{came} frames came, so the call did not go on");
+    say(&mut socket, STOP).await;
+    rig.over("CA1").await;
+}
+
+#[tokio::test]
+async fn another_sound_format_is_closed_with_a_reason() {
+    let rig = Rig::start().await;
+    let token = rig.rings("CA1").await;
+    let mut socket = rig.socket(Some(&sign(MEDIA, &[]))).await.expect("let in");
+    say(&mut socket, &start("CA1", &token).replace("8000", "16000")).await;
+    let message = timeout(LIMIT, socket.next()).await.expect("in time");
+    let Some(Ok(Message::Close(Some(frame)))) = message else {
+        panic!("a format that is not spoken is closed: {message:?}");
+    };
+    assert_eq!(u16::from(frame.code), 1003);
+    assert!(frame.reason.contains("audio/x-mulaw"), "{}", frame.reason);
+}
+
+#[tokio::test]
+async fn without_signatures_everybody_comes_in() {
+    let rig = Rig::with(|settings| settings.auth_tokens.clear()).await;
+    let (status, _) = rig.post("/handle_calls", INCOMING, None).await;
+    assert_eq!(status, 200);
+    assert!(rig.socket(None).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_next_stream_is_recorded_without_its_secrets() {
+    let path = std::sync::Mutex::new(std::path::PathBuf::new());
+    let rig = Rig::with(|settings| {
+        let file = settings.data_dir.join("stream.jsonl");
+        settings.record_stream = Some(file.clone());
+        *path.lock().expect("whole") = file;
+    })
+    .await;
+    let token = rig.rings("CA1").await;
+    let mut socket = rig.stream("CA1", &token).await;
+    sound(&mut socket).await;
+    say(&mut socket, STOP).await;
+    assert_eq!(close_code(&mut socket).await, Some(1000));
+    let path = path.into_inner().expect("whole");
+    assert!(path.starts_with(rig.folder.path()));
+    let whole = async {
+        loop {
+            let text = tokio::fs::read_to_string(&path)
+                .await
+                .expect("a transcript");
+            if text.contains(r#""event":"stop""#) && text.ends_with('\n') {
+                return text;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let text = timeout(LIMIT, whole).await.expect("in time");
+    assert!(text.contains(r#""by":"us""#));
+    assert!(!text.contains(&token) && !text.contains("AC1"));
+}

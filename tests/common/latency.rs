@@ -1,0 +1,180 @@
+//! One-way delay in each direction through the real daemon and a real sound server, by cross-correlation of what one
+//! recorder heard.
+//!
+//! A far end echoes every frame at once. Chirps go into the virtual microphone; the recorder finds them there and at
+//! the virtual speaker, so the way there and back is told by one clock. The moments at which frames reached the far end
+//! split it:
+//!
+//! - *microphone to socket*: from a sample at the microphone to the message that carries it, framing inside;
+//! - *socket to speaker*: sample k of a message counts from the message's arrival plus k/8 ms.
+
+use std::time::{Duration, Instant};
+
+use offhook::daemon::Daemon;
+use offhook::pure::audio::device::DeviceChoice;
+use offhook::pure::audio::g711;
+use tokio::sync::oneshot;
+
+use crate::chirp::{chirps, find_chirps, spread};
+use crate::far_end;
+use crate::pair_server::{PairServer, RATE};
+use crate::rig;
+
+/// Seconds between two chirps: no multiple of a frame, so that they fall on every place in one.
+const SPACING: f64 = 1.0037;
+
+/// Lowest, median and highest of one delay, in ms.
+pub(crate) type Spread = (f64, f64, f64);
+
+/// What was measured on one host, in ms.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// Microphone to socket.
+    pub(crate) up: Spread,
+    /// Socket to speaker.
+    pub(crate) down: Spread,
+    /// The same two as the daemon itself reckons them.
+    pub(crate) reckoned: (Option<f32>, Option<f32>),
+    /// Chirps that were played, and that came back.
+    pub(crate) chirps: (usize, usize),
+}
+
+/// Measures the sound server's own way from microphone to speaker: its shortest loop-back, no phone in between.
+pub(crate) fn floor(server: &PairServer, count: usize) -> Option<Spread> {
+    let module = server
+        .pactl(&[
+            "load-module",
+            "module-loopback",
+            "source=mic.monitor",
+            "sink=spk",
+            "latency_msec=1",
+        ])
+        .ok()?;
+    let recorder = server.record();
+    server.speak(&chirps(RATE, count, SPACING));
+    std::thread::sleep(Duration::from_millis(300));
+    let taken = recorder.stop();
+    let _ = server.pactl(&["unload-module", module.trim()]);
+    let said = find_chirps(&taken.microphone, RATE);
+    let heard = find_chirps(&taken.speaker, RATE);
+    spread(
+        pairs(&said, &heard)
+            .into_iter()
+            .map(|(said, heard)| (heard - said) * 1000.0)
+            .collect(),
+    )
+}
+
+/// Measures a call through the daemon on one of cpal's hosts. The environment must already name the server.
+pub(crate) async fn call(
+    server: &PairServer,
+    host: &str,
+    callback_ms: u32,
+    count: usize,
+) -> Result<Measured, String> {
+    let folder = tempfile::tempdir().map_err(|cause| cause.to_string())?;
+    let mut settings = rig::settings(folder.path());
+    settings.auth_tokens.clear();
+    settings.audio.host = Some(host.to_owned());
+    settings.audio.callback_ms = callback_ms;
+    settings.audio.capture = DeviceChoice::Default;
+    settings.audio.playout = DeviceChoice::Default;
+    settings.auto_answer = offhook::pure::phone::AutoAnswer::After(Duration::ZERO);
+    let daemon = Daemon::start(settings)
+        .await
+        .map_err(|cause| cause.to_string())?;
+    let status = daemon.phone().media().status().borrow().clone();
+    if !status.desk_usable() {
+        daemon.stop().await;
+        return Err(format!("the devices do not work: {status:?}"));
+    }
+    let (stop, until) = oneshot::channel();
+    let far_end = tokio::spawn(far_end::echo(daemon.port(), until));
+    let recorder = server.record();
+    // The streams settle.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let stream = daemon
+        .phone()
+        .snapshots()
+        .borrow()
+        .calls
+        .iter()
+        .find_map(|call| call.stream);
+    tokio::task::block_in_place(|| server.speak(&chirps(RATE, count, SPACING)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let stats = stream
+        .and_then(|stream| daemon.phone().media().stats(stream))
+        .unwrap_or_default();
+    let taken = tokio::task::block_in_place(|| recorder.stop());
+    let _ = stop.send(());
+    let heard = far_end
+        .await
+        .map_err(|cause| format!("the far end failed: {cause}"))?;
+    daemon.stop().await;
+
+    let began = taken.began.ok_or("the recorder heard nothing")?;
+    let said = find_chirps(&taken.microphone, RATE);
+    let at_speaker = find_chirps(&taken.speaker, RATE);
+    let line: Vec<f32> = heard
+        .frames
+        .iter()
+        .flat_map(|(_, ulaw)| {
+            ulaw.iter()
+                .map(|code| f32::from(g711::decode(*code)) / 32_768.0)
+        })
+        .collect();
+    let on_line = find_chirps(&line, 8_000);
+    let since = |moment: Instant| match moment.checked_duration_since(began) {
+        Some(after) => after.as_secs_f64(),
+        None => -began.duration_since(moment).as_secs_f64(),
+    };
+    // When the message came that carries the line's sample at `seconds`, and how far into it that sample lies.
+    let message_of = |seconds: f64| {
+        let sample = seconds * 8_000.0;
+        let frame = heard.frames.get((sample / 160.0) as usize)?;
+        Some((since(frame.0), (sample % 160.0) / 8_000.0))
+    };
+    let (mut up, mut down) = (Vec::new(), Vec::new());
+    let mut back = 0;
+    // Chirps keep their order, so the n-th on the line is the n-th at either end as long as none is missing.
+    if said.len() == on_line.len() {
+        for (said, line) in said.iter().zip(&on_line) {
+            let Some((arrived, into)) = message_of(*line) else {
+                continue;
+            };
+            up.push((arrived - said) * 1000.0);
+            let sound = at_speaker
+                .iter()
+                .find(|sound| **sound > *said && **sound < *said + 0.9);
+            if let Some(sound) = sound {
+                back += 1;
+                down.push((sound - (arrived + into)) * 1000.0);
+            }
+        }
+    }
+    let missing = || {
+        format!(
+            "{} chirps said, {} on the line, {} at the speaker",
+            said.len(),
+            on_line.len(),
+            at_speaker.len()
+        )
+    };
+    Ok(Measured {
+        up: spread(up).ok_or_else(missing)?,
+        down: spread(down).ok_or_else(missing)?,
+        reckoned: (stats.up_ms, stats.down_ms),
+        chirps: (count, back),
+    })
+}
+
+fn pairs(said: &[f64], heard: &[f64]) -> Vec<(f64, f64)> {
+    said.iter()
+        .filter_map(|said| {
+            heard
+                .iter()
+                .find(|heard| **heard > *said && **heard < *said + 0.9)
+                .map(|heard| (*said, *heard))
+        })
+        .collect()
+}

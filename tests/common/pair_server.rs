@@ -1,0 +1,257 @@
+//! A private sound server whose microphone and speaker are the two channels of one sink, so that one recorder hears both
+//! with the same clock.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Samples a second of everything here.
+pub(crate) const RATE: u32 = 48_000;
+
+/// The running server; it and its folder are gone when this is dropped.
+pub(crate) struct PairServer {
+    folder: PathBuf,
+    // Nothing in a program that only uses a server which its parent started.
+    owned: Option<(tempfile::TempDir, Child)>,
+}
+
+impl PairServer {
+    /// Starts the server, or says why not.
+    pub(crate) fn start() -> Result<PairServer, String> {
+        let owned = tempfile::tempdir()
+            .map_err(|cause| format!("no folder for the sound server: {cause}"))?;
+        let folder = owned.path().to_owned();
+        let script = folder.join("server.pa");
+        // `norewinds` keeps an idle null sink from rendering two seconds ahead.
+        let lines = format!(
+            "load-module module-native-protocol-unix auth-anonymous=1 socket={}\n\
+             load-module module-null-sink sink_name=pair format=s16le rate={RATE} channels=2 \
+             channel_map=front-left,front-right norewinds=1\n\
+             load-module module-remap-sink sink_name=mic master=pair channels=1 channel_map=mono \
+             master_channel_map=front-left remix=no\n\
+             load-module module-remap-sink sink_name=spk master=pair channels=1 channel_map=mono \
+             master_channel_map=front-right remix=no\n\
+             set-default-sink spk\nset-default-source mic.monitor\n",
+            folder.join("native").display()
+        );
+        std::fs::write(&script, lines)
+            .map_err(|cause| format!("cannot write {}: {cause}", script.display()))?;
+        let server = Command::new("pulseaudio")
+            .args([
+                "-n",
+                "--daemonize=no",
+                "--use-pid-file=no",
+                "--exit-idle-time=-1",
+                "--log-level=error",
+                "-F",
+            ])
+            .arg(&script)
+            .env("HOME", &folder)
+            .env("XDG_RUNTIME_DIR", &folder)
+            .env("PULSE_RUNTIME_PATH", &folder)
+            .env("PULSE_STATE_PATH", &folder)
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+            .env_remove("PULSE_SERVER")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|cause| {
+                format!("pulseaudio does not start ({cause}); ./test.sh installs it")
+            })?;
+        let pair = PairServer {
+            folder,
+            owned: Some((owned, server)),
+        };
+        // The server sets its own priority at its start, so it is raised from outside, where that is granted.
+        let id = pair
+            .owned
+            .as_ref()
+            .map(|(_, server)| server.id())
+            .unwrap_or_default();
+        let _ = Command::new("chrt")
+            .args(["-a", "-r", "-p", "20", &id.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !pair
+            .pactl(&["list", "short", "sinks"])
+            .is_ok_and(|sinks| sinks.contains("spk"))
+        {
+            if Instant::now() > deadline {
+                return Err("the sound server does not answer within 10 s".to_owned());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(pair)
+    }
+
+    /// Uses the server whose folder it is, which somebody else started and will stop.
+    pub(crate) fn attach(folder: PathBuf) -> PairServer {
+        PairServer {
+            folder,
+            owned: None,
+        }
+    }
+
+    /// Returns the folder that is this server's, and no other's.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns what a program must have in its environment to find this server.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        [
+            (
+                "PULSE_SERVER",
+                format!("unix:{}", self.folder.join("native").display()),
+            ),
+            ("XDG_RUNTIME_DIR", self.folder.display().to_string()),
+        ]
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .envs(self.environment())
+            .env("HOME", &self.folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Runs `pactl` and returns what it prints.
+    pub(crate) fn pactl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self
+            .client("pactl")
+            .args(arguments)
+            .output()
+            .map_err(|cause| format!("pactl: {cause}"))?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(format!("pactl {arguments:?} failed"))
+        }
+    }
+
+    /// Plays a sound into the microphone; returns when it was played.
+    pub(crate) fn speak(&self, sound: &[f32]) {
+        let path = self.folder.join("speak.wav");
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: RATE,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut writer =
+            hound::WavWriter::create(&path, spec).expect("the folder can be written to");
+        for sample in sound {
+            writer
+                .write_sample((sample * 32_767.0) as i16)
+                .expect("the disk has room");
+        }
+        writer.finalize().expect("the disk has room");
+        let status = self
+            .client("paplay")
+            .args(["-d", "mic", "--latency-msec=60"])
+            .arg(&path)
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "paplay plays into the virtual microphone"
+        );
+    }
+
+    /// Begins to record microphone and speaker at once.
+    pub(crate) fn record(&self) -> Recorder {
+        let mut child = self
+            .client("parec")
+            .args([
+                "-d",
+                "pair.monitor",
+                "--raw",
+                "--rate=48000",
+                "--channels=2",
+                "--format=s16le",
+                "--latency-msec=20",
+            ])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("parec starts; ./test.sh installs it");
+        let mut pipe = child.stdout.take().expect("the output is piped");
+        let taken = Arc::new(Mutex::new(Taken::default()));
+        let shared = Arc::clone(&taken);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0_u8; 8192];
+            let mut rest = Vec::new();
+            while let Ok(count @ 1..) = pipe.read(&mut bytes) {
+                let now = Instant::now();
+                rest.extend_from_slice(&bytes[..count]);
+                let whole = rest.len() / 4 * 4;
+                let mut taken = shared.lock().expect("no reader panics");
+                for frame in rest[..whole].chunks_exact(4) {
+                    taken
+                        .microphone
+                        .push(f32::from(i16::from_le_bytes([frame[0], frame[1]])) / 32_768.0);
+                    taken
+                        .speaker
+                        .push(f32::from(i16::from_le_bytes([frame[2], frame[3]])) / 32_768.0);
+                }
+                rest.drain(..whole);
+                // When a block is delivered its last sample is new: the earliest such moment dates the first sample.
+                let length = Duration::from_secs_f64(taken.speaker.len() as f64 / f64::from(RATE));
+                if let Some(began) = now.checked_sub(length) {
+                    taken.began = Some(taken.began.map_or(began, |earliest| earliest.min(began)));
+                }
+            }
+        });
+        Recorder {
+            child,
+            reader,
+            taken,
+        }
+    }
+}
+
+impl Drop for PairServer {
+    fn drop(&mut self) {
+        if let Some((_, server)) = &mut self.owned {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+/// What was recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    /// The microphone's channel.
+    pub(crate) microphone: Vec<f32>,
+    /// The speaker's channel.
+    pub(crate) speaker: Vec<f32>,
+    /// When the first sample sounded.
+    pub(crate) began: Option<Instant>,
+}
+
+/// A recorder at work.
+pub(crate) struct Recorder {
+    child: Child,
+    reader: JoinHandle<()>,
+    taken: Arc<Mutex<Taken>>,
+}
+
+impl Recorder {
+    /// Ends the recording.
+    pub(crate) fn stop(mut self) -> Taken {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = self.reader.join();
+        let taken = self.taken.lock().expect("no reader panics");
+        taken.clone()
+    }
+}

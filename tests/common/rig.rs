@@ -1,0 +1,55 @@
+//! Settings for a daemon in a test: port 0, no sound card, a folder of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use offhook::config::{Origin, Secret, Settings, TwilioAccount};
+use offhook::pure::audio::device::{AudioSettings, DeviceChoice};
+use offhook::pure::audio::tone::Country;
+use offhook::pure::ids::PhoneNumber;
+use offhook::pure::phone::{AutoAnswer, Ring};
+
+/// The auth token of every test.
+pub(crate) const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// The API key of every test.
+pub(crate) const API_KEY: &str = "test-key-0123456789abcdef";
+
+/// Returns settings that a test changes where it must.
+pub(crate) fn settings(folder: &Path) -> Settings {
+    Settings {
+        twilio: TwilioAccount {
+            account_sid: "AC00000000000000000000000000000001".to_owned(),
+            api_key: "SK00000000000000000000000000000001".to_owned(),
+            api_secret: Secret::new("fedcba9876543210fedcba9876543210"),
+            twiml_app_sid: "AP00000000000000000000000000000001".to_owned(),
+            phone_number: PhoneNumber::parse("+18199754345").expect("valid"),
+            api_base_url: "http://127.0.0.1:9".parse().expect("valid"),
+        },
+        auth_tokens: vec![Secret::new(AUTH_TOKEN)],
+        public_url: Origin::parse("http://127.0.0.1:3000").expect("valid"),
+        public_url_by_default: true,
+        port: 0,
+        bind: vec!["127.0.0.1".parse().expect("valid")],
+        bind_by_default: false,
+        api_key: Some(Secret::new(API_KEY)),
+        data_dir: folder.to_owned(),
+        socket: folder.join("control.sock"),
+        ring: Ring::DeskThenBrowser,
+        ring_for: Duration::from_secs(20),
+        auto_answer: AutoAnswer::Off,
+        audio: AudioSettings {
+            capture: DeviceChoice::None,
+            playout: DeviceChoice::None,
+            ringer: None,
+            host: None,
+            callback_ms: 10,
+        },
+        hosts: Vec::new(),
+        lang: offhook::lang::Lang::En,
+        country: Country::NorthAmerica,
+        token_ttl: Duration::from_secs(3600),
+        record_stream: None,
+        log: "warn".to_owned(),
+    }
+}
