@@ -2,6 +2,7 @@
 # Starts Offhook with one command: installs what the build needs, builds, and runs.
 #
 #   ./start-auto.sh [options of `offhook demo` or `offhook serve`]
+#   ./start-auto.sh --install-only     installs what the build needs, and no more
 #
 # Where nothing of Twilio's is set, in the environment or in `.env` of the working directory, a demonstration runs: the
 # built-in simulator rings this telephone. Otherwise the telephone itself: what is missing is asked for on a terminal and
@@ -92,6 +93,7 @@ build() {
 
 install_packages
 check_rust
+[ "${1:-}" != --install-only ] || exit 0
 build
 offhook=$target/release/offhook
 verb=$("$offhook" what-to-start)

@@ -19,6 +19,8 @@ step() { printf '\n=== %s (at %d s)\n' "$1" "$((SECONDS - started))"; }
 
 step "what the tests need"
 ./start-auto.sh --install-only
+# rustup puts cargo where a fresh shell does not look yet.
+PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 # A private sound server stands in for a sound card; strace proves what a callback asks of the system.
 packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck)
 missing=()

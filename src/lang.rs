@@ -45,7 +45,7 @@ impl Lang {
 }
 
 /// A sentence for the terminal, with what it tells of.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Message<'a> {
     /// The daemon is up.
     Listening {
@@ -64,8 +64,10 @@ pub enum Message<'a> {
     },
     /// How to stop a program in the foreground.
     CtrlCEnds,
-    /// How to pick up in the foreground.
-    EnterAnswers,
+    /// What the keyboard does where a phone runs in the foreground.
+    Keys,
+    /// Where emergency numbers can be called instead.
+    NoEmergencies,
     /// A call rings.
     CallRings {
         /// Who calls.
@@ -126,6 +128,93 @@ pub enum Message<'a> {
     StateTalking,
     /// A call that is over.
     StateEnded,
+    /// No microphone answers, in a demonstration.
+    MicrophoneStandIn {
+        /// Why not.
+        why: &'a str,
+    },
+    /// No speaker answers, in a demonstration.
+    SpeakerStandIn {
+        /// Why not.
+        why: &'a str,
+    },
+    /// The usual port is somebody else's.
+    OtherPort {
+        /// The usual port.
+        port: u16,
+    },
+    /// When a demonstration picks up by itself.
+    PicksUpIn {
+        /// In how many seconds.
+        seconds: u64,
+    },
+    /// What a person is to do in the echo test.
+    SpeakAfterTone,
+    /// The call did not come to a talk.
+    NeverTalked,
+    /// How to be called once more, on a terminal.
+    EnterCallsAgain,
+    /// How to be called once more, from elsewhere.
+    CommandCallsAgain {
+        /// The command.
+        command: &'a str,
+    },
+    /// Frames of a call, each way.
+    MeasuredFrames {
+        /// To the speaker.
+        down: u64,
+        /// From the microphone.
+        up: u64,
+    },
+    /// Gaps of a call.
+    MeasuredGaps {
+        /// How often the playout buffer ran dry.
+        dry: u64,
+        /// Sound that never came, in ms.
+        missing_ms: u64,
+        /// Frames from the microphone that were thrown away.
+        dropped: u64,
+    },
+    /// The playout buffer, in ms.
+    MeasuredBuffer {
+        /// Now.
+        depth: f32,
+        /// At most.
+        most: f32,
+        /// What was thrown away to keep it short.
+        shed: u64,
+    },
+    /// Delays, in ms.
+    MeasuredDelays {
+        /// Microphone to socket.
+        up: f32,
+        /// Socket to speaker.
+        down: f32,
+    },
+    /// No delay could be measured.
+    NoDelays,
+    /// Frames that reached the far end late.
+    MeasuredLate {
+        /// How many.
+        late: u64,
+        /// How many times a bare timer was as late.
+        timer: u64,
+    },
+    /// What the microphone was.
+    MicrophoneFile {
+        /// The file.
+        path: &'a str,
+    },
+    /// What the speaker played.
+    SpeakerFile {
+        /// The file.
+        path: &'a str,
+    },
+    /// What the caller heard.
+    CallerFile {
+        /// The file.
+        path: &'a str,
+    },
     /// Some settings are missing and are asked for now.
     SettingsMissing {
         /// How many.
@@ -171,7 +260,11 @@ impl Message<'_> {
             Message::PublicOrigin { origin } => format!("Twilio reaches it at {origin}"),
             Message::ApiKeyFile { path } => format!("the API key is in {path}"),
             Message::CtrlCEnds => "Ctrl-C ends it".to_owned(),
-            Message::EnterAnswers => "Enter picks up".to_owned(),
+            Message::Keys => "Enter picks up, h and Enter hangs up".to_owned(),
+            Message::NoEmergencies => {
+                "emergency numbers cannot be called from here: use another telephone for them"
+                    .to_owned()
+            }
             Message::CallRings { from } => format!("{from} is calling"),
             Message::CallAnswered { party } => format!("talking with {party}"),
             Message::CallEnded { party } => format!("the call with {party} is over"),
@@ -190,6 +283,48 @@ impl Message<'_> {
             Message::StateConnecting => "connecting".to_owned(),
             Message::StateTalking => "talking".to_owned(),
             Message::StateEnded => "ended".to_owned(),
+            Message::MicrophoneStandIn { why } => {
+                format!("no microphone answers: {why}; a file stands in for it")
+            }
+            Message::SpeakerStandIn { why } => {
+                format!("no speaker answers: {why}; a file stands in for it")
+            }
+            Message::OtherPort { port } => format!("port {port} is taken, so another one is used"),
+            Message::PicksUpIn { seconds } => {
+                format!("it is picked up in {seconds} s; Enter picks up at once")
+            }
+            Message::SpeakAfterTone => {
+                "after the tone, speak for three seconds: you will hear yourself".to_owned()
+            }
+            Message::NeverTalked => "nobody picked up".to_owned(),
+            Message::EnterCallsAgain => "Enter makes the simulator call again".to_owned(),
+            Message::CommandCallsAgain { command } => {
+                format!("to be called from another terminal:\n  {command}")
+            }
+            Message::MeasuredFrames { down, up } => {
+                format!("frames     {down} to the speaker, {up} from the microphone")
+            }
+            Message::MeasuredGaps {
+                dry,
+                missing_ms,
+                dropped,
+            } => format!(
+                "gaps       ran dry {dry} times, {missing_ms} ms never came, {dropped} frames not sent"
+            ),
+            Message::MeasuredBuffer { depth, most, shed } => format!(
+                "buffer     {depth:.0} ms deep, {most:.0} ms at most, {shed} ms thrown away"
+            ),
+            Message::MeasuredDelays { up, down } => format!(
+                "delay      {up:.1} ms microphone to caller, {down:.1} ms caller to speaker, {:.1} ms there and back",
+                up + down
+            ),
+            Message::NoDelays => "delay      not measured".to_owned(),
+            Message::MeasuredLate { late, timer } => format!(
+                "late       {late} frames by more than 5 ms (a bare timer beside them: {timer})"
+            ),
+            Message::MicrophoneFile { path } => format!("microphone {path}"),
+            Message::SpeakerFile { path } => format!("speaker    {path}"),
+            Message::CallerFile { path } => format!("the caller heard {path}"),
             Message::SettingsMissing { count: 1 } => {
                 "One setting is missing; Enter alone gives up.".to_owned()
             }
@@ -210,7 +345,11 @@ impl Message<'_> {
             Message::PublicOrigin { origin } => format!("Twilio l'atteint à {origin}"),
             Message::ApiKeyFile { path } => format!("la clé de l'API se trouve dans {path}"),
             Message::CtrlCEnds => "Ctrl-C pour arrêter".to_owned(),
-            Message::EnterAnswers => "Entrée pour décrocher".to_owned(),
+            Message::Keys => "Entrée pour décrocher, h puis Entrée pour raccrocher".to_owned(),
+            Message::NoEmergencies => {
+                "les numéros d'urgence ne peuvent pas être appelés d'ici : prenez un autre téléphone"
+                    .to_owned()
+            }
             Message::CallRings { from } => format!("appel de {from}"),
             Message::CallAnswered { party } => format!("en communication avec {party}"),
             Message::CallEnded { party } => format!("la communication avec {party} est terminée"),
@@ -229,6 +368,50 @@ impl Message<'_> {
             Message::StateConnecting => "mise en relation".to_owned(),
             Message::StateTalking => "en communication".to_owned(),
             Message::StateEnded => "terminé".to_owned(),
+            Message::MicrophoneStandIn { why } => {
+                format!("aucun micro ne répond : {why} ; un fichier le remplace")
+            }
+            Message::SpeakerStandIn { why } => {
+                format!("aucun haut-parleur ne répond : {why} ; un fichier le remplace")
+            }
+            Message::OtherPort { port } => {
+                format!("le port {port} est pris, un autre est donc utilisé")
+            }
+            Message::PicksUpIn { seconds } => {
+                format!("décrochage dans {seconds} s ; Entrée pour décrocher tout de suite")
+            }
+            Message::SpeakAfterTone => {
+                "après le bip, parlez trois secondes : vous vous entendrez".to_owned()
+            }
+            Message::NeverTalked => "personne n'a décroché".to_owned(),
+            Message::EnterCallsAgain => "Entrée pour être rappelé par le simulateur".to_owned(),
+            Message::CommandCallsAgain { command } => {
+                format!("pour être appelé depuis un autre terminal :\n  {command}")
+            }
+            Message::MeasuredFrames { down, up } => {
+                format!("trames       {down} vers le haut-parleur, {up} depuis le micro")
+            }
+            Message::MeasuredGaps {
+                dry,
+                missing_ms,
+                dropped,
+            } => format!(
+                "trous        tampon vide {dry} fois, {missing_ms} ms jamais venues, {dropped} trames non envoyées"
+            ),
+            Message::MeasuredBuffer { depth, most, shed } => {
+                format!("tampon       {depth:.0} ms, au plus {most:.0} ms, {shed} ms jetées")
+            }
+            Message::MeasuredDelays { up, down } => format!(
+                "délai        {up:.1} ms du micro à l'appelant, {down:.1} ms de l'appelant au haut-parleur, {:.1} ms aller-retour",
+                up + down
+            ),
+            Message::NoDelays => "délai        non mesuré".to_owned(),
+            Message::MeasuredLate { late, timer } => format!(
+                "retards      {late} trames de plus de 5 ms (une simple horloge à côté : {timer})"
+            ),
+            Message::MicrophoneFile { path } => format!("micro        {path}"),
+            Message::SpeakerFile { path } => format!("haut-parleur {path}"),
+            Message::CallerFile { path } => format!("l'appelant a entendu {path}"),
             Message::SettingsMissing { count: 1 } => {
                 "Il manque un réglage ; Entrée seule pour abandonner.".to_owned()
             }
@@ -269,7 +452,8 @@ mod tests {
             Message::PublicOrigin { origin: x },
             Message::ApiKeyFile { path: x },
             Message::CtrlCEnds,
-            Message::EnterAnswers,
+            Message::Keys,
+            Message::NoEmergencies,
             Message::CallRings { from: x },
             Message::CallAnswered { party: x },
             Message::CallEnded { party: x },
@@ -290,6 +474,31 @@ mod tests {
             Message::StateConnecting,
             Message::StateTalking,
             Message::StateEnded,
+            Message::MicrophoneStandIn { why: x },
+            Message::SpeakerStandIn { why: x },
+            Message::OtherPort { port: 3000 },
+            Message::PicksUpIn { seconds: 3 },
+            Message::SpeakAfterTone,
+            Message::NeverTalked,
+            Message::EnterCallsAgain,
+            Message::CommandCallsAgain { command: x },
+            Message::MeasuredFrames { down: 1, up: 2 },
+            Message::MeasuredGaps {
+                dry: 1,
+                missing_ms: 2,
+                dropped: 3,
+            },
+            Message::MeasuredBuffer {
+                depth: 1.0,
+                most: 2.0,
+                shed: 3,
+            },
+            Message::MeasuredDelays { up: 1.0, down: 2.0 },
+            Message::NoDelays,
+            Message::MeasuredLate { late: 1, timer: 2 },
+            Message::MicrophoneFile { path: x },
+            Message::SpeakerFile { path: x },
+            Message::CallerFile { path: x },
             Message::SettingsMissing { count: 1 },
             Message::SettingsMissing { count: 3 },
             Message::LooksLike { what: x },

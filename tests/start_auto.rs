@@ -63,6 +63,15 @@ fn the_second_time_nothing_is_installed_or_said() {
 }
 
 #[test]
+fn it_can_install_without_building_or_starting() {
+    let machine = Machine::complete();
+    let output = machine.start(&["--install-only"]);
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), "");
+    assert_eq!(machine.log(), "", "nothing was built");
+}
+
+#[test]
 fn credentials_lead_to_serve_and_its_exit_code_is_ours() {
     let machine = Machine::complete();
     fs::write(machine.folder.path().join("verb"), "serve").expect("written");

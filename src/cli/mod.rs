@@ -15,13 +15,14 @@ pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Local, Sources};
+use crate::config::{Local, Sources, table};
 pub(crate) use crate::failure;
 use failure::Failure;
 
@@ -123,9 +124,14 @@ fn exit_code_of(program: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
 
 fn dispatch(verb: Verb) -> Result<(), Failure> {
     let flags = verb.flags().cloned();
+    let is_daemon = matches!(verb, Verb::Serve(_));
     let context = || -> Result<Context, Failure> {
         let sources = Sources::of_process(flags.unwrap_or_default())?;
-        let local = Local::load(&sources)?;
+        let mut local = Local::load(&sources)?;
+        if !is_daemon && sources.text(&table::OFFHOOK_LOG).is_none() {
+            // What such a verb has to say it says itself.
+            local.log = "warn".to_owned();
+        }
         log::start(&local.log);
         Ok(Context { sources, local })
     };

@@ -1,17 +1,13 @@
 //! `offhook serve`: the phone in the foreground.
 
-use std::io::IsTerminal;
-
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
-use tracing::info;
-
 use super::failure::Failure;
 use super::flags::{Everything, Flags};
 use super::output::{tell, warn};
+use super::terminal::{Keyboard, Stop};
 use super::{Context, ask, runtime};
 use crate::config::Settings;
 use crate::daemon::Daemon;
+use crate::lang::{Lang, Message};
 use crate::phone::PhoneHandle;
 use crate::pure::phone::{Command, Stage};
 
@@ -45,113 +41,60 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
+    let lang = settings.lang;
+    let say = |message: Message<'_>| tell(&message.text(lang));
     let daemon = Daemon::start(settings).await?;
-    tell(&format!(
-        "the phone is ready at {}, and to the carrier at {}",
-        daemon.local_url(),
-        daemon.public_url().as_str()
-    ));
+    say(Message::Listening {
+        address: &daemon.local_url(),
+    });
+    say(Message::PublicOrigin {
+        origin: daemon.public_url().as_str(),
+    });
     if let Some(path) = daemon.api_key_path() {
-        tell(&format!("the API key is in {}", path.display()));
+        say(Message::ApiKeyFile {
+            path: &path.display().to_string(),
+        });
     }
-    tell("emergency numbers cannot be called from here: use another telephone for them");
-    let keys = terminal_lines();
-    if keys.is_some() {
-        tell("Enter answers, h and Enter hangs up, Ctrl-C stops");
+    say(Message::NoEmergencies);
+    let keyboard = Keyboard::new();
+    if keyboard.is_there() {
+        say(Message::Keys);
     }
-    attend(daemon.phone(), keys).await?;
-    tell("stopping");
+    say(Message::CtrlCEnds);
+    attend(daemon.phone(), keyboard, lang).await?;
+    say(Message::Stopping);
     daemon.stop().await;
     Ok(())
 }
 
 /// Obeys the keyboard until the process is told to stop.
-async fn attend(
-    phone: &PhoneHandle,
-    mut keys: Option<mpsc::Receiver<String>>,
-) -> Result<(), Failure> {
+async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, lang: Lang) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
     loop {
         let line = tokio::select! {
             () = stop.wait() => return Ok(()),
-            line = next_line(&mut keys) => line,
+            line = keyboard.line() => line,
         };
-        let Some(line) = line else {
-            // The terminal is gone; the phone is not.
-            keys = None;
-            continue;
-        };
-        let command = match line.trim() {
+        let command = match line.as_str() {
             "" => Command::Answer,
             "h" => Command::HangUp,
-            other => {
-                tell(&format!(
-                    "`{other}` means nothing here: Enter answers, h and Enter hangs up"
-                ));
+            _ => {
+                tell(&Message::Keys.text(lang));
                 continue;
             }
         };
         match phone.command_current(command).await {
-            Ok(call) if call.stage == Stage::Talking => {
-                tell(&format!("talking with {}", call.from.to_text()))
+            Ok(call) => {
+                let party = &call.from.to_text();
+                let message = match call.stage {
+                    Stage::Talking => Message::CallAnswered { party },
+                    Stage::Dialing | Stage::Ringing | Stage::Connecting | Stage::Ended => {
+                        Message::CallEnded { party }
+                    }
+                };
+                tell(&message.text(lang));
             }
-            Ok(_) => tell("hung up"),
             Err(refused) => tell(&refused.to_string()),
         }
-    }
-}
-
-/// The signals that end the program in order.
-pub(super) struct Stop {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    /// Listens from now on.
-    pub(super) fn new() -> Result<Stop, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|cause| {
-                Failure::ours("the signals of the system cannot be heard").caused_by(&cause)
-            })
-        };
-        Ok(Stop {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// Returns once one of them has come.
-    pub(super) async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => info!("interrupted"),
-            _ = self.terminate.recv() => info!("told to terminate"),
-        }
-    }
-}
-
-/// Reads lines where the standard input is a terminal; one that is none is never read.
-pub(super) fn terminal_lines() -> Option<mpsc::Receiver<String>> {
-    let input = std::io::stdin();
-    if !input.is_terminal() {
-        return None;
-    }
-    let (lines, read) = mpsc::channel(4);
-    // A read cannot be called off, so it has a thread that ends with the process.
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        while input.read_line(&mut line).is_ok_and(|count| count > 0) {
-            if lines.blocking_send(std::mem::take(&mut line)).is_err() {
-                return;
-            }
-        }
-    });
-    Some(read)
-}
-
-async fn next_line(keys: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
-    match keys {
-        Some(keys) => keys.recv().await,
-        None => std::future::pending().await,
     }
 }

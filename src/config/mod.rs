@@ -200,6 +200,20 @@ pub fn load_audio(sources: &Sources) -> Result<AudioSettings, SettingsError> {
     }
 }
 
+/// Reads only the port, for verbs that need no account; nothing where none is set.
+///
+/// # Errors
+/// What is wrong with it, and everything unknown.
+pub fn load_port(sources: &Sources) -> Result<Option<u16>, SettingsError> {
+    let mut reader = Reader::new(sources);
+    let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
+    if reader.is_fine() {
+        Ok(port)
+    } else {
+        Err(reader.into_error())
+    }
+}
+
 /// Reads a setting of one line as [`Settings::load`] would, to check what a person has just typed.
 ///
 /// # Errors

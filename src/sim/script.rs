@@ -35,7 +35,10 @@ pub enum Step {
 
 /// What comes of a frame's time.
 #[derive(Debug, Eq, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the stack")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, on the stack"
+)]
 pub(super) enum Act {
     /// 20 ms of sound.
     Sound([i16; FRAME]),
