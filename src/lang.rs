@@ -190,6 +190,8 @@ pub enum Message<'a> {
         up: f32,
         /// Socket to speaker.
         down: f32,
+        /// Microphone to speaker by way of a caller who sends back at once.
+        back: f32,
     },
     /// No delay could be measured.
     NoDelays,
@@ -314,9 +316,8 @@ impl Message<'_> {
             Message::MeasuredBuffer { depth, most, shed } => format!(
                 "buffer     {depth:.0} ms deep, {most:.0} ms at most, {shed} ms thrown away"
             ),
-            Message::MeasuredDelays { up, down } => format!(
-                "delay      {up:.1} ms microphone to caller, {down:.1} ms caller to speaker, {:.1} ms there and back",
-                up + down
+            Message::MeasuredDelays { up, down, back } => format!(
+                "delay      {up:.1} ms microphone to caller, {down:.1} ms caller to speaker, {back:.1} ms there and back"
             ),
             Message::NoDelays => "delay      not measured".to_owned(),
             Message::MeasuredLate { late, timer } => format!(
@@ -401,9 +402,8 @@ impl Message<'_> {
             Message::MeasuredBuffer { depth, most, shed } => {
                 format!("tampon       {depth:.0} ms, au plus {most:.0} ms, {shed} ms jetées")
             }
-            Message::MeasuredDelays { up, down } => format!(
-                "délai        {up:.1} ms du micro à l'appelant, {down:.1} ms de l'appelant au haut-parleur, {:.1} ms aller-retour",
-                up + down
+            Message::MeasuredDelays { up, down, back } => format!(
+                "délai        {up:.1} ms du micro à l'appelant, {down:.1} ms de l'appelant au haut-parleur, {back:.1} ms aller-retour"
             ),
             Message::NoDelays => "délai        non mesuré".to_owned(),
             Message::MeasuredLate { late, timer } => format!(
@@ -493,7 +493,11 @@ mod tests {
                 most: 2.0,
                 shed: 3,
             },
-            Message::MeasuredDelays { up: 1.0, down: 2.0 },
+            Message::MeasuredDelays {
+                up: 1.0,
+                down: 2.0,
+                back: 13.0,
+            },
             Message::NoDelays,
             Message::MeasuredLate { late: 1, timer: 2 },
             Message::MicrophoneFile { path: x },

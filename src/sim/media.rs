@@ -401,6 +401,8 @@ impl Leg<'_> {
             Ok(Told::Media(codes)) => {
                 self.note_arrival();
                 let (fits, marks) = self.playout.media(now, &codes);
+                let before = self.playout.queued().saturating_sub(codes.len());
+                self.report.stream.waited_samples += before as u64;
                 self.give_back(marks);
                 if !fits {
                     self.report.warn(

@@ -83,6 +83,8 @@ pub struct StreamReport {
     pub queue_ms: u64,
     /// The most that ever waited, in milliseconds.
     pub queue_most_ms: u64,
+    /// What waited to be played before each media message, all messages added up, in samples.
+    pub waited_samples: u64,
     /// Pings that were answered.
     pub pings: u64,
     /// Marks that were sent back.
@@ -93,6 +95,14 @@ pub struct StreamReport {
     pub heard: Vec<i16>,
     /// When each media message came, from the call's beginning.
     pub arrivals: Vec<Duration>,
+}
+
+impl StreamReport {
+    /// Returns how long a media message waited on average until its first sample was played, in milliseconds.
+    #[must_use]
+    pub fn queue_mean_ms(&self) -> f64 {
+        self.waited_samples as f64 / 8.0 / self.frames_received.max(1) as f64
+    }
 }
 
 /// What a simulated call was like.
@@ -166,6 +176,7 @@ impl CallReport {
                 "late_timer": stream.late_timer,
                 "underruns": stream.underruns,
                 "queue_ms": stream.queue_ms,
+                "queue_mean_ms": stream.queue_mean_ms(),
                 "queue_most_ms": stream.queue_most_ms,
                 "pings": stream.pings,
                 "marks": stream.marks,
@@ -199,8 +210,10 @@ impl fmt::Display for CallReport {
             )?;
             writeln!(
                 f,
-                "  queue            {} ms at most, ran dry {} times",
-                stream.queue_most_ms, stream.underruns
+                "  queue            {:.0} ms on average, {} ms at most, ran dry {} times",
+                stream.queue_mean_ms(),
+                stream.queue_most_ms,
+                stream.underruns
             )?;
             match first_sound(&stream.heard) {
                 Some(at) => writeln!(

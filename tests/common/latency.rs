@@ -7,6 +7,8 @@
 //!
 //! - *microphone to socket*: from a sample at the microphone to the message that carries it, framing inside;
 //! - *socket to speaker*: sample k of a message counts from the message's arrival plus k/8 ms.
+//!
+//! There and back is half a frame longer than the two medians together, since k/8 lies between them.
 
 use std::time::{Duration, Instant};
 
@@ -33,10 +35,34 @@ pub(crate) struct Measured {
     pub(crate) up: Spread,
     /// Socket to speaker.
     pub(crate) down: Spread,
-    /// The same two as the daemon itself reckons them.
+    /// Microphone to speaker, by way of the far end that echoes at once: told by the recorder alone.
+    pub(crate) back: Spread,
+    /// Up and down as the daemon itself reckons them.
     pub(crate) reckoned: (Option<f32>, Option<f32>),
     /// Chirps that were played, and that came back.
     pub(crate) chirps: (usize, usize),
+}
+
+impl Measured {
+    /// Says where the daemon's own reckoning is further off than it may be: 10 ms one way, 5 ms there and back.
+    pub(crate) fn misreckoned(&self) -> Option<String> {
+        let (Some(up), Some(down)) = self.reckoned else {
+            return Some("the daemon reckoned nothing".to_owned());
+        };
+        let (up, down) = (f64::from(up), f64::from(down));
+        for (what, reckoned, measured, most) in [
+            ("microphone to socket", up, self.up.1, 10.0),
+            ("socket to speaker", down, self.down.1, 10.0),
+            ("there and back", up + 10.0 + down, self.back.1, 5.0),
+        ] {
+            if (reckoned - measured).abs() > most {
+                return Some(format!(
+                    "{what}: reckoned {reckoned:.1} ms, measured {measured:.1} ms"
+                ));
+            }
+        }
+        None
+    }
 }
 
 /// Measures the sound server's own way from microphone to speaker: its shortest loop-back, no phone in between.
@@ -134,8 +160,7 @@ pub(crate) async fn call(
         let frame = heard.frames.get((sample / 160.0) as usize)?;
         Some((since(frame.0), (sample % 160.0) / 8_000.0))
     };
-    let (mut up, mut down) = (Vec::new(), Vec::new());
-    let mut back = 0;
+    let (mut up, mut down, mut back) = (Vec::new(), Vec::new(), Vec::new());
     // Chirps keep their order, so the n-th on the line is the n-th at either end as long as none is missing.
     if said.len() == on_line.len() {
         for (said, line) in said.iter().zip(&on_line) {
@@ -147,7 +172,7 @@ pub(crate) async fn call(
                 .iter()
                 .find(|sound| **sound > *said && **sound < *said + 0.9);
             if let Some(sound) = sound {
-                back += 1;
+                back.push((sound - said) * 1000.0);
                 down.push((sound - (arrived + into)) * 1000.0);
             }
         }
@@ -160,11 +185,13 @@ pub(crate) async fn call(
             at_speaker.len()
         )
     };
+    let returned = back.len();
     Ok(Measured {
+        back: spread(back).ok_or_else(missing)?,
         up: spread(up).ok_or_else(missing)?,
         down: spread(down).ok_or_else(missing)?,
         reckoned: (stats.up_ms, stats.down_ms),
-        chirps: (count, back),
+        chirps: (count, returned),
     })
 }
 

@@ -55,7 +55,11 @@ impl Measured {
                     shed: stats.shed_samples / 8,
                 });
                 messages.push(match delays(stats) {
-                    Some((up, down)) => Message::MeasuredDelays { up, down },
+                    Some((up, down)) => Message::MeasuredDelays {
+                        up,
+                        down,
+                        back: there_and_back(up, down),
+                    },
                     None => Message::NoDelays,
                 });
                 messages.push(Message::MeasuredLate {
@@ -98,7 +102,7 @@ impl Measured {
             "buffer_most_ms": stats.depth_max_ms,
             "up_ms": delays.map(|(up, _)| up),
             "down_ms": delays.map(|(_, down)| down),
-            "round_trip_ms": delays.map(|(up, down)| up + down),
+            "round_trip_ms": delays.map(|(up, down)| there_and_back(up, down)),
             "caller": self.report.to_json(),
             "files": {
                 "microphone": files.near_end,
@@ -107,6 +111,15 @@ impl Measured {
             },
         })
     }
+}
+
+/// Returns the time from the microphone to the speaker by way of a far end that sends back at once, in ms.
+///
+/// It is half a frame longer than the two ways together: the way up counts a sample until its message leaves, the way down
+/// counts it from where it lies in the message, and on average half of a message lies between the two.
+fn there_and_back(up: f32, down: f32) -> f32 {
+    const HALF_A_FRAME: f32 = 10.0;
+    up + HALF_A_FRAME + down
 }
 
 /// Returns the delay up and down, in ms; nothing where one of them is not known.
