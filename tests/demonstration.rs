@@ -139,8 +139,8 @@ fn the_caller_holds_the_chirps(taken: &Taken, heard: &[i16]) -> Result<(), Strin
         rms(&sound[start..start + chirp(rate).len()])
     };
     let said = find_chirps(&taken.microphone, RATE);
-    let louder = 20.0
-        * (level(&heard, found[1], 8_000) / level(&taken.microphone, said[1], RATE)).log10();
+    let louder =
+        20.0 * (level(&heard, found[1], 8_000) / level(&taken.microphone, said[1], RATE)).log10();
     if louder.abs() > 1.5 {
         return Err(format!("the caller hears the chirps {louder:.1} dB louder"));
     }

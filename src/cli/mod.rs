@@ -79,7 +79,7 @@ impl Verb {
         match self {
             Verb::Serve(args) => Some(args.flags.given()),
             Verb::Demo(args) => Some(args.flags.given()),
-            Verb::Sim(args) => Some(args.flags.given()),
+            Verb::Sim(args) => Some(args.given()),
             Verb::Devices(args) => Some(args.flags.given()),
             Verb::Status(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),

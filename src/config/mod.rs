@@ -214,6 +214,49 @@ pub fn load_port(sources: &Sources) -> Result<Option<u16>, SettingsError> {
     }
 }
 
+/// What somebody needs to play the carrier's side against a server of this machine.
+#[derive(Clone, Debug)]
+pub struct CarrierSide {
+    /// The token that signs.
+    pub auth_token: Secret,
+    /// `AC…`, where it is set.
+    pub account_sid: Option<String>,
+    /// `SK…` and its secret, where both are set.
+    pub api_key: Option<(String, Secret)>,
+    /// The line's number, where it is set.
+    pub phone_number: Option<PhoneNumber>,
+    /// The origin that the carrier sees, where it is set.
+    pub public_url: Option<Origin>,
+    /// The port of the server; 3000 where none is set.
+    pub port: u16,
+}
+
+/// Reads what the carrier's side needs: the token must be there, the rest may be.
+///
+/// # Errors
+/// Everything that is wrong with these few, and everything unknown.
+pub fn load_carrier_side(sources: &Sources) -> Result<CarrierSide, SettingsError> {
+    let mut reader = Reader::new(sources);
+    let auth_token = reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret);
+    let account_sid = reader.optional(&table::TWILIO_ACCOUNT_SID, value::sid("AC"));
+    let api_key = reader.optional(&table::TWILIO_API_KEY, value::sid("SK"));
+    let api_secret = reader.optional(&table::TWILIO_API_SECRET, value::carrier_secret);
+    let phone_number = reader.optional(&table::TWILIO_PHONE_NUMBER, read_number);
+    let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
+    let public_url = read_public_url(&mut reader);
+    match auth_token {
+        Some(token) if reader.is_fine() => Ok(CarrierSide {
+            auth_token: Secret(token),
+            account_sid,
+            api_key: api_key.zip(api_secret.map(Secret)),
+            phone_number,
+            public_url,
+            port: port.unwrap_or(3000),
+        }),
+        Some(_) | None => Err(reader.into_error()),
+    }
+}
+
 /// Reads a setting of one line as [`Settings::load`] would, to check what a person has just typed.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ impl Shared {
     }
 }
 
-/// The simulated carrier's REST API, on a free port of 127.0.0.1. It stops when it is dropped.
+/// The simulated carrier's REST API, on 127.0.0.1. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Rest {
     address: SocketAddr,
@@ -74,12 +74,20 @@ impl Drop for Rest {
 }
 
 impl Rest {
-    /// Starts serving an account's calls.
+    /// Starts serving an account's calls, on any free port.
     ///
     /// # Errors
     /// Where no port can be had.
     pub async fn start(account: Account) -> std::io::Result<Rest> {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Rest::start_on(account, 0).await
+    }
+
+    /// Starts serving an account's calls on a port; 0: any free one.
+    ///
+    /// # Errors
+    /// Where the port cannot be had.
+    pub async fn start_on(account: Account, port: u16) -> std::io::Result<Rest> {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             account,

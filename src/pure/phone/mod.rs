@@ -122,6 +122,7 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
+        self.forget_namesake(&leg, &ask, now, effects);
         let known = self.calls.iter().position(|call| call.leg == leg);
         match (ask, known) {
             // A webhook that is repeated gets what it got.
@@ -135,6 +136,21 @@ impl Phone {
             }
             (Ask::AfterDial { outcome }, Some(n)) => self.after_dial(n, outcome, now, effects),
             (Ask::AfterStream { .. } | Ask::AfterDial { .. }, None) => Document::HangUp,
+        }
+    }
+
+    /// Ends and forgets a call of the same name that went the other way: no leg goes both ways, so this is another one,
+    /// as when somebody tries the doors by hand.
+    fn forget_namesake(&mut self, leg: &LegId, ask: &Ask, now: Time, effects: &mut Vec<Effect>) {
+        let direction = match ask {
+            Ask::Incoming { .. } => Direction::Incoming,
+            Ask::Outgoing { .. } => Direction::Outgoing,
+            Ask::AfterStream { .. } | Ask::AfterDial { .. } => return,
+        };
+        let is_namesake = |call: &Call| call.leg == *leg && call.direction != direction;
+        if self.calls.iter().any(is_namesake) {
+            self.leg_is(leg, LegStatus::Completed, now, effects);
+            self.calls.retain(|call| !is_namesake(call));
         }
     }
 

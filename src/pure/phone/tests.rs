@@ -77,6 +77,18 @@ fn outgoing(from: &str, to: &str) -> Input {
     }
 }
 
+/// Our own number dials, in a webhook with the name of call `n`.
+fn dials(n: u8) -> Input {
+    Input::CarrierAsks {
+        leg: leg(n),
+        ask: Ask::Outgoing {
+            from: Party::parse("+18199754345"),
+            to: "+18738402100".to_owned(),
+        },
+        fresh: fresh(n + 1),
+    }
+}
+
 fn after_stream(n: u8, leg_status: LegStatus) -> Input {
     Input::CarrierAsks {
         leg: leg(n),
@@ -179,6 +191,27 @@ fn a_repeated_webhook_gets_the_same_answer() {
         fresh: fresh(2),
     };
     assert_eq!(answer(&phone.handle(again, at(10))), first);
+    assert_eq!(phone.views().len(), 1);
+}
+
+#[test]
+fn a_call_of_the_same_name_that_goes_the_other_way_is_another_call() {
+    let mut phone = phone();
+    assert!(matches!(
+        answer(&phone.handle(dials(1), at(0))),
+        Document::DialNumber { .. }
+    ));
+    assert!(matches!(
+        answer(&phone.handle(incoming(1), at(10))),
+        Document::Stream { .. }
+    ));
+    phone.handle(up(1), at(20));
+    let effects = phone.handle(dials(1), at(30));
+    assert!(matches!(answer(&effects), Document::DialNumber { .. }));
+    assert!(
+        effects.contains(&Effect::Bell(None)),
+        "the desk is free again: {effects:?}"
+    );
     assert_eq!(phone.views().len(), 1);
 }
 
@@ -622,6 +655,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
     };
     vec![
         ("asks again", incoming(1)),
+        ("asks to dial", dials(1)),
         (
             "asks after the stream",
             after_stream(1, LegStatus::InProgress),
@@ -699,6 +733,7 @@ fn short(effect: &Effect) -> String {
     match effect {
         Effect::Answer(Document::Stream { .. }) => "answer stream".to_owned(),
         Effect::Answer(Document::RingBrowsers { .. }) => "answer browsers".to_owned(),
+        Effect::Answer(Document::DialNumber { .. }) => "answer dial".to_owned(),
         Effect::Answer(document) => format!("answer {document:?}"),
         Effect::Admit(..) => "admit".to_owned(),
         Effect::Refuse(_, why) => format!("refuse {why:?}"),
