@@ -1,0 +1,385 @@
+//! The whole phone against the whole simulator, over real HTTP and real websockets: what callers, browsers and the person
+//! at the desk live through, and what the phone makes of a carrier that misbehaves.
+
+#[path = "common/rig.rs"]
+mod rig;
+
+use std::time::{Duration, Instant};
+
+use offhook::daemon::Daemon;
+use offhook::pure::audio::device::DeviceChoice;
+use offhook::pure::ids::Identity;
+use offhook::pure::phone::{AutoAnswer, CallView, Command, Ring, Stage};
+use offhook::sim::{
+    self, Account, CallPlan, CallReport, DialOutcome, Ended, Misbehaviour, Rest, Step, voice,
+};
+use tempfile::TempDir;
+
+/// Whatever is awaited comes within this, or the test fails.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A phone, and the account that calls it.
+struct Rig {
+    daemon: Daemon,
+    account: Account,
+    rest: Rest,
+    _folder: TempDir,
+}
+
+/// What a phone is like unless a test says otherwise: devices that hear what they play, browsers after the desk.
+struct Wish {
+    ring: Ring,
+    ring_for: Duration,
+    auto_answer: AutoAnswer,
+    device: DeviceChoice,
+    with_rest: bool,
+}
+
+impl Default for Wish {
+    fn default() -> Wish {
+        Wish {
+            ring: Ring::DeskThenBrowser,
+            ring_for: Duration::from_secs(20),
+            auto_answer: AutoAnswer::Off,
+            device: DeviceChoice::Loopback,
+            with_rest: true,
+        }
+    }
+}
+
+/// A phone that answers at once.
+fn at_once() -> Wish {
+    Wish {
+        auto_answer: AutoAnswer::After(Duration::ZERO),
+        ..Wish::default()
+    }
+}
+
+impl Rig {
+    async fn start(wish: Wish) -> Rig {
+        let folder = tempfile::tempdir().expect("a folder");
+        let account = Account {
+            auth_token: rig::AUTH_TOKEN.to_owned(),
+            ..Account::made_up()
+        };
+        let rest = Rest::start(account.clone()).await.expect("a free port");
+        let mut settings = rig::settings(folder.path());
+        settings.twilio.account_sid = account.account_sid.clone();
+        settings.twilio.api_key = account.api_key.clone();
+        settings.twilio.api_secret = offhook::config::Secret::new(account.api_secret.clone());
+        if wish.with_rest {
+            settings.twilio.api_base_url = rest.url().parse().expect("an address");
+        }
+        settings.ring = wish.ring;
+        settings.ring_for = wish.ring_for;
+        settings.auto_answer = wish.auto_answer;
+        settings.audio.capture = wish.device.clone();
+        settings.audio.playout = wish.device;
+        let daemon = Daemon::start(settings).await.expect("the phone starts");
+        Rig {
+            daemon,
+            account,
+            rest,
+            _folder: folder,
+        }
+    }
+
+    fn plan(&self, script: Vec<Step>) -> CallPlan<'_> {
+        let mut plan = CallPlan::new(
+            format!("{}/handle_calls", self.daemon.local_url()),
+            self.account.clone(),
+        );
+        plan.to = "+18199754345".to_owned();
+        plan.rest = Some(&self.rest);
+        plan.script = script;
+        plan
+    }
+
+    async fn call(&self, script: Vec<Step>) -> CallReport {
+        sim::call(self.plan(script)).await
+    }
+
+    /// Waits until a call is as it should be, and returns it.
+    async fn until(&self, is_so: impl Fn(&CallView) -> bool) -> CallView {
+        let mut snapshots = self.daemon.phone().snapshots();
+        let waiting = async {
+            loop {
+                let found = snapshots
+                    .borrow_and_update()
+                    .calls
+                    .iter()
+                    .find(|c| is_so(c))
+                    .cloned();
+                if let Some(call) = found {
+                    return call;
+                }
+                snapshots.changed().await.expect("the phone is there");
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting)
+            .await
+            .expect("it comes to that in time")
+    }
+
+    async fn register(&self, name: &str) {
+        let identity = Identity::parse(name).expect("a good name");
+        self.daemon
+            .phone()
+            .register(identity, Duration::from_secs(600))
+            .await;
+    }
+
+    async fn stop(self) {
+        self.daemon.stop().await;
+    }
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn assert_fine(report: &CallReport) {
+    assert!(report.is_fine(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_is_answered_and_hears_what_the_microphone_hears() {
+    let rig = Rig::start(at_once()).await;
+    let spoken = voice::greeting(offhook::lang::Lang::En)[..24_000].to_vec();
+    let level = rms(&spoken);
+    let report = rig
+        .call(vec![
+            Step::Silence(seconds(1)),
+            Step::Speak(spoken),
+            Step::Listen(seconds(1)),
+        ])
+        .await;
+    assert_fine(&report);
+    assert_eq!(report.ended, Ended::CallerHungUp);
+    // The loop-back device captures what it plays: the caller hears itself, as loud as it was.
+    let heard = &report.stream.heard[8_000..];
+    let louder = 20.0 * (rms(&heard[..24_000]) / level).log10();
+    assert!(louder.abs() < 1.5, "{louder:.1} dB louder");
+    rig.until(|call| call.stage == Stage::Ended).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn until_somebody_answers_the_caller_hears_ringback_and_then_the_desk() {
+    let rig = Rig::start(Wish::default()).await;
+    let answering = async {
+        let call = rig.until(|call| call.stage == Stage::Ringing).await;
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        rig.daemon
+            .phone()
+            .command(call.leg.as_str(), Command::Answer)
+            .await
+            .expect("it rings, so it can be answered");
+    };
+    let (report, ()) = tokio::join!(rig.call(vec![Step::Silence(seconds(4))]), answering);
+    assert_fine(&report);
+    let ringback = rms(&report.stream.heard[2_000..10_000]);
+    let silence = rms(&report.stream.heard[20_000..28_000]);
+    assert!(ringback > 300.0, "ringback at {ringback}");
+    assert!(silence < 50.0, "after the answer {silence}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hanging_up_at_the_desk_ends_the_call_over_rest() {
+    let rig = Rig::start(at_once()).await;
+    let hanging_up = async {
+        let call = rig.until(|call| call.stage == Stage::Talking).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        rig.daemon
+            .phone()
+            .command(call.id.as_str(), Command::HangUp)
+            .await
+            .expect("whoever talks can hang up");
+    };
+    let (report, ()) = tokio::join!(rig.call(vec![Step::Silence(seconds(20))]), hanging_up);
+    assert_fine(&report);
+    assert_eq!(report.ended, Ended::ByRest);
+    assert!(report.duration < seconds(10));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_rest_hanging_up_closes_the_socket_and_the_action_ends_the_call() {
+    let rig = Rig::start(Wish {
+        with_rest: false,
+        ..at_once()
+    })
+    .await;
+    let hanging_up = async {
+        rig.until(|call| call.stage == Stage::Talking).await;
+        rig.daemon
+            .phone()
+            .command_current(Command::HangUp)
+            .await
+            .expect("whoever talks can hang up");
+    };
+    let (report, ()) = tokio::join!(rig.call(vec![Step::Silence(seconds(20))]), hanging_up);
+    assert_eq!(report.ended, Ended::ByTwiml, "{report}");
+    assert!(report.duration < seconds(10));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_desk_that_does_not_answer_hands_the_caller_to_the_browsers() {
+    let mut calls = Vec::new();
+    for with_rest in [true, false] {
+        calls.push(async move {
+            let rig = Rig::start(Wish {
+                ring_for: seconds(1),
+                with_rest,
+                ..Wish::default()
+            })
+            .await;
+            rig.register("kitchen").await;
+            let mut plan = rig.plan(vec![Step::Silence(seconds(20))]);
+            plan.dial = DialOutcome::Answered(seconds(1));
+            let report = sim::call(plan).await;
+            let dialled: Vec<&str> = report.dialled.iter().map(|leg| leg.to.as_str()).collect();
+            assert_eq!(dialled, ["client:kitchen"], "{report}");
+            assert_eq!(report.dialled[0].status, "completed");
+            assert_eq!(report.dialled[0].parameters[0].0, "call");
+            if with_rest {
+                assert_fine(&report);
+            }
+            rig.stop().await;
+        });
+    }
+    for call in calls {
+        call.await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_nobody_is_there_the_caller_is_told_so_and_not_left_in_the_dark() {
+    let rig = Rig::start(Wish {
+        ring_for: seconds(1),
+        ..Wish::default()
+    })
+    .await;
+    let report = rig.call(vec![Step::Silence(seconds(20))]).await;
+    assert_fine(&report);
+    assert_eq!(report.ended, Ended::ByTwiml);
+    assert_eq!(report.said.len(), 1, "{report}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browsers_only_and_no_device_both_mean_no_stream() {
+    let broken = DeviceChoice::Named("no such device".to_owned());
+    for wish in [
+        Wish {
+            ring: Ring::Browser,
+            ..Wish::default()
+        },
+        Wish {
+            device: broken,
+            ..Wish::default()
+        },
+    ] {
+        let rig = Rig::start(wish).await;
+        rig.register("kitchen").await;
+        let mut plan = rig.plan(vec![]);
+        plan.dial = DialOutcome::Answered(seconds(1));
+        let report = sim::call(plan).await;
+        assert_fine(&report);
+        assert_eq!(report.stream.streams, 0);
+        assert_eq!(report.dialled.len(), 1);
+        rig.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_caller_goes_to_the_browsers_and_the_first_goes_on() {
+    let rig = Rig::start(at_once()).await;
+    rig.register("kitchen").await;
+    let second = async {
+        rig.until(|call| call.stage == Stage::Talking).await;
+        let mut plan = rig.plan(vec![]);
+        plan.from = "+15005550011".to_owned();
+        plan.dial = DialOutcome::Answered(seconds(1));
+        sim::call(plan).await
+    };
+    let (first, second) = tokio::join!(rig.call(vec![Step::Silence(seconds(5))]), second);
+    assert_fine(&first);
+    assert_fine(&second);
+    assert_eq!(first.ended, Ended::CallerHungUp);
+    assert_eq!((second.stream.streams, second.dialled.len()), (0, 1));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_soon_as_one_caller_has_gone_the_next_one_rings() {
+    let rig = Rig::start(at_once()).await;
+    for _ in 0..5 {
+        let report = rig
+            .call(vec![Step::Silence(Duration::from_millis(300))])
+            .await;
+        assert_fine(&report);
+        assert_eq!(report.stream.streams, 1, "the desk was free: {report}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whatever_a_carrier_does_wrong_the_phone_takes_the_next_call() {
+    let mut running = tokio::task::JoinSet::new();
+    for misbehaviour in Misbehaviour::ALL {
+        running.spawn(async move {
+            let rig = Rig::start(at_once()).await;
+            let mut plan = rig.plan(vec![Step::Silence(seconds(4))]);
+            plan.misbehaviour = Some(misbehaviour);
+            let began = Instant::now();
+            let report = sim::call(plan).await;
+            let name = misbehaviour.name();
+            assert!(began.elapsed() < LIMIT, "{name}: {report}");
+            // The books close within a second of a lost socket, within two of a `stop`.
+            let over =
+                tokio::time::timeout(seconds(12), rig.until(|call| call.stage == Stage::Ended))
+                    .await;
+            assert!(over.is_ok(), "{name}: the call is over");
+            let next = rig.call(vec![Step::Silence(seconds(1))]).await;
+            assert!(next.is_fine(), "{name}: {next}");
+            assert_eq!(next.stream.streams, 1, "{name}: the desk was free");
+            rig.stop().await;
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.expect("every one of them is survived");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stall_of_the_carrier_is_made_up_within_seconds() {
+    let rig = Rig::start(at_once()).await;
+    let mut plan = rig.plan(vec![Step::Silence(seconds(8))]);
+    plan.misbehaviour = Some(Misbehaviour::Stall(seconds(1)));
+    let watching = async {
+        let call = rig.until(|call| call.stage == Stage::Talking).await;
+        let stream = call.stream.expect("whoever talks has a stream");
+        tokio::time::sleep(seconds(7)).await;
+        rig.daemon
+            .phone()
+            .media()
+            .stats(stream)
+            .expect("it is attached")
+    };
+    let (report, stats) = tokio::join!(sim::call(plan), watching);
+    assert_fine(&report);
+    assert!(
+        stats.depth_max_ms > 150.0,
+        "the stall came all at once: {stats:?}"
+    );
+    assert!(stats.depth_ms < 100.0, "and was made up: {stats:?}");
+    rig.stop().await;
+}
+
+fn rms(sound: &[i16]) -> f64 {
+    let sum: f64 = sound.iter().map(|s| f64::from(*s).powi(2)).sum();
+    (sum / sound.len().max(1) as f64).sqrt()
+}
