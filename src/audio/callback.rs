@@ -1,24 +1,29 @@
-//! What runs in the sound system's callbacks, without the sound system's types.
+//! What runs in the sound system's callbacks, without the sound system's streams.
 //!
 //! Nothing here locks, allocates, logs or waits; the one thing asked of the operating system is to wake the mouth.
 //! Everything is counted, so that the supervisor can tell a device that lives from one that does not.
+//!
+//! `tests/no_alloc.rs` and `tests/callback_syscalls.rs` prove the first sentence. They are crates of their own, so what
+//! they drive is public, and hidden in the documentation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::Instant;
 
+use cpal::{FromSample, Sample};
+
 use super::seat::{EarSeat, Turn};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::tone::{Country, Tone};
 use crate::pure::time::Time;
 
-/// Samples rendered at once; a longer callback is done in pieces.
+/// Samples of one channel rendered or handed on at once; a longer callback is done in pieces.
 const PIECE: usize = 4_096;
 
 /// What a device does, told by its callbacks.
 #[derive(Debug, Default)]
-pub(super) struct Beat {
+pub struct Beat {
     /// Callbacks.
     pub(super) calls: AtomicU64,
     /// Frames played or captured.
@@ -28,12 +33,12 @@ pub(super) struct Beat {
     /// The first error that ends it, as the supervisor numbers them; 0: none.
     pub(super) fatal: AtomicU8,
     /// Samples that found the ring to the mouth full.
-    pub(super) overruns: AtomicU64,
+    pub overruns: AtomicU64,
 }
 
 /// When the newest captured sample was at the microphone, in microseconds on the daemon's clock; 0: not known.
 #[derive(Debug, Default)]
-pub(super) struct Stamp(AtomicU64);
+pub struct Stamp(AtomicU64);
 
 impl Stamp {
     pub(super) fn set(&self, at: Time) {
@@ -49,16 +54,17 @@ impl Stamp {
 }
 
 /// The moment, on the daemon's clock. Reading it is no system call on Linux.
-pub(super) fn now(clock: Instant) -> Time {
+pub fn now(clock: Instant) -> Time {
     Time::from_micros(u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX))
 }
 
 /// Whether it is to ring, read by a ringer of its own device.
 #[derive(Debug, Default)]
-pub(super) struct Bell(AtomicU8);
+pub struct Bell(AtomicU8);
 
 impl Bell {
-    pub(super) fn set(&self, cadence: Option<Country>) {
+    /// Rings in a country's cadence, or stops.
+    pub fn set(&self, cadence: Option<Country>) {
         let number = cadence.map_or(0, |country| country.index() + 1);
         self.0.store(number, Ordering::Relaxed);
     }
@@ -72,19 +78,22 @@ impl Bell {
 }
 
 /// What a playout device plays.
-pub(super) enum Sound {
+pub enum Sound {
     /// The ear, when it is this device's turn.
     Ear(Arc<EarSeat>, Turn),
     /// Only the bell.
     Bell {
+        /// Whether it is to ring.
         bell: Arc<Bell>,
+        /// The device's.
         rate: DeviceRate,
+        /// What rings now; nothing at first.
         ringing: Option<(Country, Tone)>,
     },
 }
 
 /// What runs in a playout callback.
-pub(super) struct Playout {
+pub struct Playout {
     sound: Sound,
     beat: Arc<Beat>,
     rate: DeviceRate,
@@ -93,7 +102,8 @@ pub(super) struct Playout {
 }
 
 impl Playout {
-    pub(super) fn new(sound: Sound, rate: DeviceRate, beat: Arc<Beat>) -> Playout {
+    /// Makes it for a device of `rate`, outside of its callback.
+    pub fn new(sound: Sound, rate: DeviceRate, beat: Arc<Beat>) -> Playout {
         Playout {
             sound,
             beat,
@@ -101,6 +111,22 @@ impl Playout {
             out: vec![0.0; PIECE],
             far: vec![0.0; PIECE],
         }
+    }
+
+    /// Plays a callback's worth into a device's buffer, 1 channel or more: each gets the same.
+    pub fn fill<T: Sample + FromSample<f32>>(
+        &mut self,
+        data: &mut [T],
+        channels: usize,
+        heard_at: Time,
+    ) {
+        let mut at = 0;
+        self.play(data.len() / channels, heard_at, |mono| {
+            for sample in mono {
+                data[at..at + channels].fill(T::from_sample(*sample));
+                at += channels;
+            }
+        });
     }
 
     /// Plays a callback's worth: `frames` of one channel each, handed out in pieces. `heard_at` is when the first sounds.
@@ -159,13 +185,14 @@ impl ToMouth {
 
 /// What runs in a capture callback.
 #[derive(Debug)]
-pub(super) struct Capture {
+pub struct Capture {
     to_mouth: ToMouth,
     beat: Arc<Beat>,
 }
 
 impl Capture {
-    pub(super) fn new(
+    /// Makes it for a device whose sound goes into `ring`, outside of its callback.
+    pub fn new(
         ring: rtrb::Producer<f32>,
         mouth: Thread,
         stamp: Arc<Stamp>,
@@ -174,6 +201,21 @@ impl Capture {
         Capture {
             to_mouth: ToMouth { ring, mouth, stamp },
             beat,
+        }
+    }
+
+    /// Takes a callback's worth of a device's buffer, 1 channel or more: their mean. `newest_at` is when the last sample
+    /// was at the microphone.
+    pub fn hear<T: Sample>(&mut self, data: &[T], channels: usize, newest_at: Time)
+    where
+        f32: FromSample<T>,
+    {
+        for piece in data.chunks(PIECE * channels) {
+            let mono = piece.chunks_exact(channels).map(|frame| {
+                let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
+                sum / channels as f32
+            });
+            self.take(mono, newest_at);
         }
     }
 
@@ -194,18 +236,14 @@ impl Capture {
 
 /// The `loopback` microphone: hears the far ends as they are rendered.
 #[derive(Debug)]
-pub(super) struct Tap {
+pub struct Tap {
     to_mouth: ToMouth,
     clock: Instant,
 }
 
 impl Tap {
-    pub(super) fn new(
-        ring: rtrb::Producer<f32>,
-        mouth: Thread,
-        stamp: Arc<Stamp>,
-        clock: Instant,
-    ) -> Tap {
+    /// Makes it, outside of any callback.
+    pub fn new(ring: rtrb::Producer<f32>, mouth: Thread, stamp: Arc<Stamp>, clock: Instant) -> Tap {
         Tap {
             to_mouth: ToMouth { ring, mouth, stamp },
             clock,

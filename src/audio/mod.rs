@@ -2,16 +2,18 @@
 //!
 //! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices (`real`, and `own` for `none`,
 //! `file:` and `loopback`), `callback` is what runs in them, `seat` is where the ear sits between two blocks, and
-//! `mouth_thread` makes frames of what was captured.
+//! `mouth_thread` makes frames of what was captured. `callback` and `seat` are public for the proofs in `tests` alone.
 
-mod callback;
+#[doc(hidden)]
+pub mod callback;
 mod list;
 mod mouth_thread;
 mod own;
 mod port;
 mod priority;
 mod real;
-mod seat;
+#[doc(hidden)]
+pub mod seat;
 mod supervisor;
 
 use std::fmt;

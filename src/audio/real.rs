@@ -8,17 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{
-    BufferSize, ErrorKind, FromSample, HostId, Sample, SampleFormat, SizedSample, StreamConfig,
-};
+use cpal::{BufferSize, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, StreamConfig};
 
 use super::callback::{Beat, Capture, Playout, now};
 use super::priority;
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::DeviceChoice;
-
-/// Samples of one channel that a capture callback hands on at once.
-const PIECE: usize = 4_096;
+use crate::pure::time::Time;
 
 /// How a person says which device and how.
 #[derive(Clone, Debug)]
@@ -271,16 +267,7 @@ impl Found {
                         .playback
                         .duration_since(stamp.callback)
                         .min(Duration::from_secs(2));
-                let mut at = 0;
-                playout.play(data.len() / channels, heard_at, |mono| {
-                    for sample in mono {
-                        let value = T::from_sample(*sample);
-                        for slot in &mut data[at..at + channels] {
-                            *slot = value;
-                        }
-                        at += channels;
-                    }
-                });
+                playout.fill(data, channels, heard_at);
             },
             note_errors(beat),
             Some(Duration::from_secs(2)),
@@ -318,16 +305,7 @@ impl Found {
                 let newest = now(clock)
                     .micros()
                     .saturating_sub(oldest.saturating_sub(span).as_micros() as u64);
-                for piece in data.chunks(PIECE * channels) {
-                    let mono = piece.chunks_exact(channels).map(|frame| {
-                        frame
-                            .iter()
-                            .map(|sample| f32::from_sample(*sample))
-                            .sum::<f32>()
-                            / channels as f32
-                    });
-                    capture.take(mono, crate::pure::time::Time::from_micros(newest));
-                }
+                capture.hear(data, channels, Time::from_micros(newest));
             },
             note_errors(beat),
             Some(Duration::from_secs(2)),

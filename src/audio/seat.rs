@@ -16,7 +16,7 @@ use crate::pure::time::Time;
 
 /// Whose turn it is to render. Every opened device has a number of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Turn(u64);
+pub struct Turn(u64);
 
 /// Nobody's turn.
 const NOBODY: u64 = 0;
@@ -29,7 +29,7 @@ pub(super) struct Seated {
 }
 
 /// The seat.
-pub(super) struct EarSeat {
+pub struct EarSeat {
     seated: AtomicCell<Option<Box<Seated>>>,
     turn: AtomicU64,
     numbers: AtomicU64,
@@ -37,7 +37,7 @@ pub(super) struct EarSeat {
 
 impl EarSeat {
     /// Seats an ear; it is nobody's turn yet.
-    pub(super) fn new(ear: Ear) -> EarSeat {
+    pub fn new(ear: Ear) -> EarSeat {
         EarSeat {
             seated: AtomicCell::new(Some(Box::new(Seated { ear, tap: None }))),
             turn: AtomicU64::new(NOBODY),
@@ -46,7 +46,7 @@ impl EarSeat {
     }
 
     /// Draws a number for a device that is being opened.
-    pub(super) fn draw(&self) -> Turn {
+    pub fn draw(&self) -> Turn {
         Turn(self.numbers.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
@@ -68,7 +68,7 @@ impl EarSeat {
     }
 
     /// Gives the turn to a device of `rate`, with a new `tap`. Waits for a callback that is rendering just now.
-    pub(super) fn give_turn(&self, turn: Turn, rate: DeviceRate, tap: Option<Tap>) {
+    pub fn give_turn(&self, turn: Turn, rate: DeviceRate, tap: Option<Tap>) {
         self.turn.store(NOBODY, Ordering::Release);
         let began = Instant::now();
         let mut seated = loop {
