@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 5 | [`cli`] | all below |
 //! | 4 | [`daemon`], [`failure`] | all below |
-//! | 3 | [`web`], [`twilio`], [`control`] (never each other) | [`phone`], [`config`], [`pure`], [`lang`]; `twilio` also the stream ports of [`audio`] |
+//! | 3 | [`web`], [`twilio`], [`control`] (never each other) | [`phone`], [`config`], [`pure`], [`lang`]; `twilio` also the stream ports of [`audio`], `web` and `control` its figures |
 //! | 2 | [`phone`] | [`audio`], [`store`], [`pure`] |
 //! | 1 | [`audio`], [`store`], [`config`] (never each other) | [`pure`], [`lang`] |
 //! | 0 | [`pure`], [`lang`] | std without clock, files, network, threads; crates that only compute |
