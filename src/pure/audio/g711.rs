@@ -121,6 +121,61 @@ mod tests {
     }
 
     #[test]
+    fn all_codes_and_all_samples_are_the_ones_of_the_itus_own_program() {
+        use sha2::{Digest as _, Sha256};
+        let hex = |bytes: &[u8]| -> String {
+            let hash = Sha256::digest(bytes);
+            hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        // What `ulaw_expand` and `ulaw_compress` of G.191 (github.com/openitu/STL, src/g711/g711.c, commit 139db49)
+        // write for 0 to 255, as little-endian words, and for -32,768 to 32,767.
+        let decoded: Vec<u8> = (0..=255)
+            .flat_map(|code| decode(code).to_le_bytes())
+            .collect();
+        assert_eq!(
+            hex(&decoded),
+            "3dab54339e520bb2c924826e3b72a917a2b612e9fd12fc867500f1d983a75827"
+        );
+        let encoded: Vec<u8> = (i16::MIN..=i16::MAX).map(encode).collect();
+        assert_eq!(
+            hex(&encoded),
+            "90c29de505fb68e766118303bd552a16005dcf810873698bee1d8f3b247ce28c"
+        );
+    }
+
+    #[test]
+    fn all_codes_and_all_samples_follow_the_table_of_the_recommendation() {
+        // Tables 2a and 2b of ITU-T G.711 (1988): 129 decision values of 14 bits, 0 and 1 and then 15 steps of 2, 16 of 4,
+        // 16 of 8 and so on up to 8,159; what is decoded lies in the middle between two, but for the first, which is 0.
+        let mut edges = vec![0, 1];
+        for segment in 0..8 {
+            for _ in usize::from(segment == 0)..16 {
+                edges.push(edges[edges.len() - 1] + (2 << segment));
+            }
+        }
+        assert_eq!((edges.len(), edges[128]), (129, 8_159));
+        for linear in i16::MIN..=i16::MAX {
+            let (magnitude, zero) = if linear < 0 {
+                (!linear >> 2, 0x7F)
+            } else {
+                (linear >> 2, 0xFF)
+            };
+            let above = edges.partition_point(|edge| *edge <= i32::from(magnitude));
+            let step = above.min(128) - 1;
+            assert_eq!(usize::from(encode(linear)), zero - step, "{linear}");
+        }
+        for step in 0..128 {
+            let middle = match step {
+                0 => 0,
+                _ => (edges[step] + edges[step + 1]) / 2 * 4,
+            };
+            let code = 0xFF - step as u8;
+            assert_eq!(i32::from(decode(code)), middle, "{code}");
+            assert_eq!(i32::from(decode(code & 0x7F)), -middle, "{code}");
+        }
+    }
+
+    #[test]
     fn every_code_but_negative_zero_survives_there_and_back() {
         for code in 0..=255 {
             let back = encode(decode(code));
