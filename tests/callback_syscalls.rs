@@ -9,6 +9,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use offhook::audio::DOWN_FRAMES;
@@ -67,11 +68,15 @@ fn the_callback_of_a_bell_of_its_own_asks_nothing_of_the_system() {
 fn the_capture_callback_only_wakes_the_mouth() {
     let calls = calls_of("the_capture_callback_only_wakes_the_mouth", || {
         let clock = Instant::now();
-        // Its reader sleeps and never reads: the callback meets room first and a full ring then.
+        let mut mouth = Sleeper::start();
+        // Nobody reads the ring: the callback meets room first and then none.
         let (ring, _full) = rtrb::RingBuffer::new(RUNS / 2 * BLOCK);
-        let mut capture = Capture::new(ring, sleeper(), Arc::default(), Arc::default());
+        let mut capture = Capture::new(ring, mouth.thread(), Arc::default(), Arc::default());
         let data = [1_000_i16; 2 * BLOCK];
-        run(move |_| capture.hear(&data, 2, now(clock)));
+        run(move |n| {
+            mouth.lies_down_before(n);
+            capture.hear(&data, 2, now(clock));
+        });
     });
     assert_only_wakes(&calls);
 }
@@ -81,9 +86,14 @@ fn the_playout_callback_that_the_loopback_microphone_hears_only_wakes_the_mouth(
     let calls = calls_of(
         "the_playout_callback_that_the_loopback_microphone_hears_only_wakes_the_mouth",
         || {
+            let mut mouth = Sleeper::start();
             let (ring, _full) = rtrb::RingBuffer::new(RUNS / 2 * BLOCK);
-            let tap = Tap::new(ring, sleeper(), Arc::default(), Instant::now());
-            run(playout(Some(tap)));
+            let tap = Tap::new(ring, mouth.thread(), Arc::default(), Instant::now());
+            let mut play = playout(Some(tap));
+            run(move |n| {
+                mouth.lies_down_before(n);
+                play(n);
+            });
         },
     );
     assert_only_wakes(&calls);
@@ -243,13 +253,42 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
     }
 }
 
-/// Returns a thread that goes back to sleep whenever it was woken, for as long as this process lives.
-fn sleeper() -> std::thread::Thread {
-    std::thread::spawn(|| {
-        loop {
-            std::thread::park();
+/// A thread that goes back to sleep whenever it was woken, for as long as this process lives.
+struct Sleeper {
+    thread: std::thread::Thread,
+    naps: Arc<AtomicUsize>,
+    seen: usize,
+}
+
+impl Sleeper {
+    fn start() -> Sleeper {
+        let naps = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&naps);
+        let thread = std::thread::spawn(move || {
+            loop {
+                counted.fetch_add(1, Ordering::Release);
+                std::thread::park();
+            }
+        });
+        Sleeper {
+            thread: thread.thread().clone(),
+            naps,
+            seen: 0,
         }
-    })
-    .thread()
-    .clone()
+    }
+
+    fn thread(&self) -> std::thread::Thread {
+        self.thread.clone()
+    }
+
+    /// Waits, without a system call, until the thread lies down anew: only before the first runs, which so find it
+    /// asleep, whereas the later ones overtake it. Whoever is awake needs no call to be woken.
+    fn lies_down_before(&mut self, run: usize) {
+        let began = Instant::now();
+        while run < 100 && self.naps.load(Ordering::Acquire) == self.seen {
+            assert!(began.elapsed() < Duration::from_secs(10), "it was woken");
+            std::hint::spin_loop();
+        }
+        self.seen = self.naps.load(Ordering::Acquire);
+    }
 }
