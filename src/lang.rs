@@ -217,6 +217,35 @@ pub enum Message<'a> {
         /// The file.
         path: &'a str,
     },
+    /// The sound systems show no device.
+    NoDevices,
+    /// What serves everywhere in the place of a device.
+    OwnDevices,
+    /// A device captures.
+    Captures {
+        /// Samples a second.
+        rate: u32,
+        /// Channels.
+        channels: u16,
+    },
+    /// A device plays.
+    Plays {
+        /// Samples a second.
+        rate: u32,
+        /// Channels.
+        channels: u16,
+    },
+    /// It is the sound system's default for capturing.
+    DefaultMicrophone,
+    /// It is the sound system's default for playing.
+    DefaultSpeaker,
+    /// A tone is being played.
+    TonePlays,
+    /// How loud the microphone is.
+    Level {
+        /// In dB below full scale.
+        decibel: f32,
+    },
     /// Some settings are missing and are asked for now.
     SettingsMissing {
         /// How many.
@@ -326,6 +355,18 @@ impl Message<'_> {
             Message::MicrophoneFile { path } => format!("microphone {path}"),
             Message::SpeakerFile { path } => format!("speaker    {path}"),
             Message::CallerFile { path } => format!("the caller heard {path}"),
+            Message::NoDevices => "no sound system shows a device".to_owned(),
+            Message::OwnDevices => "everywhere: none, loopback, file:PATH.wav".to_owned(),
+            Message::Captures { rate, channels } => {
+                format!("captures {rate} Hz, channels: {channels}")
+            }
+            Message::Plays { rate, channels } => format!("plays {rate} Hz, channels: {channels}"),
+            Message::DefaultMicrophone => "default microphone".to_owned(),
+            Message::DefaultSpeaker => "default speaker".to_owned(),
+            Message::TonePlays => {
+                "a tone is played for a second; speak to see the level".to_owned()
+            }
+            Message::Level { decibel } => format!("level {decibel:.0} dB"),
             Message::SettingsMissing { count: 1 } => {
                 "One setting is missing; Enter alone gives up.".to_owned()
             }
@@ -412,6 +453,18 @@ impl Message<'_> {
             Message::MicrophoneFile { path } => format!("micro        {path}"),
             Message::SpeakerFile { path } => format!("haut-parleur {path}"),
             Message::CallerFile { path } => format!("l'appelant a entendu {path}"),
+            Message::NoDevices => "aucun système de son ne montre de périphérique".to_owned(),
+            Message::OwnDevices => "partout : none, loopback, file:CHEMIN.wav".to_owned(),
+            Message::Captures { rate, channels } => {
+                format!("capte {rate} Hz, canaux : {channels}")
+            }
+            Message::Plays { rate, channels } => format!("joue {rate} Hz, canaux : {channels}"),
+            Message::DefaultMicrophone => "micro par défaut".to_owned(),
+            Message::DefaultSpeaker => "haut-parleur par défaut".to_owned(),
+            Message::TonePlays => {
+                "un son est joué une seconde ; parlez pour voir le niveau".to_owned()
+            }
+            Message::Level { decibel } => format!("niveau {decibel:.0} dB"),
             Message::SettingsMissing { count: 1 } => {
                 "Il manque un réglage ; Entrée seule pour abandonner.".to_owned()
             }
@@ -503,6 +556,20 @@ mod tests {
             Message::MicrophoneFile { path: x },
             Message::SpeakerFile { path: x },
             Message::CallerFile { path: x },
+            Message::NoDevices,
+            Message::OwnDevices,
+            Message::Captures {
+                rate: 8_000,
+                channels: 1,
+            },
+            Message::Plays {
+                rate: 8_000,
+                channels: 1,
+            },
+            Message::DefaultMicrophone,
+            Message::DefaultSpeaker,
+            Message::TonePlays,
+            Message::Level { decibel: -30.0 },
             Message::SettingsMissing { count: 1 },
             Message::SettingsMissing { count: 3 },
             Message::LooksLike { what: x },

@@ -50,6 +50,24 @@ fn the_flags_of_serve_are_the_settings_without_the_secrets() {
 }
 
 #[test]
+fn devices_are_tried_through_the_engine_and_a_broken_one_is_told() {
+    let place = Place::new();
+    let loop_back = ["--capture", "loopback", "--playout", "loopback"];
+    let tried = place.run(&[&["devices", "test", "--for", "2", "--json"][..], &loop_back].concat());
+    assert_eq!(tried.status.code(), Some(0));
+    let told = text(&tried.stdout);
+    let level: serde_json::Value =
+        serde_json::from_str(told.lines().nth(1).expect("a level")).expect("JSON");
+    let level = level["level_dbfs"].as_f64().expect("a number");
+    // What is played is captured: a tone of 12 dB below full scale.
+    assert!((level + 12.0).abs() < 1.0, "{told}");
+    let broken = place.run(&["devices", "test", "--for", "1", "--capture", "nothing"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(text(&broken.stderr).contains("hint: `offhook devices` lists what there is"));
+    assert_eq!(place.run(&["devices", "--json"]).status.code(), Some(0));
+}
+
+#[test]
 fn version_goes_to_standard_output() {
     let version = Place::new().run(&["--version"]);
     assert_eq!(

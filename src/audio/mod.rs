@@ -253,6 +253,12 @@ impl MediaHandle {
         })
     }
 
+    /// Returns the loudest sample of the microphone since this was last asked: 0 to 1, full scale.
+    #[must_use]
+    pub fn take_capture_peak(&self) -> f32 {
+        self.inner.shared.mouth.take_peak()
+    }
+
     /// Returns how the devices do, now and from now on.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<AudioStatus> {

@@ -2,7 +2,7 @@
 //! sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -45,24 +45,54 @@ pub(super) struct Source {
     pub(super) stamp: Arc<Stamp>,
 }
 
+/// The loudest sample of the microphone since somebody looked.
+#[derive(Debug, Default)]
+struct Peak(AtomicU32);
+
+impl Peak {
+    fn note(&self, samples: &[f32]) {
+        let loudest = samples
+            .iter()
+            .fold(0.0, |loudest: f32, s| loudest.max(s.abs()));
+        // Floats that are not negative are ordered as their bits are.
+        self.0.fetch_max(loudest.to_bits(), Ordering::Relaxed);
+    }
+
+    fn take(&self) -> f32 {
+        f32::from_bits(self.0.swap(0, Ordering::Relaxed))
+    }
+}
+
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct MouthThread {
     commands: Sender<MouthCommand>,
     thread: JoinHandle<()>,
+    peak: Arc<Peak>,
 }
 
 impl MouthThread {
     /// Starts it, deaf.
     pub(super) fn start(clock: Instant) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
+        let peak = Arc::new(Peak::default());
+        let noted = Arc::clone(&peak);
         let thread = std::thread::Builder::new()
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                Speaking::new(clock).run(&for_mouth);
+                Speaking::new(clock, noted).run(&for_mouth);
             })?;
-        Ok(MouthThread { commands, thread })
+        Ok(MouthThread {
+            commands,
+            thread,
+            peak,
+        })
+    }
+
+    /// Returns the loudest sample since the last time, 0 to 1.
+    pub(super) fn take_peak(&self) -> f32 {
+        self.peak.take()
     }
 
     /// Returns whom a capture callback is to wake.
@@ -92,12 +122,14 @@ struct Speaking {
     source: Option<Source>,
     legs: Vec<Leg>,
     samples: Vec<f32>,
+    peak: Arc<Peak>,
 }
 
 impl Speaking {
-    fn new(clock: Instant) -> Speaking {
+    fn new(clock: Instant, peak: Arc<Peak>) -> Speaking {
         Speaking {
             clock,
+            peak,
             mouth: Mouth::new(DeviceRate::HZ_48000),
             source: None,
             legs: Vec::new(),
@@ -167,6 +199,7 @@ impl Speaking {
             self.samples[..first.len()].copy_from_slice(first);
             self.samples[first.len()..count].copy_from_slice(second);
             chunk.commit_all();
+            self.peak.note(&self.samples[..count]);
             // How long ago the newest of these samples was at the microphone.
             let age_ms = source
                 .stamp

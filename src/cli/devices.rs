@@ -1,17 +1,152 @@
-//! `offhook devices`.
+//! `offhook devices`: what there is to speak into and to hear from, and a try of it.
+
+mod meter;
+
+use serde_json::{Value, json};
 
 use super::Context;
 use super::failure::Failure;
 use super::flags::{Flags, Sound};
+use super::output::{print, print_json};
+use crate::audio::{DeviceInfo, devices};
+use crate::config;
+use crate::lang::{Lang, Message};
 
 /// What `offhook devices` takes.
 #[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+        offhook devices\n  \
+        offhook devices --json\n  \
+        offhook devices test\n  \
+        offhook devices test --capture pulseaudio:my_headset --playout pulseaudio:my_headset\n\n\
+        A name, with or without its sound system, chooses a device: OFFHOOK_CAPTURE, OFFHOOK_PLAYOUT, OFFHOOK_RINGER."
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     pub(crate) flags: Flags<Sound>,
 }
 
-/// Says that this verb is not there.
-pub(crate) fn run(_: Args, _: &Context) -> Result<(), Failure> {
-    Err(Failure::ours("`devices` is not built into this clone"))
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Play a tone, and show how loud the microphone is
+    Test(meter::Args),
+}
+
+impl Args {
+    /// Returns the settings that were given as flags.
+    pub(super) fn given(&self) -> &std::collections::BTreeMap<String, String> {
+        match &self.verb {
+            Some(Verb::Test(args)) => args.flags.given(),
+            None => self.flags.given(),
+        }
+    }
+}
+
+/// Lists the devices, or tries those that are chosen.
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let settings = config::load_audio(&context.sources)?;
+    match args.verb {
+        Some(Verb::Test(args)) => meter::run(&args, &settings, context.local.lang),
+        None => {
+            let list = devices(settings.host.as_deref()).map_err(Failure::usage)?;
+            if args.json {
+                print_json(&list.iter().map(to_json).collect::<Vec<_>>())
+            } else {
+                print(&page(&list, context.local.lang))
+            }
+        }
+    }
+}
+
+fn to_json(device: &DeviceInfo) -> Value {
+    let shape = |shape: Option<(u32, u16)>| {
+        shape.map(|(rate, channels)| json!({"rate": rate, "channels": channels}))
+    };
+    json!({
+        "host": device.host,
+        "name": device.name,
+        "description": device.description,
+        "capture": shape(device.capture),
+        "playout": shape(device.playout),
+        "default_capture": device.default_capture,
+        "default_playout": device.default_playout,
+    })
+}
+
+/// Writes the list for a person: a paragraph for each device, defaults marked.
+fn page(list: &[DeviceInfo], lang: Lang) -> String {
+    let mut lines = Vec::new();
+    if list.is_empty() {
+        lines.push(Message::NoDevices.text(lang));
+    }
+    for device in list {
+        lines.push(format!("{}:{}", device.host, device.name));
+        if !device.description.is_empty() && device.description != device.name {
+            lines.push(format!("    {}", device.description));
+        }
+        if let Some((rate, channels)) = device.capture {
+            let message = Message::Captures { rate, channels };
+            let default = device.default_capture.then_some(Message::DefaultMicrophone);
+            lines.push(marked(message, default, lang));
+        }
+        if let Some((rate, channels)) = device.playout {
+            let message = Message::Plays { rate, channels };
+            let default = device.default_playout.then_some(Message::DefaultSpeaker);
+            lines.push(marked(message, default, lang));
+        }
+    }
+    lines.push(Message::OwnDevices.text(lang));
+    lines.join("\n")
+}
+
+fn marked(message: Message<'_>, mark: Option<Message<'_>>, lang: Lang) -> String {
+    let text = message.text(lang);
+    match mark {
+        Some(mark) => format!("    {text}  ({})", mark.text(lang)),
+        None => format!("    {text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headset() -> DeviceInfo {
+        DeviceInfo {
+            host: "pulseaudio".to_owned(),
+            name: "headset".to_owned(),
+            description: "A headset".to_owned(),
+            capture: Some((16_000, 1)),
+            playout: Some((48_000, 2)),
+            default_capture: true,
+            default_playout: false,
+        }
+    }
+
+    #[test]
+    fn the_list_tells_what_a_device_can_and_marks_the_defaults() {
+        let page = page(&[headset()], Lang::En);
+        assert!(
+            page.starts_with(
+                "pulseaudio:headset\n    A headset\n    captures 16000 Hz, channels: 1  (default microphone)\n    \
+                 plays 48000 Hz, channels: 2\n"
+            ),
+            "{page}"
+        );
+        assert!(page.contains("file:PATH.wav"));
+    }
+
+    #[test]
+    fn a_script_gets_the_same() {
+        let device = to_json(&headset());
+        assert_eq!(device["capture"], json!({"rate": 16_000, "channels": 1}));
+        assert_eq!(device["default_playout"], false);
+    }
 }

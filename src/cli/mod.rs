@@ -80,7 +80,7 @@ impl Verb {
             Verb::Serve(args) => Some(args.flags.given()),
             Verb::Demo(args) => Some(args.flags.given()),
             Verb::Sim(args) => Some(args.given()),
-            Verb::Devices(args) => Some(args.flags.given()),
+            Verb::Devices(args) => Some(args.given()),
             Verb::Status(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),

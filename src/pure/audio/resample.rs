@@ -1,4 +1,4 @@
-//! From the line's rate to a device's and back, with a ratio that can be trimmed while sound flows.
+//! From the line's rate to a device's and back.
 //!
 //! Both ways use one windowed-sinc design: 48 taps of the slower side, a Blackman window, a cutoff at 0.95 of the slower
 //! side's Nyquist frequency. It is flat to 3.4 kHz, rejects images and aliases from 4.2 kHz on by more than 60 dB, and
@@ -6,7 +6,7 @@
 
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
-    Adjustable, Async, FixedAsync, Resampler as _, Resizable, SincInterpolationParameters,
+    Async, FixedAsync, Resampler as _, Resizable, SincInterpolationParameters,
     SincInterpolationType, WindowFunction,
 };
 
@@ -14,12 +14,6 @@ use super::{DeviceRate, LINE_RATE};
 
 /// Taps of the filter, counted at the slower of the two rates.
 const TAPS: usize = 48;
-
-/// How far the ratio may be trimmed, relative to 1.
-const MOST_TRIM: f64 = 1.006;
-
-/// How far [`ToDevice::trim`] and [`ToLine::trim`] reach, in parts per million.
-pub const MOST_TRIM_PPM: f64 = 5_000.0;
 
 /// From the line to a device: so many device samples are wanted, and it says how many line samples that takes.
 pub struct ToDevice {
@@ -63,12 +57,6 @@ impl ToDevice {
         if run(&mut self.inner, line, block, frames).is_none() {
             block.fill(0.0);
         }
-    }
-
-    /// Plays slower (above zero: more device samples of a line sample) or faster, from the next block on; what is beyond
-    /// [`MOST_TRIM_PPM`] is cut to it.
-    pub fn trim(&mut self, ppm: f64) {
-        trim(&mut self.inner, ppm);
     }
 
     /// Returns how long a sound is under way through the filter, in ms.
@@ -128,12 +116,6 @@ impl ToLine {
         run(&mut self.inner, block, line, frames).unwrap_or(0)
     }
 
-    /// Makes more line samples of a device sample (above zero) or fewer, from the next block on; what is beyond
-    /// [`MOST_TRIM_PPM`] is cut to it.
-    pub fn trim(&mut self, ppm: f64) {
-        trim(&mut self.inner, ppm);
-    }
-
     /// Returns how long a sound is under way through the filter, in ms.
     #[must_use]
     pub fn delay_ms(&self) -> f32 {
@@ -172,18 +154,8 @@ fn build(ratio: f64, largest: usize, fixed: FixedAsync) -> Async<f32> {
         .f_cutoff(0.95)
         .oversampling_factor(256)
         .interpolation(SincInterpolationType::Linear);
-    Async::new_sinc(ratio, MOST_TRIM, &filter, largest, 1, fixed)
+    Async::new_sinc(ratio, 1.0, &filter, largest, 1, fixed)
         .expect("a ratio between two checked rates and a block of at least one sample are valid")
-}
-
-fn trim(inner: &mut Async<f32>, ppm: f64) {
-    let ppm = if ppm.is_finite() {
-        ppm.clamp(-MOST_TRIM_PPM, MOST_TRIM_PPM)
-    } else {
-        0.0
-    };
-    // Within the range that the converter was built for, so this cannot fail.
-    let _ = inner.set_resample_ratio_relative(1.0 + ppm * 1e-6, true);
 }
 
 /// Runs one block and returns how many samples came out, or nothing where the lengths do not fit.
@@ -331,33 +303,5 @@ mod tests {
                 "{hz} Hz: {delay:.2} ms, said {said:.2} ms"
             );
         }
-    }
-
-    #[test]
-    fn trimming_changes_the_pace_and_does_not_click() {
-        let mut converter = ToLine::new(DeviceRate::HZ_48000, 480);
-        let mut line = vec![0.0; converter.most_made()];
-        let sound = tone(1_000.0, 48_000, 20.0);
-        let mut out = Vec::new();
-        for (n, block) in sound.chunks(480).enumerate() {
-            if n == 1_000 {
-                converter.trim(300.0);
-            }
-            let made = converter.convert(block, &mut line);
-            out.extend_from_slice(&line[..made]);
-        }
-        let expected = 80_000.0 + 80_000.0 * 1.0003;
-        assert!(
-            (out.len() as f64 - expected).abs() < 60.0,
-            "{} for {expected}",
-            out.len()
-        );
-        // A click would show in the second difference, which for a pure tone is bounded by its curvature.
-        let curvature = 0.5 * (std::f32::consts::TAU * 1_000.0 / 8_000.0).powi(2);
-        let worst = out[100..]
-            .windows(3)
-            .map(|w| (w[2] - 2.0 * w[1] + w[0]).abs())
-            .fold(0.0, f32::max);
-        assert!(worst < curvature * 1.1, "{worst} for {curvature}");
     }
 }

@@ -398,7 +398,7 @@ pub enum Input {
         /// Until when.
         until: Time,
     },
-    /// The moment of [`Phone::poll_timeout`] has come.
+    /// The moment of [`super::Phone::poll_timeout`] has come.
     Timeout,
 }
 
