@@ -289,9 +289,34 @@ async fn everybody_may_ask_whether_it_is_well_and_learns_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_browser_finds_a_page_that_loads_nothing_from_elsewhere() {
+    let rig = Rig::start().await;
+    let page = send(rig.stranger("GET", "/")).await;
+    assert_eq!(page.status(), 200);
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'self'"),
+        "{policy}"
+    );
+    let text = page.text().await.expect("text");
+    assert!(text.contains("<h1>Offhook</h1>") && text.contains(r#"href="/page.css""#));
+    assert!(
+        !text.contains("http:") && !text.contains("https:"),
+        "{text}"
+    );
+    let style = send(rig.stranger("GET", "/page.css")).await;
+    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
+    let foreign = rig.stranger("GET", "/").header("Host", "evil.example");
+    refused(foreign, 403, "wrong_host").await;
+}
+
+#[tokio::test]
 async fn nobody_else_comes_in_without_the_key_not_even_from_this_machine() {
     let rig = Rig::start().await;
-    for (method, path) in PATHS.iter().chain(&[("GET", "/"), ("GET", "/nothing")]) {
+    for (method, path) in PATHS.iter().chain(&[("GET", "/page"), ("GET", "/nothing")]) {
         for value in [
             None,
             Some(format!("Bearer {KEY}x")),
@@ -317,7 +342,7 @@ async fn nobody_else_comes_in_without_the_key_not_even_from_this_machine() {
 #[tokio::test]
 async fn whoever_has_the_key_is_told_what_is_not_there() {
     let rig = Rig::start().await;
-    for path in ["/", "/nothing", "/api", "/api/calls/c1/levitate"] {
+    for path in ["/page", "/nothing", "/api", "/api/calls/c1/levitate"] {
         refused(rig.person("GET", path), 404, "not_found").await;
     }
     for (method, path) in [

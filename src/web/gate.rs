@@ -18,11 +18,12 @@ use tracing::{debug, warn};
 use super::error::ApiError;
 use super::hosts::{Hosts, only};
 use super::limit::{WRONG_KEYS, WrongKeys};
+use super::page;
 use crate::config::Secret;
 use crate::pure::ids::Identity;
 use crate::pure::time::Time;
 
-/// The one path that everybody may ask for.
+/// What everybody may ask for, beside the entry page.
 pub(super) const HEALTH: &str = "/health";
 
 /// Who asks.
@@ -100,7 +101,8 @@ impl Gate {
     /// Decides about one request.
     fn decide(&self, request: &Request) -> Result<Option<Login>, ApiError> {
         self.hosts.check(request.uri(), request.headers())?;
-        if request.uri().path() == HEALTH {
+        let path = request.uri().path();
+        if path == HEALTH || page::PATHS.contains(&path) {
             return Ok(None);
         }
         self.login(request.headers()).map(Some)

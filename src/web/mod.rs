@@ -1,7 +1,7 @@
 //! The person's door: tokens, identities, calls and events, for whoever brings the API key.
 //!
 //! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events` and `metrics` is what one family of paths
-//! does. `docs/api.md` is what their callers read.
+//! does. `page` is what everybody may see. `docs/api.md` is what their callers read.
 
 mod calls;
 mod error;
@@ -10,6 +10,7 @@ mod gate;
 mod hosts;
 mod limit;
 mod metrics;
+mod page;
 mod tokens;
 
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
     let hosts = Hosts::new(settings);
     let gate = Arc::new(Gate::new(hosts.clone(), &api_key));
     let account = &settings.twilio;
+    let lang = settings.lang;
     let door = Arc::new(Door {
         phone,
         tokens: TokenMaker::new(
@@ -58,6 +60,8 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         hosts,
     });
     Router::new()
+        .route(page::PATHS[0], get(move || async move { page::page(lang) }))
+        .route(page::PATHS[1], get(|| async { page::style() }))
         .route(gate::HEALTH, get(|| async { "ok" }))
         .route("/metrics", get(metrics::metrics))
         .route("/api/token", get(tokens::by_query).post(tokens::by_body))
