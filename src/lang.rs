@@ -340,7 +340,7 @@ impl Message<'_> {
                 missing_ms,
                 dropped,
             } => format!(
-                "gaps       ran dry {dry} times, {missing_ms} ms never came, {dropped} frames not sent"
+                "gaps       ran dry {dry}×, {missing_ms} ms never came, frames not sent: {dropped}"
             ),
             Message::MeasuredBuffer { depth, most, shed } => format!(
                 "buffer     {depth:.0} ms deep, {most:.0} ms at most, {shed} ms thrown away"
@@ -438,7 +438,7 @@ impl Message<'_> {
                 missing_ms,
                 dropped,
             } => format!(
-                "trous        tampon vide {dry} fois, {missing_ms} ms jamais venues, {dropped} trames non envoyées"
+                "trous        tampon vide {dry}×, {missing_ms} ms jamais venues, trames non envoyées : {dropped}"
             ),
             Message::MeasuredBuffer { depth, most, shed } => {
                 format!("tampon       {depth:.0} ms, au plus {most:.0} ms, {shed} ms jetées")

@@ -1,23 +1,20 @@
 //! The carrier's door over real sockets: who is let in, what is answered, and how a media socket lives and dies.
 
-use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
+#[path = "common/bare_phone.rs"]
+mod bare_phone;
+#[path = "common/rig.rs"]
+mod rig;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bare_phone::{LIMIT, http};
 use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use offhook::audio::MediaHandle;
-use offhook::config::{Origin, Secret, Settings, TwilioAccount};
-use offhook::lang::Lang;
-use offhook::phone::{Carrier, PhoneHandle};
-use offhook::pure::audio::device::{AudioSettings, DeviceChoice};
-use offhook::pure::audio::tone::Country;
-use offhook::pure::ids::PhoneNumber;
-use offhook::pure::phone::{AutoAnswer, CarrierRequest, PhoneSettings, Ring, Stage};
-use offhook::store::StoreHandle;
+use offhook::config::{Origin, Settings};
+use offhook::phone::PhoneHandle;
+use offhook::pure::phone::{AutoAnswer, Stage};
 use offhook::twilio;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -28,7 +25,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const TOKEN: &str = rig::AUTH_TOKEN;
 const ORIGIN: &str = "https://phone.example.com";
 const MEDIA: &str = "wss://phone.example.com/twilio/media";
 const INCOMING: &[(&str, &str)] = &[
@@ -50,25 +47,10 @@ const HOOKS: &[&str] = &[
     "/twilio/call-status",
     "/twilio/stream-status",
 ];
-/// Whatever is awaited comes within this, or the test fails.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// The size of a socket's buffers where they are to be full soon, in bytes.
 const SMALL: u32 = 4096;
 
 type Socket = WebSocketStream<TcpStream>;
-
-/// A carrier that does whatever it is asked, and tells nobody.
-struct Obliging;
-
-impl Carrier for Obliging {
-    fn perform(
-        &self,
-        _: CarrierRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
-        Box::pin(async { Ok(()) })
-    }
-}
 
 /// A telephone with its door, without devices, answering by itself.
 struct Rig {
@@ -92,17 +74,7 @@ impl Rig {
         let mut settings = settings(&folder);
         change(&mut settings);
         let clock = Instant::now();
-        let media = MediaHandle::start(&settings.audio, clock).expect("threads can be had");
-        let store = StoreHandle::open(folder.path()).expect("a database");
-        let phone_settings = PhoneSettings {
-            ring: settings.ring,
-            ring_for: settings.ring_for,
-            auto_answer: settings.auto_answer,
-            own_number: Some(settings.twilio.phone_number.clone()),
-            country: settings.country,
-        };
-        let phone =
-            PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await;
+        let phone = bare_phone::phone(&settings, clock).await;
         let door = twilio::door(&settings, phone.clone(), clock);
         let address = listener.local_addr().expect("bound");
         tokio::spawn(async move { axum::serve(listener, door).await });
@@ -210,53 +182,13 @@ impl Rig {
     }
 }
 
+/// A phone that answers at once, and is seen by the carrier under [`ORIGIN`].
 fn settings(folder: &TempDir) -> Settings {
-    let none = || DeviceChoice::None;
-    Settings {
-        twilio: TwilioAccount {
-            account_sid: "AC1".to_owned(),
-            api_key: "SK1".to_owned(),
-            api_secret: Secret::new("hush"),
-            twiml_app_sid: "AP1".to_owned(),
-            phone_number: PhoneNumber::parse("+18199754345").expect("valid"),
-            api_base_url: "http://127.0.0.1:1".parse().expect("valid"),
-        },
-        auth_tokens: vec![Secret::new(TOKEN)],
-        public_url: Origin::parse(ORIGIN).expect("valid"),
-        public_url_by_default: false,
-        port: 0,
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        bind_by_default: false,
-        api_key: None,
-        data_dir: folder.path().to_owned(),
-        socket: folder.path().join("control.sock"),
-        ring: Ring::DeskThenBrowser,
-        ring_for: Duration::from_secs(20),
-        auto_answer: AutoAnswer::After(Duration::ZERO),
-        audio: AudioSettings {
-            capture: none(),
-            playout: none(),
-            ringer: Some(none()),
-            callback_ms: 10,
-            ..AudioSettings::default()
-        },
-        hosts: Vec::new(),
-        lang: Lang::En,
-        country: Country::default(),
-        token_ttl: Duration::from_secs(3600),
-        record_stream: None,
-        log: String::new(),
-    }
-}
-
-fn http() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .timeout(LIMIT)
-        .build()
-        .expect("a client")
+    let mut settings = rig::settings(folder.path());
+    settings.public_url = Origin::parse(ORIGIN).expect("valid");
+    settings.public_url_by_default = false;
+    settings.auto_answer = AutoAnswer::After(Duration::ZERO);
+    settings
 }
 
 /// Signs as Twilio does: the address, then the parameters by name.
@@ -274,12 +206,11 @@ fn sign(url: &str, params: &[(&str, &str)]) -> String {
 
 fn start(leg: &str, token: &str) -> String {
     format!(
-        r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{{"accountSid":"AC1","streamSid":"MZ1","callSid":"{leg}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{"token":"{token}"}}}}}}"#
+        r#"{{"event":"start","sequenceNumber":"1","streamSid":"MZ1","start":{{"accountSid":"AC00000000000000000000000000000001","streamSid":"MZ1","callSid":"{leg}","tracks":["inbound"],"mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}},"customParameters":{{"token":"{token}"}}}}}}"#
     )
 }
 
-const STOP: &str =
-    r#"{"event":"stop","streamSid":"MZ1","stop":{"accountSid":"AC1","callSid":"x"}}"#;
+const STOP: &str = r#"{"event":"stop","streamSid":"MZ1","stop":{"accountSid":"AC00000000000000000000000000000001","callSid":"x"}}"#;
 
 async fn say(socket: &mut Socket, text: &str) {
     socket
@@ -646,5 +577,5 @@ async fn the_next_stream_is_recorded_without_its_secrets() {
     };
     let text = timeout(LIMIT, whole).await.expect("in time");
     assert!(text.contains(r#""by":"us""#));
-    assert!(!text.contains(&token) && !text.contains("AC1"));
+    assert!(!text.contains(&token) && !text.contains("AC00000000000000000000000000000001"));
 }

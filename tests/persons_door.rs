@@ -1,26 +1,23 @@
 //! The person's door over real sockets: who is let in, and what tokens, calls and events look like to a program.
 
-use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
+#[path = "common/bare_phone.rs"]
+mod bare_phone;
+#[path = "common/rig.rs"]
+mod rig;
+
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bare_phone::LIMIT;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::StreamExt as _;
-use offhook::audio::{MediaHandle, SocketEnd, stream_port};
-use offhook::config::{Origin, Secret, Settings, TwilioAccount};
-use offhook::lang::Lang;
-use offhook::phone::{Carrier, PhoneHandle, StreamControl, StreamOffer};
-use offhook::pure::audio::device::{AudioSettings, DeviceChoice};
-use offhook::pure::audio::tone::Country;
-use offhook::pure::ids::{LegId, Party, PhoneNumber, StreamId};
-use offhook::pure::phone::{
-    Ask, AutoAnswer, CarrierRequest, Document, LegStatus, PhoneSettings, Ring,
-};
+use offhook::audio::{SocketEnd, stream_port};
+use offhook::config::{Origin, Secret, Settings};
+use offhook::phone::{PhoneHandle, StreamControl, StreamOffer};
+use offhook::pure::ids::{LegId, Party, StreamId};
+use offhook::pure::phone::{Ask, Document, LegStatus};
 use offhook::pure::time::rfc3339;
-use offhook::store::StoreHandle;
 use offhook::{twilio, web};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -33,7 +30,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-const KEY: &str = "0123456789abcdef";
+const KEY: &str = rig::API_KEY;
 /// Every path behind the key, with its method.
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
@@ -46,23 +43,8 @@ const PATHS: &[(&str, &str)] = &[
     ("POST", "/api/calls/c1/hangup"),
     ("GET", "/api/events"),
 ];
-/// Whatever is awaited comes within this, or the test fails.
-const LIMIT: Duration = Duration::from_secs(20);
-
 /// The size of a socket's buffers where they are to be full soon, in bytes.
 const SMALL: u32 = 4096;
-
-/// A carrier that does whatever it is asked, and tells nobody.
-struct Obliging;
-
-impl Carrier for Obliging {
-    fn perform(
-        &self,
-        _: CarrierRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
-        Box::pin(async { Ok(()) })
-    }
-}
 
 /// A telephone without devices, with both doors.
 struct Rig {
@@ -89,17 +71,7 @@ impl Rig {
         let folder = tempfile::tempdir().expect("a folder");
         let settings = settings(&folder);
         let clock = Instant::now();
-        let media = MediaHandle::start(&settings.audio, clock).expect("threads can be had");
-        let store = StoreHandle::open(folder.path()).expect("a database");
-        let phone_settings = PhoneSettings {
-            ring: settings.ring,
-            ring_for: settings.ring_for,
-            auto_answer: settings.auto_answer,
-            own_number: Some(settings.twilio.phone_number.clone()),
-            country: settings.country,
-        };
-        let phone =
-            PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await;
+        let phone = bare_phone::phone(&settings, clock).await;
         let doors = web::door(&settings, Secret::new(KEY), phone.clone()).merge(twilio::door(
             &settings,
             phone.clone(),
@@ -107,13 +79,7 @@ impl Rig {
         ));
         let address = listener.local_addr().expect("bound");
         tokio::spawn(async move { axum::serve(listener, doors).await });
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .timeout(LIMIT)
-            .build()
-            .expect("a client");
+        let http = bare_phone::http();
         Rig {
             address,
             phone,
@@ -198,43 +164,13 @@ impl Rig {
     }
 }
 
+/// A phone with a public name and one more of its own.
 fn settings(folder: &TempDir) -> Settings {
-    let none = || DeviceChoice::None;
-    Settings {
-        twilio: TwilioAccount {
-            account_sid: "AC1".to_owned(),
-            api_key: "SK1".to_owned(),
-            api_secret: Secret::new("hush"),
-            twiml_app_sid: "AP1".to_owned(),
-            phone_number: PhoneNumber::parse("+18199754345").expect("valid"),
-            api_base_url: "http://127.0.0.1:1".parse().expect("valid"),
-        },
-        auth_tokens: vec![Secret::new("0123456789abcdef0123456789abcdef")],
-        public_url: Origin::parse("https://phone.example.com").expect("valid"),
-        public_url_by_default: false,
-        port: 0,
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        bind_by_default: false,
-        api_key: None,
-        data_dir: folder.path().to_owned(),
-        socket: folder.path().join("control.sock"),
-        ring: Ring::DeskThenBrowser,
-        ring_for: Duration::from_secs(20),
-        auto_answer: AutoAnswer::Off,
-        audio: AudioSettings {
-            capture: none(),
-            playout: none(),
-            ringer: Some(none()),
-            callback_ms: 10,
-            ..AudioSettings::default()
-        },
-        hosts: vec!["desk.lan".to_owned()],
-        lang: Lang::En,
-        country: Country::default(),
-        token_ttl: Duration::from_secs(3600),
-        record_stream: None,
-        log: String::new(),
-    }
+    let mut settings = rig::settings(folder.path());
+    settings.public_url = Origin::parse("https://phone.example.com").expect("valid");
+    settings.public_url_by_default = false;
+    settings.hosts = vec!["desk.lan".to_owned()];
+    settings
 }
 
 async fn send(request: RequestBuilder) -> Response {
@@ -444,7 +380,7 @@ async fn a_token_is_for_whom_it_was_asked_and_lets_them_dial() {
         assert_eq!((status, &json["identity"]), (200, &json!("kitchen")));
         let claims = claims(json["token"].as_str().expect("a token"));
         assert_eq!(claims["grants"]["identity"], "kitchen");
-        assert_eq!(claims["sub"], "AC1");
+        assert_eq!(claims["sub"], "AC00000000000000000000000000000001");
         let (begins, ends) = (claims["nbf"].as_u64(), claims["exp"].as_u64());
         let (begins, ends) = (begins.expect("a time"), ends.expect("a time"));
         assert_eq!(ends - begins, 3600);

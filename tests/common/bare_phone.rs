@@ -1,0 +1,52 @@
+//! A phone without a daemon around it, for one door at a time: no sound card, and a carrier that does what it is asked.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use offhook::audio::MediaHandle;
+use offhook::config::Settings;
+use offhook::phone::{Carrier, PhoneHandle};
+use offhook::pure::phone::{CarrierRequest, PhoneSettings};
+use offhook::store::StoreHandle;
+
+/// Whatever is awaited comes within this, or the test fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A carrier that does whatever it is asked, and tells nobody.
+struct Obliging;
+
+impl Carrier for Obliging {
+    fn perform(
+        &self,
+        _: CarrierRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Starts the phone that the settings describe, its database in their data folder.
+pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
+    let media = MediaHandle::start(&settings.audio, clock).expect("threads can be had");
+    let store = StoreHandle::open(&settings.data_dir).expect("a database");
+    let phone_settings = PhoneSettings {
+        ring: settings.ring,
+        ring_for: settings.ring_for,
+        auto_answer: settings.auto_answer,
+        own_number: Some(settings.twilio.phone_number.clone()),
+        country: settings.country,
+    };
+    PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await
+}
+
+/// Returns a client that asks this machine only.
+pub(crate) fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .timeout(LIMIT)
+        .build()
+        .expect("a client")
+}
