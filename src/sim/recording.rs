@@ -276,7 +276,9 @@ mod tests {
             let read = read_wav(file.into_inner().as_slice()).expect("read");
             assert_eq!(read.len(), 4_000, "{spec:?}");
             let off = difference(&read[200..3_800], &tone(8_000, 4_000)[200..3_800]);
-            assert!(off < 0.01, "{spec:?}: {off}");
+            // The filter's delay is cut off in whole samples; where it is none, half a sample is left at 1 kHz.
+            let most = if rate % RATE == 0 { 0.01 } else { 0.16 };
+            assert!(off < most, "{spec:?}: {off}");
         }
     }
 
