@@ -62,7 +62,7 @@ impl ToDevice {
     /// Returns how long a sound is under way through the filter, in ms.
     #[must_use]
     pub fn delay_ms(&self) -> f32 {
-        delay_ms(self.rate)
+        delay_ms(LINE_RATE, self.rate.hz())
     }
 
     /// Returns the largest block, in device samples.
@@ -119,7 +119,7 @@ impl ToLine {
     /// Returns how long a sound is under way through the filter, in ms.
     #[must_use]
     pub fn delay_ms(&self) -> f32 {
-        delay_ms(self.rate)
+        delay_ms(self.rate.hz(), LINE_RATE)
     }
 
     /// Returns the largest block, in device samples.
@@ -138,18 +138,24 @@ impl std::fmt::Debug for ToLine {
     }
 }
 
-/// Half the filter, at the slower of the two rates.
-fn delay_ms(rate: DeviceRate) -> f32 {
-    TAPS as f32 / 2.0 * 1000.0 / rate.hz().min(LINE_RATE) as f32
+/// Half the filter, less one sample of the output: rubato begins with what lies one step after the beginning.
+fn delay_ms(input: u32, output: u32) -> f32 {
+    let half = taps(f64::from(output) / f64::from(input)) as f32 / 2.0;
+    half * 1000.0 / input as f32 - 1000.0 / output as f32
 }
 
-fn build(ratio: f64, largest: usize, fixed: FixedAsync) -> Async<f32> {
-    // Taps count input samples, so going down takes more of them for the same filter.
+/// Taps count input samples, so going down takes more of them for the same filter. rubato makes them a multiple of eight.
+fn taps(ratio: f64) -> usize {
     let taps = if ratio < 1.0 {
         (TAPS as f64 / ratio).ceil() as usize
     } else {
         TAPS
     };
+    taps.next_multiple_of(8)
+}
+
+fn build(ratio: f64, largest: usize, fixed: FixedAsync) -> Async<f32> {
+    let taps = taps(ratio);
     let filter = SincInterpolationParameters::new(taps, WindowFunction::Blackman)
         .f_cutoff(0.95)
         .oversampling_factor(256)
@@ -299,7 +305,7 @@ mod tests {
             let delay = peak as f32 * 1000.0 / hz as f32 - 50.0;
             let said = ToDevice::new(rate(hz), 480).delay_ms();
             assert!(
-                (delay - said).abs() < 0.4,
+                (delay - said).abs() < 0.1,
                 "{hz} Hz: {delay:.2} ms, said {said:.2} ms"
             );
         }
