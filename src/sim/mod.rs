@@ -6,7 +6,6 @@
 
 mod call;
 mod date;
-mod dial;
 mod fault;
 mod lines;
 mod media;
@@ -24,8 +23,7 @@ mod words;
 
 use std::fmt;
 
-pub use call::{CallPlan, call};
-pub use dial::DialOutcome;
+pub use call::{CallPlan, DialOutcome, call};
 pub use fault::Misbehaviour;
 pub use lines::Lines;
 pub use playout::{MOST_QUEUED, Playout};

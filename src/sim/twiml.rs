@@ -31,6 +31,17 @@ impl Element {
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
     }
+
+    /// Returns the name and value of every `<Parameter>` inside that has both.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let of = |element: &Element| {
+            let (name, value) = (element.attribute("name")?, element.attribute("value")?);
+            Some((name.to_owned(), value.to_owned()))
+        };
+        let inside = self.children.iter().filter(|c| c.name == "Parameter");
+        inside.filter_map(of).collect()
+    }
 }
 
 /// Elements may stand this deep in each other; TwiML needs four.

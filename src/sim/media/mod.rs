@@ -1,9 +1,11 @@
 //! The carrier's end of one media stream: sends the caller's sound on its own clock, plays what comes, and misbehaves.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod control;
+mod wrong;
+
 use std::time::Duration;
 
+use control::Control;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -12,6 +14,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
+use wrong::FAULT_AT;
 
 use super::fault::Misbehaviour;
 use super::playout::Playout;
@@ -29,9 +32,6 @@ const LATE: Duration = Duration::from_millis(FRAME_MS + 5);
 
 /// Messages that may wait to be sent: 5 s of sound. What comes on top is lost (31930).
 const MOST_WAITING: usize = 256;
-
-/// The frame at which faults of a running stream come: a second into it.
-const FAULT_AT: u64 = 50;
 
 /// How long the other side gets to close after us.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -128,38 +128,6 @@ async fn write(
     }
 }
 
-/// A bare timer at the same cadence: what it misses is the machine's doing and nobody else's.
-struct Control {
-    late: Arc<AtomicU64>,
-    task: JoinHandle<()>,
-}
-
-impl Control {
-    fn start() -> Control {
-        let late = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&late);
-        let task = tokio::spawn(async move {
-            let mut deadline = Instant::now();
-            let mut last = deadline;
-            loop {
-                deadline += Duration::from_millis(FRAME_MS);
-                sleep_until(deadline).await;
-                let now = Instant::now();
-                if now - last > LATE {
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-                last = now;
-            }
-        });
-        Control { late, task }
-    }
-
-    fn stop_into(self, total: &mut u64) {
-        self.task.abort();
-        *total += self.late.load(Ordering::Relaxed);
-    }
-}
-
 /// A stream that runs.
 struct Leg<'a> {
     opening: Opening,
@@ -253,107 +221,6 @@ impl Leg<'_> {
         } else {
             None
         }
-    }
-
-    /// Sends a media message, as a fault would have it.
-    fn deliver(&mut self, media: String) {
-        let in_second = (FAULT_AT..2 * FAULT_AT).contains(&self.tick);
-        match self.opening.misbehaviour {
-            Some(Misbehaviour::Duplicates) if in_second => {
-                self.send_media(media.clone());
-                self.send_media(media);
-            }
-            Some(Misbehaviour::OutOfOrder) if in_second && self.tick.is_multiple_of(2) => {
-                self.held.push(media);
-            }
-            Some(Misbehaviour::Stall(time))
-                if self.tick >= FAULT_AT
-                    && (self.tick - FAULT_AT) * FRAME_MS
-                        < u64::try_from(time.as_millis()).unwrap_or(u64::MAX) =>
-            {
-                self.held.push(media);
-            }
-            Some(Misbehaviour::Stall(_)) => {
-                for late in std::mem::take(&mut self.held) {
-                    self.send_media(late);
-                }
-                self.send_media(media);
-            }
-            _ => {
-                self.send_media(media);
-                for late in std::mem::take(&mut self.held) {
-                    self.send_media(late);
-                }
-            }
-        }
-    }
-
-    /// Does what was asked for a second into the stream; some of it ends the stream.
-    fn misbehave(&mut self) -> Option<StreamEnd> {
-        match self.opening.misbehaviour? {
-            Misbehaviour::Reset | Misbehaviour::HalfClose => return Some(StreamEnd::Closed),
-            Misbehaviour::Garbage => self.send("this is no JSON".to_owned()),
-            Misbehaviour::Binary => self.post(Message::binary(vec![0u8; 160])),
-            Misbehaviour::TruncatedJson => {
-                self.send(r#"{"event":"media","sequenceNumber":"51","media":{"pay"#.to_owned());
-            }
-            Misbehaviour::Oversized => {
-                let much = self
-                    .opening
-                    .speech
-                    .media(self.tick * FRAME_MS, &vec![g711::SILENCE; 1 << 20]);
-                self.send(much);
-            }
-            Misbehaviour::TwoSocketsOneToken => self.second = Some(self.intrude()),
-            Misbehaviour::Duplicates
-            | Misbehaviour::OutOfOrder
-            | Misbehaviour::Stall(_)
-            | Misbehaviour::WrongFormat
-            | Misbehaviour::NoStart
-            | Misbehaviour::WrongToken
-            | Misbehaviour::SilentLine
-            | Misbehaviour::StopWithoutClose
-            | Misbehaviour::NeverReads
-            | Misbehaviour::WebhookTwice => {}
-        }
-        None
-    }
-
-    /// Opens a second socket with the same parameters, and watches for three seconds what becomes of it.
-    fn intrude(&self) -> JoinHandle<String> {
-        let (dialled, public, signature) = (
-            self.opening.dialled.clone(),
-            self.opening.public.clone(),
-            self.opening.signature.clone(),
-        );
-        let speech = &self.opening.speech;
-        let mut speech = Speech::new(&speech.account_sid, &speech.call_sid, &super::sid("MZ"));
-        let parameters = self.opening.parameters.clone();
-        tokio::spawn(async move {
-            let mut socket = match socket::open(&dialled, &public, &signature, false).await {
-                Ok(socket) => socket,
-                Err(refused) => return format!("the second socket was refused: {refused}"),
-            };
-            let start = speech.start(&parameters, "audio/x-mulaw", 8_000);
-            for text in [Speech::connected(), start] {
-                if socket.sink.send(Message::text(text)).await.is_err() {
-                    return "the second socket was closed".to_owned();
-                }
-            }
-            let mut frames = 0;
-            let watching = async {
-                while let Some(Ok(message)) = socket.stream.next().await {
-                    frames += u32::from(message.is_text());
-                    if message.is_close() {
-                        return;
-                    }
-                }
-            };
-            match timeout(Duration::from_secs(3), watching).await {
-                Ok(()) => format!("the second socket was closed after {frames} messages"),
-                Err(_) => format!("the second socket was left open, with {frames} messages"),
-            }
-        })
     }
 
     /// Takes what the server sent; returns whether the stream goes on.

@@ -1,0 +1,301 @@
+//! What `<Dial>` leads to: legs that ring, answer or do not, as the plan says, and the events that tell of it.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{Call, Callback, Ended, Flow, resolve, steered};
+use crate::sim::date::rfc2822;
+use crate::sim::report::Dialled;
+use crate::sim::rest::{Listed, Listing};
+use crate::sim::sid;
+use crate::sim::twiml::Element;
+
+/// How long the far end rings.
+const RING: Duration = Duration::from_secs(1);
+
+/// What becomes of everything that is dialled. Whatever it is, the far end rings for at most a second.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DialOutcome {
+    /// The first one answers, and talks for so long.
+    Answered(Duration),
+    /// Nobody answers.
+    NoAnswer,
+    /// It is busy.
+    Busy,
+    /// It cannot be reached.
+    Failed,
+}
+
+impl DialOutcome {
+    /// Returns what is told of a leg, and of the whole, when it is over.
+    pub(super) fn status(self) -> &'static str {
+        match self {
+            DialOutcome::Answered(_) => "completed",
+            DialOutcome::NoAnswer => "no-answer",
+            DialOutcome::Busy => "busy",
+            DialOutcome::Failed => "failed",
+        }
+    }
+}
+
+/// One leg of a `<Dial>`.
+#[derive(Clone, Debug)]
+pub(super) struct Leg {
+    pub(super) sid: String,
+    /// A number, or `client:` and an identity.
+    pub(super) to: String,
+    callback: Option<(String, String)>,
+    events: Vec<String>,
+    parameters: Vec<(String, String)>,
+    sequence: u32,
+}
+
+impl Leg {
+    /// Returns where and how an event is to be told, with its number; nothing where nobody asked for it.
+    pub(super) fn event(&mut self, event: &str) -> Option<(String, String, u32)> {
+        let (url, method) = self.callback.clone()?;
+        if !self.events.iter().any(|wanted| wanted == event) {
+            return None;
+        }
+        let number = self.sequence;
+        self.sequence += 1;
+        Some((url, method, number))
+    }
+
+    /// Returns what is reported of it.
+    pub(super) fn report(&self, status: &str, caller_id: Option<&str>) -> Dialled {
+        Dialled {
+            to: self.to.clone(),
+            status: status.to_owned(),
+            caller_id: caller_id.map(str::to_owned),
+            parameters: self.parameters.clone(),
+        }
+    }
+}
+
+/// Reads the legs out of a `<Dial>`, and what is strange in it.
+pub(super) fn legs(dial: &Element) -> (Vec<Leg>, Vec<String>) {
+    let mut legs = Vec::new();
+    let mut strange = Vec::new();
+    if !dial.text.is_empty() {
+        legs.push(leg(dial, dial.text.clone()));
+    }
+    for noun in &dial.children {
+        match noun.name.as_str() {
+            "Number" => legs.push(leg(noun, noun.text.clone())),
+            "Client" => {
+                let identity = noun.child("Identity");
+                let identity = identity.map_or(&noun.text, |inner| &inner.text);
+                legs.push(leg(noun, format!("client:{identity}")));
+            }
+            other => strange.push(format!(
+                "<{other}> inside <Dial> is not simulated; <Number> and <Client> are"
+            )),
+        }
+    }
+    if legs.len() > 10 {
+        strange.push("<Dial> calls more than 10 at once".to_owned());
+        legs.truncate(10);
+    }
+    (legs, strange)
+}
+
+fn leg(noun: &Element, to: String) -> Leg {
+    let events = noun
+        .attribute("statusCallbackEvent")
+        .unwrap_or("completed")
+        .split([' ', ',']);
+    let method = noun.attribute("statusCallbackMethod").unwrap_or("POST");
+    let callback = noun
+        .attribute("statusCallback")
+        .map(|url| (url.to_owned(), method.to_owned()));
+    Leg {
+        sid: sid("CA"),
+        to,
+        callback,
+        events: events.map(str::to_owned).collect(),
+        parameters: noun.parameters(),
+        sequence: 0,
+    }
+}
+
+impl Call<'_> {
+    /// Dials, lets the plan's outcome come about, and follows the action.
+    pub(super) async fn dial(&mut self, verb: &Element, base: &str) -> Flow {
+        let (mut legs, strange) = legs(verb);
+        for text in strange {
+            self.report.warn(12200, text);
+        }
+        if legs.is_empty() {
+            self.report.warn(13223, "<Dial> calls nobody");
+            return Flow::Next;
+        }
+        let caller_id = verb.attribute("callerId").unwrap_or(&self.from).to_owned();
+        let mut children: Vec<Listed> = legs
+            .iter()
+            .map(|leg| match self.rest {
+                Some(rest) => rest.join(Listing {
+                    sid: &leg.sid,
+                    parent: Some(&self.report.call_sid),
+                    from: &caller_id,
+                    to: &leg.to,
+                    direction: "outbound-dial",
+                }),
+                None => Listed::nowhere(&leg.sid),
+            })
+            .collect();
+        for event in ["initiated", "ringing"] {
+            for leg in &mut legs {
+                self.leg_event(leg, base, &caller_id, event, event, None);
+            }
+        }
+        let answered = match self.dial {
+            DialOutcome::Failed => Ok(None),
+            DialOutcome::NoAnswer | DialOutcome::Busy => {
+                self.pass(&mut children[0], RING).await.map(|_| None)
+            }
+            DialOutcome::Answered(time) => match self.pass(&mut children[0], RING).await {
+                // The leg was ended while it rang.
+                Ok(true) => Ok(None),
+                Err(flow) => Err(flow),
+                Ok(false) => {
+                    self.set_status("in-progress");
+                    children[0].set("in-progress");
+                    self.leg_event(
+                        &mut legs[0],
+                        base,
+                        &caller_id,
+                        "answered",
+                        "in-progress",
+                        None,
+                    );
+                    let since = Instant::now();
+                    let passed = self.pass(&mut children[0], time).await;
+                    passed.map(|_| Some(since.elapsed()))
+                }
+            },
+        };
+        let talked = answered.as_ref().ok().copied().flatten();
+        let outcome = match (self.dial, talked) {
+            (DialOutcome::Answered(_), None) if answered.is_ok() => "canceled",
+            (outcome, _) => outcome.status(),
+        };
+        for (index, (leg, child)) in legs.iter_mut().zip(&children).enumerate() {
+            let is_other = index > 0 && matches!(self.dial, DialOutcome::Answered(_));
+            let status = if is_other { "canceled" } else { outcome };
+            child.set(status);
+            let talked = talked.filter(|_| !is_other).unwrap_or_default();
+            self.leg_event(leg, base, &caller_id, "completed", status, Some(talked));
+            let shown = verb.attribute("callerId");
+            self.report.dialled.push(leg.report(status, shown));
+        }
+        if let Err(flow) = answered {
+            return flow;
+        }
+        let Some(url) = verb.attribute("action") else {
+            return Flow::Next;
+        };
+        let duration = talked.unwrap_or_default().as_secs().to_string();
+        let extra = [
+            ("DialCallStatus", outcome),
+            ("DialCallSid", &legs[0].sid),
+            ("DialCallDuration", &duration),
+            (
+                "DialBridged",
+                if talked.is_some() { "true" } else { "false" },
+            ),
+        ];
+        Flow::Fetch {
+            url: resolve(base, url),
+            method: verb.attribute("method").unwrap_or("POST").to_owned(),
+            extra: extra.map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+        }
+    }
+
+    /// Lets time pass on a dialled leg; returns whether somebody ended the leg.
+    async fn pass(&mut self, child: &mut Listed, time: Duration) -> Result<bool, Flow> {
+        let until = (Instant::now() + time).min(self.deadline);
+        tokio::select! {
+            Some(steer) = self.listed.steered.recv() => Err(steered(steer)),
+            Some(_) = child.steered.recv() => Ok(true),
+            () = sleep_until(until) => {
+                if until == self.deadline { Err(Flow::End(Ended::TooLong)) } else { Ok(false) }
+            }
+        }
+    }
+
+    /// Tells of a leg's event, where somebody asked for it.
+    fn leg_event(
+        &self,
+        leg: &mut Leg,
+        base: &str,
+        caller_id: &str,
+        event: &str,
+        status: &str,
+        talked: Option<Duration>,
+    ) {
+        let Some((url, method, number)) = leg.event(event) else {
+            return;
+        };
+        let mut params: Vec<(String, String)> = [
+            ("AccountSid", self.account_sid.as_str()),
+            ("ApiVersion", "2010-04-01"),
+            ("CallSid", &leg.sid),
+            ("ParentCallSid", &self.report.call_sid),
+            ("CallStatus", status),
+            ("CallbackSource", "call-progress-events"),
+            ("Called", &leg.to),
+            ("Caller", caller_id),
+            ("Direction", "outbound-dial"),
+            ("From", caller_id),
+            ("SequenceNumber", &number.to_string()),
+            ("Timestamp", &rfc2822(SystemTime::now())),
+            ("To", &leg.to),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if let Some(talked) = talked {
+            let duration = talked.as_secs().to_string();
+            params.push(("CallDuration".to_owned(), duration));
+        }
+        // The teller lives as long as the call.
+        let _ = self.callbacks.send(Callback {
+            url: resolve(base, &url),
+            method,
+            params,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_clients_become_legs_with_the_events_they_ask_for() {
+        let document = crate::sim::parse(
+            "<Response><Dial><Number statusCallback=\"/s\" statusCallbackEvent=\"initiated answered\">+15005550006</Number>\
+             <Client><Identity>kitchen</Identity><Parameter name=\"call\" value=\"7\"/></Client><Sip>x</Sip></Dial></Response>",
+        )
+        .expect("a document");
+        let (mut legs, strange) = legs(&document.children[0]);
+        assert_eq!(legs[0].to, "+15005550006");
+        assert_eq!(
+            legs[0].event("initiated"),
+            Some(("/s".into(), "POST".into(), 0))
+        );
+        assert_eq!(legs[0].event("ringing"), None);
+        assert_eq!(
+            legs[0].event("answered"),
+            Some(("/s".into(), "POST".into(), 1))
+        );
+        assert_eq!(legs[1].to, "client:kitchen");
+        assert_eq!(legs[1].event("completed"), None, "nobody is to be told");
+        assert_eq!(
+            legs[1].report("completed", None).parameters,
+            [("call".to_owned(), "7".to_owned())]
+        );
+        assert_eq!(strange.len(), 1);
+    }
+}
