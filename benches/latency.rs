@@ -9,6 +9,7 @@ mod chirp;
 mod far_end;
 #[path = "../tests/common/latency.rs"]
 mod latency;
+#[expect(dead_code, reason = "the tests use the rest of it")]
 #[path = "../tests/common/pair_server.rs"]
 mod pair_server;
 #[path = "../tests/common/rig.rs"]

@@ -1,20 +1,25 @@
 //! Devices, rings and the threads that carry sound. Decides nothing about calls.
 //!
-//! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices (`real`, and `own` for `none`,
-//! `file:` and `loopback`), `callback` is what runs in them, `seat` is where the ear sits between two blocks, and
-//! `mouth_thread` makes frames of what was captured. `callback` and `seat` are public for the proofs in `tests` alone.
+//! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices; `open` opens them (`real`, and `own`
+//! for `none`, `file:` and `loopback`), `slot` tells one that works from one that does not, `whereabouts` asks a sound
+//! server which device our streams are at. `callback` is what runs in devices, `seat` is where the ear sits between two
+//! blocks, and `mouth_thread` makes frames of what was captured. `callback` and `seat` are public for the proofs in
+//! `tests` alone.
 
 #[doc(hidden)]
 pub mod callback;
 mod list;
 mod mouth_thread;
+mod open;
 mod own;
 mod port;
 mod priority;
 mod real;
 #[doc(hidden)]
 pub mod seat;
+mod slot;
 mod supervisor;
+mod whereabouts;
 
 use std::fmt;
 use std::sync::atomic::Ordering;

@@ -39,7 +39,8 @@ pub(super) struct Found {
     pub(super) rate: DeviceRate,
     /// As `offhook devices` names it.
     pub(super) name: String,
-    host: HostId,
+    /// Whether it is one of ALSA's plugins, behind which another program may be.
+    plugin: bool,
 }
 
 /// A stream at work.
@@ -157,7 +158,7 @@ fn describe(
         format: default.sample_format(),
         rate,
         name: format!("{host}:{id}"),
-        host,
+        plugin,
         device,
     })
 }
@@ -253,12 +254,13 @@ impl Found {
         clock: Instant,
     ) -> Result<cpal::Stream, cpal::Error> {
         let channels = usize::from(config.channels).max(1);
-        let mut begun = false;
+        // A plugin's own thread has to get on for ours to get anything; cpal polls without a pause while it does not.
+        let mut raised = self.plugin;
         self.device.build_output_stream::<T, _, _>(
             config,
             move |data: &mut [T], info| {
-                if !begun {
-                    begun = true;
+                if !raised {
+                    raised = true;
                     priority::raise();
                 }
                 let stamp = info.timestamp();
@@ -287,12 +289,13 @@ impl Found {
         let channels = usize::from(config.channels).max(1);
         let micros_of =
             move |frames: usize| frames as u64 * 1_000_000 / u64::from(config.sample_rate.max(1));
-        let mut begun = false;
+        // A plugin's own thread has to get on for ours to get anything; cpal polls without a pause while it does not.
+        let mut raised = self.plugin;
         self.device.build_input_stream::<T, _, _>(
             config,
             move |data: &[T], info| {
-                if !begun {
-                    begun = true;
+                if !raised {
+                    raised = true;
                     priority::raise();
                 }
                 let stamp = info.timestamp();
@@ -310,20 +313,6 @@ impl Found {
             note_errors(beat),
             Some(Duration::from_secs(2)),
         )
-    }
-
-    /// Says whether the server still lists the device.
-    pub(super) fn probe(host: HostId, name: &str) -> bool {
-        let Ok(host) = cpal::host_from_id(host) else {
-            return false;
-        };
-        named(&host, name).is_some()
-    }
-
-    /// Returns what [`Found::probe`] needs, where the host would move a stream away without a word.
-    pub(super) fn to_probe(&self) -> Option<(HostId, String)> {
-        let (host, name) = self.name.split_once(':')?;
-        (host == "pulseaudio").then(|| (self.host, name.to_owned()))
     }
 }
 

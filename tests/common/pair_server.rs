@@ -11,6 +11,18 @@ use std::time::{Duration, Instant};
 /// Samples a second of everything here.
 pub(crate) const RATE: u32 = 48_000;
 
+/// The sink of two channels. `norewinds` keeps an idle null sink from rendering two seconds ahead.
+const PAIR: &str = "module-null-sink sink_name=pair format=s16le rate=48000 channels=2 \
+                    channel_map=front-left,front-right norewinds=1";
+
+/// What is played into it is at the microphone.
+const MIC: &str = "module-remap-sink sink_name=mic master=pair channels=1 channel_map=mono \
+                   master_channel_map=front-left remix=no";
+
+/// The speaker.
+const SPK: &str = "module-remap-sink sink_name=spk master=pair channels=1 channel_map=mono \
+                   master_channel_map=front-right remix=no";
+
 /// The running server; it and its folder are gone when this is dropped.
 pub(crate) struct PairServer {
     folder: PathBuf,
@@ -25,61 +37,33 @@ impl PairServer {
             .map_err(|cause| format!("no folder for the sound server: {cause}"))?;
         let folder = owned.path().to_owned();
         let script = folder.join("server.pa");
-        // `norewinds` keeps an idle null sink from rendering two seconds ahead.
         let lines = format!(
             "load-module module-native-protocol-unix auth-anonymous=1 socket={}\n\
-             load-module module-null-sink sink_name=pair format=s16le rate={RATE} channels=2 \
-             channel_map=front-left,front-right norewinds=1\n\
-             load-module module-remap-sink sink_name=mic master=pair channels=1 channel_map=mono \
-             master_channel_map=front-left remix=no\n\
-             load-module module-remap-sink sink_name=spk master=pair channels=1 channel_map=mono \
-             master_channel_map=front-right remix=no\n\
+             load-module {PAIR}\nload-module {MIC}\nload-module {SPK}\n\
              set-default-sink spk\nset-default-source mic.monitor\n",
             folder.join("native").display()
         );
         std::fs::write(&script, lines)
             .map_err(|cause| format!("cannot write {}: {cause}", script.display()))?;
-        let server = Command::new("pulseaudio")
-            .args([
-                "-n",
-                "--daemonize=no",
-                "--use-pid-file=no",
-                "--exit-idle-time=-1",
-                "--log-level=error",
-                "-F",
-            ])
-            .arg(&script)
-            .env("HOME", &folder)
-            .env("XDG_RUNTIME_DIR", &folder)
-            .env("PULSE_RUNTIME_PATH", &folder)
-            .env("PULSE_STATE_PATH", &folder)
-            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
-            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
-            .env_remove("PULSE_SERVER")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|cause| {
-                format!("pulseaudio does not start ({cause}); ./test.sh installs it")
-            })?;
+        let server = launch(&folder)?;
         let pair = PairServer {
             folder,
             owned: Some((owned, server)),
         };
+        pair.settle()?;
+        Ok(pair)
+    }
+
+    /// Waits for the server, which was just started, to answer.
+    fn settle(&self) -> Result<(), String> {
         // The server sets its own priority at its start, so it is raised from outside, where that is granted.
-        let id = pair
-            .owned
-            .as_ref()
-            .map(|(_, server)| server.id())
-            .unwrap_or_default();
         let _ = Command::new("chrt")
-            .args(["-a", "-r", "-p", "20", &id.to_string()])
+            .args(["-a", "-r", "-p", "20", &self.id().to_string()])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !pair
+        while !self
             .pactl(&["list", "short", "sinks"])
             .is_ok_and(|sinks| sinks.contains("spk"))
         {
@@ -88,7 +72,85 @@ impl PairServer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(pair)
+        Ok(())
+    }
+
+    fn id(&self) -> u32 {
+        self.owned
+            .as_ref()
+            .map(|(_, server)| server.id())
+            .unwrap_or_default()
+    }
+
+    /// Kills the server; its socket stays where it is, and nobody listens.
+    pub(crate) fn crash(&mut self) {
+        if let Some((_, server)) = &mut self.owned {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// Starts a server that was killed again, at the same socket.
+    pub(crate) fn revive(&mut self) -> Result<(), String> {
+        if let Some((_, server)) = &mut self.owned {
+            *server = launch(&self.folder)?;
+        }
+        self.settle()
+    }
+
+    /// Lets the server hang (`STOP`), or go on (`CONT`).
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.id().to_string()])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "the server takes a signal"
+        );
+    }
+
+    /// Takes a sink away: `mic` with the microphone, `spk`, or `pair` with both.
+    pub(crate) fn unplug(&self, sink: &str) {
+        let modules = self
+            .pactl(&["list", "short", "modules"])
+            .expect("the server lists its modules");
+        let wanted = format!("sink_name={sink} ");
+        let number = modules
+            .lines()
+            .find(|line| line.contains(&wanted))
+            .and_then(|line| line.split_whitespace().next())
+            .expect("the sink is there");
+        self.pactl(&["unload-module", number])
+            .expect("the sink can be taken away");
+    }
+
+    /// Puts a sink back.
+    pub(crate) fn plug(&self, sink: &str) {
+        let module = [PAIR, MIC, SPK]
+            .into_iter()
+            .find(|module| module.contains(&format!("sink_name={sink} ")))
+            .expect("one of the three");
+        let arguments: Vec<&str> = std::iter::once("load-module")
+            .chain(module.split(' '))
+            .collect();
+        self.pactl(&arguments).expect("the sink can be put back");
+    }
+
+    /// Plays a tone of half the full scale into the microphone until it is hushed.
+    pub(crate) fn hum(&self, hz: u32) {
+        self.pactl(&[
+            "load-module",
+            "module-sine",
+            "sink=mic",
+            &format!("frequency={hz}"),
+        ])
+        .expect("the server hums");
+    }
+
+    /// Ends the tone.
+    pub(crate) fn hush(&self) {
+        self.pactl(&["unload-module", "module-sine"])
+            .expect("it hummed");
     }
 
     /// Uses the server whose folder it is, which somebody else started and will stop.
@@ -216,6 +278,32 @@ impl PairServer {
             taken,
         }
     }
+}
+
+/// Starts the server whose script lies in the folder.
+fn launch(folder: &Path) -> Result<Child, String> {
+    Command::new("pulseaudio")
+        .args([
+            "-n",
+            "--daemonize=no",
+            "--use-pid-file=no",
+            "--exit-idle-time=-1",
+            "--log-level=error",
+            "-F",
+        ])
+        .arg(folder.join("server.pa"))
+        .env("HOME", folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .env("PULSE_RUNTIME_PATH", folder)
+        .env("PULSE_STATE_PATH", folder)
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+        .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+        .env_remove("PULSE_SERVER")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|cause| format!("pulseaudio does not start ({cause}); ./test.sh installs it"))
 }
 
 impl Drop for PairServer {
