@@ -306,10 +306,9 @@ async fn update(
         .into_owned()
         .collect();
     let given = |name: &str| form.get(name).filter(|value| !value.is_empty());
-    let over = shared
-        .calls()
-        .get(sid)
-        .is_some_and(|entry| entry.ended.is_some());
+    let (over, answered) = shared.calls().get(sid).map_or((false, false), |entry| {
+        (entry.ended.is_some(), entry.status == "in-progress")
+    });
     if over {
         return problem(
             StatusCode::BAD_REQUEST,
@@ -318,7 +317,9 @@ async fn update(
         );
     }
     let steer = match (given("Status"), given("Url"), given("Twiml")) {
-        (Some(status), _, _) if status == "completed" || status == "canceled" => Steer::Complete,
+        (Some(status), _, _) if status == "completed" || (status == "canceled" && !answered) => {
+            Steer::Complete
+        }
         (Some(_), _, _) => {
             return problem(StatusCode::BAD_REQUEST, 21218, "Invalid Status");
         }

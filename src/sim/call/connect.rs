@@ -121,7 +121,7 @@ impl Call<'_> {
         let parameters = stream.parameters();
         if let Some((name, _)) = parameters
             .iter()
-            .find(|(name, value)| name.len() + value.len() >= 500)
+            .find(|(name, value)| name.chars().count() + value.chars().count() >= 500)
         {
             self.report.warn(
                 12200,

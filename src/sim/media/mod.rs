@@ -287,7 +287,7 @@ impl Leg<'_> {
                 let marks = self.playout.clear(now);
                 self.give_back(marks);
             }
-            // Once per stream, and later ones in silence, as the carrier does.
+            // Once is enough to tell; the carrier is as sparing, once a stream.
             Err(why) => {
                 if !self.report.warnings.iter().any(|w| w.code == 31951) {
                     self.report
