@@ -53,6 +53,8 @@ enum Fault {
     /// One device is taken away and the server moves its stream to what is left.
     SpeakerGone,
     MicrophoneGone,
+    /// It is taken away, and put back before anybody can have looked.
+    SpeakerReplugged,
     /// Nothing is left.
     BothGone,
 }
@@ -78,11 +80,13 @@ cases! {
     a_call_outlives_a_pulseaudio_server_that_hangs: "pulseaudio" Default Hung;
     a_call_outlives_its_speaker_on_pulseaudio: "pulseaudio" Named SpeakerGone;
     a_call_outlives_its_microphone_on_pulseaudio: "pulseaudio" Named MicrophoneGone;
+    a_call_outlives_a_speaker_replugged_at_once_on_pulseaudio: "pulseaudio" Named SpeakerReplugged;
     a_call_outlives_both_devices_on_pulseaudio: "pulseaudio" Named BothGone;
     a_call_outlives_a_server_behind_alsa_that_is_killed: "alsa" Default Killed;
     a_call_outlives_a_server_behind_alsa_that_hangs: "alsa" Default Hung;
     a_call_outlives_its_speaker_behind_alsa: "alsa" Named SpeakerGone;
     a_call_outlives_its_microphone_behind_alsa: "alsa" Named MicrophoneGone;
+    a_call_outlives_a_speaker_replugged_at_once_behind_alsa: "alsa" Named SpeakerReplugged;
     a_call_outlives_both_devices_behind_alsa: "alsa" Named BothGone;
 }
 
@@ -187,7 +191,7 @@ fn go_wrong(
 ) -> (Instant, Instant, Vec<Recorder>) {
     let gone: &[&str] = match fault {
         Fault::Killed | Fault::Hung => &[],
-        Fault::SpeakerGone => &["spk"],
+        Fault::SpeakerGone | Fault::SpeakerReplugged => &["spk"],
         Fault::MicrophoneGone => &["mic"],
         Fault::BothGone => &["spk", "mic", "pair"],
     };
@@ -199,15 +203,17 @@ fn go_wrong(
     match fault {
         Fault::Killed => server.crash(),
         Fault::Hung => server.signal("STOP"),
-        Fault::SpeakerGone | Fault::MicrophoneGone | Fault::BothGone => {
+        Fault::SpeakerGone | Fault::MicrophoneGone | Fault::SpeakerReplugged | Fault::BothGone => {
             gone.iter().for_each(|sink| server.unplug(sink));
         }
     }
-    std::thread::sleep(WRONG);
+    if fault != Fault::SpeakerReplugged {
+        std::thread::sleep(WRONG);
+    }
     match fault {
         Fault::Killed => server.revive().expect("the server starts again"),
         Fault::Hung => server.signal("CONT"),
-        Fault::SpeakerGone | Fault::MicrophoneGone | Fault::BothGone => {
+        Fault::SpeakerGone | Fault::MicrophoneGone | Fault::SpeakerReplugged | Fault::BothGone => {
             gone.iter().rev().for_each(|sink| server.plug(sink));
         }
     }
@@ -257,7 +263,7 @@ impl Seen {
             astray.as_millis()
         );
         let speaker_hit = fault != Fault::MicrophoneGone;
-        let microphone_hit = fault != Fault::SpeakerGone;
+        let microphone_hit = !matches!(fault, Fault::SpeakerGone | Fault::SpeakerReplugged);
         let playout: Vec<_> = self.status.iter().map(|seen| (seen.0, seen.2)).collect();
         let capture: Vec<_> = self.status.iter().map(|seen| (seen.0, seen.1)).collect();
         for (what, hit, sound, works) in [

@@ -28,8 +28,6 @@ pub struct Beat {
     pub(super) calls: AtomicU64,
     /// Frames played or captured.
     pub(super) frames: AtomicU64,
-    /// Errors that do not end a stream.
-    pub(super) errors: AtomicU64,
     /// The first error that ends it, as the supervisor numbers them; 0: none.
     pub(super) fatal: AtomicU8,
     /// Samples that found the ring to the mouth full.

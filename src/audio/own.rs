@@ -262,3 +262,176 @@ impl Drop for Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::callback::{Beat, Bell, Sound, Stamp};
+    use crate::pure::audio::tone::Country;
+
+    /// How long anything may take.
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// A playout that rings all the time, and what it counts.
+    fn ringing() -> (Playout, Arc<Beat>) {
+        let bell = Arc::new(Bell::default());
+        bell.set(Some(Country::NorthAmerica));
+        let (beat, rate) = (Arc::new(Beat::default()), DeviceRate::HZ_48000);
+        let sound = Sound::Bell {
+            bell,
+            rate,
+            ringing: None,
+        };
+        (Playout::new(sound, rate, Arc::clone(&beat)), beat)
+    }
+
+    fn capture() -> (Capture, rtrb::Consumer<f32>) {
+        let (ring, heard) = rtrb::RingBuffer::new(96_000);
+        let (mouth, stamp) = (std::thread::current(), Arc::new(Stamp::default()));
+        (
+            Capture::new(ring, mouth, stamp, Arc::new(Beat::default())),
+            heard,
+        )
+    }
+
+    /// Waits for so many samples.
+    fn take(heard: &mut rtrb::Consumer<f32>, count: usize) -> Vec<f32> {
+        let limit = Instant::now() + LIMIT;
+        while heard.slots() < count {
+            assert!(Instant::now() < limit, "no sound comes");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        (0..count)
+            .map(|_| heard.pop().expect("it was counted"))
+            .collect()
+    }
+
+    #[test]
+    fn a_playout_file_can_be_read_at_any_time_and_holds_everything_at_last() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("speaker.wav");
+        let (playout, beat) = ringing();
+        let file = play_to_file(&path, playout, Instant::now()).expect("it opens");
+        let limit = Instant::now() + LIMIT;
+        let mut lengths = vec![0];
+        while lengths.len() < 4 {
+            assert!(Instant::now() < limit, "the file does not grow");
+            let reader = hound::WavReader::open(&path).expect("the header is whole");
+            assert_eq!(reader.spec().sample_rate, 48_000);
+            let length = reader.duration() as usize;
+            let samples: Vec<i16> = reader
+                .into_samples()
+                .collect::<Result<_, _>>()
+                .expect("what the header promises is there");
+            assert_eq!(samples.len(), length);
+            if lengths.last().is_some_and(|last| *last < length) {
+                lengths.push(length);
+            }
+            std::thread::yield_now();
+        }
+        file.finish();
+        let reader = hound::WavReader::open(&path).expect("the header is whole");
+        let played = beat.frames.load(Ordering::Relaxed);
+        assert_eq!(u64::from(reader.duration()), played);
+        let loudest = reader
+            .into_samples::<i16>()
+            .map(|sample| sample.expect("a sample").unsigned_abs())
+            .max();
+        assert!(loudest.is_some_and(|loudest| loudest > 1_000));
+    }
+
+    #[test]
+    fn a_playout_file_that_cannot_be_written_is_told_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("no/such/folder.wav");
+        let told = play_to_file(&path, ringing().0, Instant::now()).expect_err("no folder");
+        assert!(told.contains("folder.wav cannot be written"), "{told}");
+    }
+
+    #[test]
+    fn a_capture_file_is_silent_until_the_call_is_answered_and_begins_anew_with_each() {
+        let samples: Vec<f32> = (1..=1_000).map(|n| n as f32 / 1_000.0).collect();
+        let rate = DeviceRate::HZ_48000;
+        let recording = Recording {
+            rate,
+            samples: samples.clone(),
+        };
+        let answered = Arc::new(AtomicBool::new(false));
+        let (capture, mut heard) = capture();
+        let clock = capture_file(recording, capture, Arc::clone(&answered), Instant::now())
+            .expect("a thread can be had");
+        assert!(take(&mut heard, 2_000).iter().all(|s| *s == 0.0));
+        for _ in 0..2 {
+            answered.store(true, Ordering::Relaxed);
+            let limit = Instant::now() + LIMIT;
+            let first = loop {
+                assert!(Instant::now() < limit, "the file never begins");
+                let next = take(&mut heard, 1)[0];
+                if next != 0.0 {
+                    break next;
+                }
+            };
+            assert_eq!(first, samples[0]);
+            assert_eq!(take(&mut heard, 999), samples[1..]);
+            assert!(take(&mut heard, 1_000).iter().all(|s| *s == 0.0));
+        }
+        clock.finish();
+    }
+
+    #[test]
+    fn a_recording_of_any_kind_is_read_as_one_channel_of_full_scale_1() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("said.wav");
+        let spec = |channels, bits_per_sample, sample_format| hound::WavSpec {
+            channels,
+            sample_rate: 44_100,
+            bits_per_sample,
+            sample_format,
+        };
+        let whole = hound::SampleFormat::Int;
+        let mut file = hound::WavWriter::create(&path, spec(2, 24, whole)).expect("it opens");
+        for sample in [1 << 22, 1 << 21, -(1 << 23), 0] {
+            file.write_sample(sample).expect("room");
+        }
+        file.finalize().expect("room");
+        let read = Recording::read(&path).expect("it is a WAV file");
+        assert_eq!((read.rate.hz(), read.samples), (44_100, vec![0.375, -0.5]));
+
+        let float = hound::SampleFormat::Float;
+        let mut file = hound::WavWriter::create(&path, spec(1, 32, float)).expect("it opens");
+        file.write_sample(0.25_f32).expect("room");
+        file.finalize().expect("room");
+        let read = Recording::read(&path).expect("it is a WAV file");
+        assert_eq!(read.samples, [0.25]);
+
+        std::fs::write(&path, "no sound").expect("room");
+        let told = Recording::read(&path).expect_err("no WAV file");
+        assert!(
+            told.contains("said.wav cannot be read as a WAV file"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_captured_and_nobody_hears_on_the_clock_of_a_sound_card() {
+        let (capture, mut heard) = capture();
+        let (playout, beat) = ringing();
+        let began = Instant::now();
+        let clocks = [
+            capture_nothing(capture, began).expect("a thread can be had"),
+            play_nowhere(playout, began).expect("a thread can be had"),
+        ];
+        assert!(take(&mut heard, 24_000).iter().all(|s| *s == 0.0));
+        let captured = began.elapsed().as_secs_f64();
+        // The first 10 ms are there at once; a busy machine may be late, but nothing runs ahead of time.
+        assert!(captured >= 0.485, "half a second after {captured} s");
+        while beat.frames.load(Ordering::Relaxed) < 24_000 {
+            assert!(began.elapsed() < LIMIT, "nothing is played");
+            std::thread::yield_now();
+        }
+        clocks.into_iter().for_each(Clock::finish);
+        let frames = beat.frames.load(Ordering::Relaxed);
+        let most = (began.elapsed().as_secs_f64() * 48_000.0) as u64 + 480;
+        assert!(frames <= most, "{frames} frames where {most} were due");
+    }
+}

@@ -326,15 +326,30 @@ pub(super) fn fatal_text(number: u8) -> &'static str {
     }
 }
 
-/// An error callback that only counts: it may come 250,000 times a second, on the thread that carries sound.
+/// Errors in a row, without a callback in between, that are nothing to worry about.
+const ERRORS_IN_A_ROW: u32 = 10;
+
+/// An error callback that only remembers what is fatal: it may come 250,000 times a second, on the thread that carries
+/// sound.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the enum of cpal grows; what is new is only counted"
+    reason = "the enum of cpal grows; what is new does not end a stream"
 )]
 fn note_errors(beat: &Arc<Beat>) -> impl FnMut(cpal::Error) + Send + 'static + use<> {
     let beat = Arc::clone(beat);
+    let (mut calls, mut in_a_row) = (0, 0_u32);
     move |error| {
-        beat.errors.fetch_add(1, Ordering::Relaxed);
+        let called = beat.calls.load(Ordering::Relaxed);
+        in_a_row = if called == calls {
+            in_a_row.saturating_add(1)
+        } else {
+            0
+        };
+        calls = called;
+        if in_a_row > ERRORS_IN_A_ROW {
+            // No sound is carried here just now, and what would mend that needs the processor too.
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let number = match error.kind() {
             ErrorKind::DeviceNotAvailable => 1,
             ErrorKind::HostUnavailable => 2,

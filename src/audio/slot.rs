@@ -230,3 +230,231 @@ impl Watched {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::mpsc::Sender;
+
+    use super::*;
+    use crate::pure::audio::device::DeviceChoice;
+
+    type Answer = Sender<Result<Opened, String>>;
+
+    fn slot(now: Instant) -> Slot {
+        let wanted = Wanted {
+            choice: DeviceChoice::Default,
+            host: None,
+            callback_ms: 10,
+        };
+        Slot::new(Use::Playout, wanted, now)
+    }
+
+    fn begin(slot: &mut Slot, now: Instant) -> Answer {
+        assert!(slot.is_due(now));
+        let (sender, receiver) = channel();
+        slot.opens(receiver, now);
+        assert!(!slot.is_due(now), "it is being opened already");
+        sender
+    }
+
+    fn opened() -> Opened {
+        Opened {
+            running: Running::Tap,
+            text: "a device".to_owned(),
+            beat: Arc::default(),
+            rate: DeviceRate::HZ_48000,
+            place: None,
+            source: None,
+            turn: None,
+        }
+    }
+
+    /// Lets opening fail at once, and returns how long it takes until the device is tried again.
+    fn pause(slot: &mut Slot, now: &mut Instant) -> Duration {
+        begin(slot, *now)
+            .send(Err("no".to_owned()))
+            .expect("the slot listens");
+        assert!(slot.take_opened(*now).is_none());
+        assert_eq!(slot.state, DeviceState::Broken("no".to_owned()));
+        let failed = *now;
+        while !slot.is_due(*now) {
+            *now += Duration::from_millis(1);
+        }
+        *now - failed
+    }
+
+    /// Lets opening succeed, and puts the device to work.
+    fn work(slot: &mut Slot, beat: &Arc<Beat>, look: Option<Look>, now: Instant) {
+        begin(slot, now)
+            .send(Ok(opened()))
+            .expect("the slot listens");
+        let opened = slot.take_opened(now).expect("it was opened");
+        slot.works(&opened.text);
+        slot.watched = Some(Watched::new(Arc::clone(beat), opened.rate, look, now));
+    }
+
+    /// Lets a device call every 10 ms for so long, and returns what is wrong with it then.
+    fn play(
+        slot: &mut Slot,
+        beat: &Beat,
+        now: &mut Instant,
+        length: Duration,
+        frames: u64,
+    ) -> Option<String> {
+        let end = *now + length;
+        while *now < end {
+            *now += Duration::from_millis(10);
+            let add = |count: &AtomicU64, n| count.fetch_add(n, Ordering::Relaxed);
+            add(&beat.calls, 1);
+            add(&beat.frames, frames);
+            let fault = slot.fault(*now);
+            if fault.is_some() {
+                return fault;
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn the_pauses_between_two_attempts_grow_up_to_a_second() {
+        let mut now = Instant::now();
+        let mut slot = slot(now);
+        let pauses: Vec<u128> = (0..5)
+            .map(|_| pause(&mut slot, &mut now).as_millis())
+            .collect();
+        assert_eq!(pauses, [250, 500, 1_000, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn only_a_device_that_worked_for_a_while_is_tried_again_as_soon_as_the_first_time() {
+        for (works_for, first_pause) in [(1, 1_000), (4, 250)] {
+            let mut now = Instant::now();
+            let mut slot = slot(now);
+            let beat = Arc::new(Beat::default());
+            for _ in 0..3 {
+                pause(&mut slot, &mut now);
+            }
+            work(&mut slot, &beat, None, now);
+            assert_eq!(slot.state, DeviceState::Works("a device".to_owned()));
+            let length = Duration::from_secs(works_for);
+            assert_eq!(play(&mut slot, &beat, &mut now, length, 480), None);
+            beat.fatal.store(1, Ordering::Relaxed);
+            let fault = slot.fault(now).expect("the device is gone");
+            slot.fail(fault, now);
+            let failed = now;
+            while !slot.is_due(now) {
+                now += Duration::from_millis(1);
+            }
+            assert_eq!((now - failed).as_millis(), first_pause);
+        }
+    }
+
+    #[test]
+    fn a_sound_system_that_does_not_answer_is_asked_more_and_more_rarely() {
+        let mut now = Instant::now();
+        let mut slot = slot(now);
+        let mut hung = Vec::new();
+        let mut patience = Vec::new();
+        for _ in 0..6 {
+            while !slot.is_due(now) {
+                now += Duration::from_millis(1);
+            }
+            hung.push(begin(&mut slot, now));
+            let began = now;
+            while slot.is_opening() {
+                now += Duration::from_millis(10);
+                assert!(slot.take_opened(now).is_none());
+            }
+            patience.push((now - began).as_secs());
+        }
+        assert_eq!(patience, [4, 8, 16, 32, 60, 60]);
+        // Whoever is asked last is heard whenever it answers, and the next time begins anew.
+        while !slot.is_due(now) {
+            now += Duration::from_millis(1);
+        }
+        let last = begin(&mut slot, now);
+        now += Duration::from_secs(50);
+        assert!(slot.take_opened(now).is_none());
+        last.send(Ok(opened())).expect("the slot listens");
+        assert!(slot.take_opened(now).is_some());
+        assert_eq!(slot.patience, PATIENCE.0);
+    }
+
+    #[test]
+    fn an_opening_that_ends_without_a_word_has_failed() {
+        let now = Instant::now();
+        let mut slot = slot(now);
+        drop(begin(&mut slot, now));
+        assert!(slot.take_opened(now).is_none());
+        assert!(slot.is_tried());
+        assert_eq!(
+            slot.state,
+            DeviceState::Broken("opening it failed".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_device_that_falls_silent_is_faulty_whatever_it_says() {
+        let mut now = Instant::now();
+        let mut slot = slot(now);
+        let beat = Arc::new(Beat::default());
+        work(&mut slot, &beat, None, now);
+        let mute = now;
+        while slot.fault(now).is_none() {
+            now += Duration::from_millis(10);
+        }
+        assert_eq!((now - mute).as_millis(), 1_510, "before the first callback");
+
+        slot.fail("silent".to_owned(), now);
+        now += BACK_OFF.1;
+        work(&mut slot, &beat, None, now);
+        assert_eq!(
+            play(&mut slot, &beat, &mut now, Duration::from_secs(2), 480),
+            None
+        );
+        let last = now;
+        while slot.fault(now).is_none() {
+            now += Duration::from_millis(10);
+        }
+        assert_eq!((now - last).as_millis(), 410, "between two callbacks");
+    }
+
+    #[test]
+    fn a_device_that_runs_faster_than_time_is_none() {
+        let mut now = Instant::now();
+        let mut slot = slot(now);
+        let beat = Arc::new(Beat::default());
+        work(&mut slot, &beat, None, now);
+        let fault = play(&mut slot, &beat, &mut now, Duration::from_secs(2), 1_000);
+        assert!(fault.is_some_and(|fault| fault.contains("faster than time")));
+    }
+
+    #[test]
+    fn a_stream_that_was_moved_is_faulty_and_one_that_nobody_knows_of_is_not() {
+        for (found, astray) in [(Some(true), false), (None, false), (Some(false), true)] {
+            let mut now = Instant::now();
+            let mut slot = slot(now);
+            let beat = Arc::new(Beat::default());
+            let looks = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&looks);
+            let look: Look = Arc::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                found
+            });
+            work(&mut slot, &beat, Some(look), now);
+            let soon = Duration::from_millis(900);
+            assert_eq!(play(&mut slot, &beat, &mut now, soon, 480), None);
+            assert_eq!(looks.load(Ordering::Relaxed), 0, "once a second is enough");
+            // It looks on a thread of its own: some more real time may pass, but not for ever.
+            let limit = Instant::now() + Duration::from_secs(10);
+            let mut fault = None;
+            while fault.is_none() && looks.load(Ordering::Relaxed) < 3 && Instant::now() < limit {
+                fault = play(&mut slot, &beat, &mut now, soon, 480);
+                std::thread::yield_now();
+            }
+            assert!(looks.load(Ordering::Relaxed) > 0);
+            assert_eq!(fault.is_some(), astray, "{found:?}: {fault:?}");
+        }
+    }
+}

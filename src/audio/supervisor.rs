@@ -287,3 +287,162 @@ fn tear_down(running: Running) {
             drop(running);
         });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::audio::{MediaHandle, SocketEnd, stream_port};
+    use crate::pure::audio::tone::Country;
+    use crate::pure::audio::{DownFrame, FRAME_LEN, Feed, Route, g711};
+    use crate::pure::ids::StreamId;
+
+    /// How long anything may take.
+    const LIMIT: Duration = Duration::from_secs(15);
+
+    /// An engine with one call on it.
+    struct Desk {
+        media: MediaHandle,
+        socket: SocketEnd,
+        clock: Instant,
+        said: u64,
+    }
+
+    impl Desk {
+        fn start(settings: &AudioSettings) -> Desk {
+            let clock = Instant::now();
+            let media = MediaHandle::start(settings, clock).expect("threads can be had");
+            let (socket, port) = stream_port();
+            let route = Route {
+                feed: Feed::Desk,
+                to_speaker: true,
+            };
+            media.attach(StreamId(1), port, route);
+            Desk {
+                media,
+                socket,
+                clock,
+                said: 0,
+            }
+        }
+
+        /// Says a frame for every frame heard, and returns the loudest sample heard of so many frames.
+        fn talk(&mut self, frames: usize, say: impl Fn(u64) -> f32) -> f32 {
+            let mut loudest = 0.0_f32;
+            for _ in 0..frames {
+                let limit = Instant::now() + LIMIT;
+                let heard = loop {
+                    assert!(Instant::now() < limit, "no frame comes");
+                    match self.socket.up.pop() {
+                        Ok(frame) => break frame,
+                        Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                    }
+                };
+                let levels = heard.ulaw.iter().map(|code| g711::decode_f32(*code).abs());
+                loudest = levels.fold(loudest, f32::max);
+                let mut ulaw = [0; FRAME_LEN];
+                for (code, at) in ulaw.iter_mut().zip(self.said..) {
+                    *code = g711::encode_f32(say(at));
+                }
+                let frame = DownFrame {
+                    at: self.said,
+                    len: 160,
+                    ulaw,
+                    arrived: crate::audio::callback::now(self.clock),
+                };
+                self.said += 160;
+                self.socket.down.push(frame).expect("the speaker plays");
+            }
+            loudest
+        }
+
+        fn wait_for(&self, what: &str, is_so: impl Fn(&AudioStatus) -> bool) {
+            let limit = Instant::now() + LIMIT;
+            while !is_so(&self.media.status().borrow()) {
+                assert!(
+                    Instant::now() < limit,
+                    "{what}: {:?}",
+                    self.media.status().borrow()
+                );
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    fn hum(at: u64) -> f32 {
+        (std::f32::consts::TAU * 700.0 * at as f32 / 8_000.0).sin() * 0.5
+    }
+
+    fn loudest_in(path: &Path) -> u16 {
+        hound::WavReader::open(path)
+            .expect("it is a WAV file")
+            .into_samples::<i16>()
+            .map(|sample| sample.expect("it is whole").unsigned_abs())
+            .max()
+            .unwrap_or(0)
+    }
+
+    #[tokio::test]
+    async fn the_loopback_microphone_hears_the_far_end_and_nothing_else_of_the_speaker() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let speaker = folder.path().join("speaker.wav");
+        let mut desk = Desk::start(&AudioSettings {
+            capture: DeviceChoice::Loopback,
+            playout: DeviceChoice::File(speaker.clone()),
+            ..AudioSettings::default()
+        });
+        desk.media.ring(Some(Country::NorthAmerica));
+        desk.media.beep();
+        let heard = desk.talk(40, |_| 0.0);
+        assert!(heard < 0.001, "{heard} of bell or beep");
+        desk.media.ring(None);
+        let heard = desk.talk(40, hum);
+        assert!((0.4..0.6).contains(&heard), "{heard} of a tone of 0.5");
+        desk.media.stop().await;
+        assert!(loudest_in(&speaker) > 1_000, "it rang on the speaker");
+    }
+
+    #[tokio::test]
+    async fn a_stand_in_takes_the_place_of_a_device_until_it_works() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = folder.path().join("said.wav");
+        let mut desk = Desk::start(&AudioSettings {
+            capture: DeviceChoice::File(said.clone()),
+            playout: DeviceChoice::Named("nothing of this name".to_owned()),
+            host: Some("no such sound system".to_owned()),
+            ..AudioSettings::default()
+        });
+        let broken = |state: &DeviceState, why: &str| matches!(state, DeviceState::Broken(text) if text.contains(why));
+        desk.wait_for("both were tried", |status| {
+            broken(&status.capture, "said.wav cannot be read")
+                && broken(&status.playout, "no such sound system")
+                && !status.desk_usable()
+        });
+        assert!(desk.talk(30, hum) < 0.001, "silence stands in");
+        let stats = desk.media.stats(StreamId(1)).expect("it is attached");
+        assert!(stats.frames_down > 20, "they are played to nobody");
+
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: 8_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let whole = folder.path().join("whole.wav");
+        let mut file = hound::WavWriter::create(&whole, spec).expect("it opens");
+        for at in 0..8_000 {
+            file.write_sample((hum(at) * 32_767.0) as i16)
+                .expect("the disk has room");
+        }
+        file.finalize().expect("the disk has room");
+        std::fs::rename(&whole, &said).expect("the folder can be written to");
+        desk.wait_for("the microphone is tried again", |status| {
+            matches!(&status.capture, DeviceState::Works(text) if text.contains("said.wav"))
+        });
+        desk.media.answered();
+        let heard = desk.talk(40, |_| 0.0);
+        assert!((0.4..0.6).contains(&heard), "{heard} of a tone of 0.5");
+        desk.media.stop().await;
+    }
+}
