@@ -144,7 +144,7 @@ impl Engine {
             self.ear.render(&mut self.out, &mut self.far, now);
             black_box(&self.out);
         }
-        self.mouth.push(microphone, |_, frame| {
+        self.mouth.push(microphone, |_, frame, _| {
             black_box(StreamCommand::Media(&frame.ulaw).encode(&self.sid));
         });
     }

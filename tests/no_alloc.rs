@@ -161,7 +161,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
             mouth.feed(StreamId(0), feed);
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());
-                assert_no_alloc(|| mouth.push(&samples, |_, _| frames += 1));
+                assert_no_alloc(|| mouth.push(&samples, |_, _, _| frames += 1));
             }
         }
         assert!(frames > 0, "{rate:?}");
@@ -298,7 +298,7 @@ fn frames_leave_through_their_ring_whether_there_is_room_or_not() {
     for _ in 0..4 * UP_FRAMES {
         let samples = sine(960, 48_000);
         assert_no_alloc(|| {
-            mouth.push(&samples, |_, frame| match up.push(*frame) {
+            mouth.push(&samples, |_, frame, _| match up.push(*frame) {
                 Ok(()) => sent += 1,
                 Err(_) => dropped += 1,
             });

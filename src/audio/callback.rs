@@ -28,10 +28,53 @@ pub struct Beat {
     pub(super) calls: AtomicU64,
     /// Frames played or captured.
     pub(super) frames: AtomicU64,
-    /// The first error that ends it, as the supervisor numbers them; 0: none.
-    pub(super) fatal: AtomicU8,
+    /// The first [`Fatal`] that ended it, as its number; 0: none.
+    fatal: AtomicU8,
     /// Samples that found the ring to the mouth full.
     pub overruns: AtomicU64,
+}
+
+/// What ended a device for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Fatal {
+    #[error("the device is gone")]
+    Gone = 1,
+    #[error("the sound server is gone")]
+    ServerGone,
+    #[error("the stream is no longer valid")]
+    Invalid,
+    #[error("the sound system failed")]
+    Failed,
+    #[error("the file cannot be written any more: is the disk full?")]
+    FileUnwritable,
+    #[error("the file holds all that a WAV file can: start again with another")]
+    FileFull,
+}
+
+impl Fatal {
+    const ALL: [Fatal; 6] = [
+        Fatal::Gone,
+        Fatal::ServerGone,
+        Fatal::Invalid,
+        Fatal::Failed,
+        Fatal::FileUnwritable,
+        Fatal::FileFull,
+    ];
+}
+
+impl Beat {
+    /// Notes what ended the device, unless something did before.
+    pub(super) fn end(&self, why: Fatal) {
+        let _ = self
+            .fatal
+            .compare_exchange(0, why as u8, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Returns what ended the device, if anything did.
+    pub(super) fn fatal(&self) -> Option<Fatal> {
+        let number = self.fatal.load(Ordering::Relaxed);
+        Fatal::ALL.into_iter().find(|fatal| *fatal as u8 == number)
+    }
 }
 
 /// When the newest captured sample was at the microphone, in microseconds on the daemon's clock; 0: not known.

@@ -154,8 +154,12 @@ impl Speaking {
 
     fn obey(&mut self, command: MouthCommand) {
         match command {
-            MouthCommand::Listen(source) => {
-                self.mouth.set_rate(source.rate);
+            MouthCommand::Listen(mut source) => {
+                // What a microphone said before anybody listened would be delay for the rest of the call.
+                if let Ok(old) = source.ring.read_chunk(source.ring.slots()) {
+                    old.commit_all();
+                }
+                self.mouth.listen(source.rate);
                 self.source = Some(source);
             }
             MouthCommand::Attach {
@@ -207,12 +211,13 @@ impl Speaking {
                 .map(|newest| now(self.clock).since(newest).as_secs_f32() * 1000.0);
             let base_ms = self.mouth.delay_ms();
             let legs = &mut self.legs;
-            self.mouth.push(&self.samples[..count], |stream, frame| {
-                let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) else {
-                    return;
-                };
-                leg.send(frame, age_ms.map(|age| age + base_ms));
-            });
+            self.mouth
+                .push(&self.samples[..count], |stream, frame, newer_ms| {
+                    let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) else {
+                        return;
+                    };
+                    leg.send(frame, age_ms.map(|age| age + newer_ms + base_ms));
+                });
         }
     }
 }

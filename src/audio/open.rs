@@ -8,15 +8,17 @@ use std::sync::Arc;
 use super::callback::{Beat, Capture, Playout, Sound, Stamp};
 use super::mouth_thread::Source;
 use super::own::{self, Clock, FilePlayout, Recording};
-use super::real::{self, Found, Wanted, Way};
+use super::real::{self, Found, Missing, Wanted, Way};
 use super::seat::Turn;
 use super::supervisor::Shared;
 use super::whereabouts::{self, Place};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::DeviceChoice;
 
-/// Samples that fit between a microphone and the mouth: 200 ms at 48 kHz, and more at lower rates.
-pub(super) const CAPTURE_RING: usize = 9_600;
+/// Samples that fit between a microphone of `rate` and the mouth: half a second, so that the longest callback has room.
+pub(super) fn capture_ring(rate: DeviceRate) -> usize {
+    rate.hz() as usize / 2
+}
 
 /// One of the three uses of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,7 +51,8 @@ pub(super) enum Running {
 pub(super) struct Opened {
     pub(super) running: Running,
     pub(super) text: String,
-    pub(super) beat: Arc<Beat>,
+    /// What it does; nothing where the ear does it.
+    pub(super) beat: Option<Arc<Beat>>,
     pub(super) rate: DeviceRate,
     /// Where a sound server put the stream, for a device that was named.
     pub(super) place: Option<Place>,
@@ -91,77 +94,70 @@ fn open_capture(
     shared: &Arc<Shared>,
     playout_rate: DeviceRate,
 ) -> Result<Opened, String> {
-    let beat = Arc::new(Beat::default());
-    let stamp = Arc::new(Stamp::default());
-    let ours = |running, text: &str, rate, source| Opened {
-        running,
-        text: text.to_owned(),
-        beat: Arc::clone(&beat),
-        rate,
-        place: None,
-        source,
-        turn: None,
-    };
     let connect = |rate| {
-        let (ring, for_mouth) = rtrb::RingBuffer::new(CAPTURE_RING);
-        let capture = Capture::new(
-            ring,
-            shared.mouth.thread().clone(),
-            Arc::clone(&stamp),
-            Arc::clone(&beat),
-        );
-        (
-            capture,
-            Some(Source {
-                ring: for_mouth,
-                rate,
-                stamp: Arc::clone(&stamp),
-            }),
-        )
+        let (ring, for_mouth) = rtrb::RingBuffer::new(capture_ring(rate));
+        let (stamp, beat) = (Arc::new(Stamp::default()), Arc::new(Beat::default()));
+        let mouth = shared.mouth.thread().clone();
+        let capture = Capture::new(ring, mouth, Arc::clone(&stamp), Arc::clone(&beat));
+        let source = Source {
+            ring: for_mouth,
+            rate,
+            stamp,
+        };
+        (capture, source, beat)
+    };
+    let ours = |running, text: String, source: Source, beat| Opened {
+        running,
+        text,
+        beat: Some(beat),
+        rate: source.rate,
+        place: None,
+        source: Some(source),
+        turn: None,
     };
     match &wanted.choice {
         DeviceChoice::None => {
-            let (capture, source) = connect(DeviceRate::HZ_48000);
+            let (capture, source, beat) = connect(DeviceRate::HZ_48000);
             let clock = own::capture_nothing(capture, shared.clock)?;
-            Ok(ours(
-                Running::Clock(clock),
-                "none (48000 Hz, 480 frames)",
-                DeviceRate::HZ_48000,
-                source,
-            ))
+            let text = "none (48000 Hz, 480 frames)".to_owned();
+            Ok(ours(Running::Clock(clock), text, source, beat))
         }
-        DeviceChoice::Loopback => Ok(ours(Running::Tap, "loopback", playout_rate, None)),
+        DeviceChoice::Loopback => Ok(Opened {
+            running: Running::Tap,
+            text: "loopback".to_owned(),
+            beat: None,
+            rate: playout_rate,
+            place: None,
+            source: None,
+            turn: None,
+        }),
         DeviceChoice::File(path) => {
             let recording = Recording::read(path)?;
-            let rate = recording.rate;
-            let (capture, source) = connect(rate);
-            let clock = own::capture_file(
-                recording,
-                capture,
-                Arc::clone(&shared.answered),
-                shared.clock,
-            )?;
-            let text = format!("file:{} ({} Hz)", path.display(), rate.hz());
-            Ok(ours(Running::Clock(clock), &text, rate, source))
+            let text = format!("file:{} ({} Hz)", path.display(), recording.rate.hz());
+            let (capture, source, beat) = connect(recording.rate);
+            let answered = Arc::clone(&shared.answered);
+            let clock = own::capture_file(recording, capture, answered, shared.clock)?;
+            Ok(ours(Running::Clock(clock), text, source, beat))
         }
         DeviceChoice::Default | DeviceChoice::Named(_) => {
             first_that_opens(wanted, Way::Capture, |found| {
-                // Each attempt has a ring of its own; the mouth gets the one of the stream that opened.
-                let source = RefCell::new(None);
+                // Each attempt has a ring and a beat of its own: what a stream says that is being dropped is not said of
+                // the one that opened.
+                let connected = RefCell::new(None);
                 let opened = found.capture(
                     || {
-                        let (capture, listen) = connect(found.rate);
-                        *source.borrow_mut() = listen;
-                        capture
+                        let (capture, source, beat) = connect(found.rate);
+                        *connected.borrow_mut() = Some((source, Arc::clone(&beat)));
+                        (capture, beat)
                     },
-                    &beat,
                     shared.clock,
                 )?;
+                let (source, beat) = connected.into_inner().ok_or("it was never opened")?;
                 Ok(ours(
                     Running::Real(opened.stream),
-                    &opened.text,
-                    found.rate,
-                    source.into_inner(),
+                    opened.text,
+                    source,
+                    beat,
                 ))
             })
         }
@@ -173,12 +169,14 @@ fn open_playout(
     shared: &Arc<Shared>,
     sound: impl Fn(DeviceRate) -> Sound,
 ) -> Result<Opened, String> {
-    let beat = Arc::new(Beat::default());
-    let playout = |rate| Playout::new(sound(rate), rate, Arc::clone(&beat));
-    let ours = |running, text: &str, rate| Opened {
+    let connect = |rate| {
+        let beat = Arc::new(Beat::default());
+        (Playout::new(sound(rate), rate, Arc::clone(&beat)), beat)
+    };
+    let ours = |running, text: String, rate, beat| Opened {
         running,
-        text: text.to_owned(),
-        beat: Arc::clone(&beat),
+        text,
+        beat: Some(beat),
         rate,
         place: None,
         source: None,
@@ -192,43 +190,61 @@ fn open_playout(
             } else {
                 "loopback"
             };
-            let clock = own::play_nowhere(playout(rate), shared.clock)?;
-            Ok(ours(
-                Running::Clock(clock),
-                &format!("{name} (48000 Hz, 480 frames)"),
-                rate,
-            ))
+            let (playout, beat) = connect(rate);
+            let clock = own::play_nowhere(playout, shared.clock)?;
+            let text = format!("{name} (48000 Hz, 480 frames)");
+            Ok(ours(Running::Clock(clock), text, rate, beat))
         }
         DeviceChoice::File(path) => {
-            let file = own::play_to_file(path, playout(rate), shared.clock)?;
-            Ok(ours(
-                Running::File(file),
-                &format!("file:{} (48000 Hz)", path.display()),
-                rate,
-            ))
+            let (playout, beat) = connect(rate);
+            let file = own::play_to_file(path, playout, Arc::clone(&beat), shared.clock)?;
+            let text = format!("file:{} (48000 Hz)", path.display());
+            Ok(ours(Running::File(file), text, rate, beat))
         }
         DeviceChoice::Default | DeviceChoice::Named(_) => {
             first_that_opens(wanted, Way::Playout, |found| {
-                let opened = found.play(|| playout(found.rate), &beat, shared.clock)?;
-                Ok(ours(Running::Real(opened.stream), &opened.text, found.rate))
+                let beat = RefCell::new(None);
+                let opened = found.play(
+                    || {
+                        let (playout, its) = connect(found.rate);
+                        *beat.borrow_mut() = Some(Arc::clone(&its));
+                        (playout, its)
+                    },
+                    shared.clock,
+                )?;
+                let beat = beat.into_inner().ok_or("it was never opened")?;
+                let running = Running::Real(opened.stream);
+                Ok(ours(running, opened.text, found.rate, beat))
             })
         }
     }
 }
 
-/// Opens the first that can be; one that was named is to be watched.
+/// Opens the first that can be, best sound system first; one that was named is to be watched.
 fn first_that_opens(
     wanted: &Wanted,
     way: Way,
     open: impl Fn(&Found) -> Result<Opened, String>,
 ) -> Result<Opened, String> {
+    let (hosts, name) = real::places(wanted)?;
     let mut reasons = Vec::new();
-    for found in &real::find(wanted, way)? {
-        let opened = if matches!(wanted.choice, DeviceChoice::Named(_)) {
-            whereabouts::watch(way, || open(found))
+    for host in hosts {
+        let found = match real::find(host, name.as_deref(), way, wanted.callback_ms) {
+            Ok(found) => found,
+            Err(Missing::Here(reason)) => {
+                reasons.push(reason);
+                continue;
+            }
+            Err(Missing::Hung(reason)) => {
+                reasons.push(reason);
+                break;
+            }
+        };
+        let opened = if name.is_some() {
+            whereabouts::watch(way, || open(&found))
                 .map(|(opened, place)| Opened { place, ..opened })
         } else {
-            open(found)
+            open(&found)
         };
         match opened {
             Ok(opened) => return Ok(opened),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::callback::{Capture, Playout, now};
+use super::callback::{Beat, Capture, Fatal, Playout, now};
 use super::priority;
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::resample::ToLine;
@@ -18,6 +18,9 @@ const BEAT: Duration = Duration::from_millis(10);
 
 /// A clock that fell this far behind (the machine slept) begins anew instead of catching up.
 const TOO_LATE: Duration = Duration::from_secs(1);
+
+/// Samples that a file takes at most, some 12 hours: a WAV file counts its bytes in 32 bits.
+const LONGEST_FILE: u32 = u32::MAX / 2 - 1_000;
 
 /// How often a file's header is made true.
 const FLUSH: Duration = Duration::from_millis(200);
@@ -174,14 +177,15 @@ impl FilePlayout {
     }
 }
 
-/// Plays into a WAV file, 48 kHz, 16 bits, one channel, begun anew.
+/// Plays into a WAV file, 48 kHz, 16 bits, one channel, begun anew. Where it cannot be written any more, `beat` says so.
 pub(super) fn play_to_file(
     path: &Path,
     mut playout: Playout,
+    beat: Arc<Beat>,
     clock: Instant,
 ) -> Result<FilePlayout, String> {
     let (mut ring, for_writer) = rtrb::RingBuffer::new(2 * 48_000);
-    let writer = Writer::start(path.to_owned(), for_writer)?;
+    let writer = Writer::start(path.to_owned(), for_writer, beat, LONGEST_FILE)?;
     let clock = Clock::start("file-playout", DeviceRate::HZ_48000, move |frames| {
         playout.play(frames, now(clock), |piece| {
             for sample in piece {
@@ -201,7 +205,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(path: PathBuf, mut ring: rtrb::Consumer<f32>) -> Result<Writer, String> {
+    fn start(
+        path: PathBuf,
+        mut ring: rtrb::Consumer<f32>,
+        beat: Arc<Beat>,
+        most: u32,
+    ) -> Result<Writer, String> {
         let failed = |cause: &dyn std::fmt::Display| {
             format!("{} cannot be written: {cause}", path.display())
         };
@@ -224,11 +233,18 @@ impl Writer {
                     last = stopped.load(Ordering::Relaxed);
                     let mut written = Ok(());
                     while let Ok(sample) = ring.pop() {
-                        written = written.and_then(|()| file.write_sample((sample * 32_767.0) as i16));
+                        if file.len() < most {
+                            written = written.and_then(|()| file.write_sample((sample * 32_767.0) as i16));
+                        }
                     }
                     if let Err(cause) = written.and_then(|()| file.flush()) {
                         tracing::warn!(path = %path.display(), %cause, "the playout file cannot be written any more");
+                        beat.end(Fatal::FileUnwritable);
                         return;
+                    }
+                    if file.len() >= most {
+                        beat.end(Fatal::FileFull);
+                        last = true;
                     }
                     if !last {
                         std::thread::park_timeout(FLUSH);
@@ -266,7 +282,7 @@ impl Drop for Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::callback::{Beat, Bell, Sound, Stamp};
+    use crate::audio::callback::{Bell, Sound, Stamp};
     use crate::pure::audio::tone::Country;
 
     /// How long anything may take.
@@ -311,7 +327,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("speaker.wav");
         let (playout, beat) = ringing();
-        let file = play_to_file(&path, playout, Instant::now()).expect("it opens");
+        let file =
+            play_to_file(&path, playout, Arc::clone(&beat), Instant::now()).expect("it opens");
         let limit = Instant::now() + LIMIT;
         let mut lengths = vec![0];
         while lengths.len() < 4 {
@@ -344,8 +361,50 @@ mod tests {
     fn a_playout_file_that_cannot_be_written_is_told_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("no/such/folder.wav");
-        let told = play_to_file(&path, ringing().0, Instant::now()).expect_err("no folder");
+        let (playout, beat) = ringing();
+        let told = play_to_file(&path, playout, beat, Instant::now()).expect_err("no folder");
         assert!(told.contains("folder.wav cannot be written"), "{told}");
+    }
+
+    #[test]
+    fn a_playout_file_that_is_full_is_whole_and_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("speaker.wav");
+        let beat = Arc::new(Beat::default());
+        let (mut ring, for_writer) = rtrb::RingBuffer::new(2_000);
+        for _ in 0..2_000 {
+            ring.push(0.5).expect("room");
+        }
+        let writer = Writer::start(path.clone(), for_writer, Arc::clone(&beat), 1_500)
+            .expect("the file opens");
+        let limit = Instant::now() + LIMIT;
+        while beat.fatal().is_none() {
+            assert!(Instant::now() < limit, "it never says that it is full");
+            std::thread::yield_now();
+        }
+        writer.finish();
+        assert_eq!(beat.fatal(), Some(Fatal::FileFull));
+        let reader = hound::WavReader::open(&path).expect("the header is whole");
+        assert_eq!(reader.duration(), 1_500);
+    }
+
+    #[test]
+    fn a_playout_file_on_a_full_disk_says_so() {
+        // Linux's own full disk.
+        let path = Path::new("/dev/full");
+        if !path.exists() {
+            return;
+        }
+        let (playout, beat) = ringing();
+        // hound buffers, so the first header may still seem to be written.
+        if let Ok(_file) = play_to_file(path, playout, Arc::clone(&beat), Instant::now()) {
+            let limit = Instant::now() + LIMIT;
+            while beat.fatal().is_none() {
+                assert!(Instant::now() < limit, "it never says so");
+                std::thread::yield_now();
+            }
+            assert_eq!(beat.fatal(), Some(Fatal::FileUnwritable));
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, StreamConfig};
 
-use super::callback::{Beat, Capture, Playout, now};
-use super::priority;
+use super::callback::{Beat, Capture, Fatal, Playout, now};
+use super::{priority, whereabouts};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::DeviceChoice;
 use crate::pure::time::Time;
@@ -66,8 +66,8 @@ pub(super) fn hosts(forced: Option<&str>) -> Result<Vec<HostId>, String> {
     Ok(cpal::ALL_HOSTS.to_vec())
 }
 
-/// Finds the device that is wanted.
-pub(super) fn find(wanted: &Wanted, way: Way) -> Result<Vec<Found>, String> {
+/// Where to look for the device that is wanted: the sound systems, best first, and its name where it has one.
+pub(super) fn places(wanted: &Wanted) -> Result<(Vec<HostId>, Option<String>), String> {
     let (forced, name) = match &wanted.choice {
         DeviceChoice::Named(text) => match text.split_once(':') {
             Some((host, name)) if HostId::from_str(host).is_ok() => {
@@ -80,45 +80,63 @@ pub(super) fn find(wanted: &Wanted, way: Way) -> Result<Vec<Found>, String> {
         | DeviceChoice::Loopback
         | DeviceChoice::File(_) => (wanted.host.clone(), None),
     };
-    let mut found = Vec::new();
-    let mut reasons = Vec::new();
-    for id in hosts(forced.as_deref())? {
-        let host = match cpal::host_from_id(id) {
-            Ok(host) => host,
-            Err(error) => {
-                reasons.push(format!("{id}: {}", plain(&error)));
-                continue;
-            }
-        };
-        let device = match &name {
-            None if way == Way::Capture => host.default_input_device(),
-            None => host.default_output_device(),
-            Some(name) => named(&host, name),
-        };
-        match device.map(|device| describe(device, id, way, wanted.callback_ms)) {
-            Some(Ok(device)) => found.push(device),
-            Some(Err(reason)) => reasons.push(format!("{id}: {reason}")),
-            None => reasons.push(match &name {
-                Some(name) => format!("{id}: it has no device `{name}`"),
-                None => format!("{id}: it has no default device"),
-            }),
-        }
-    }
-    if found.is_empty() {
-        Err(reasons.join("; "))
-    } else {
-        Ok(found)
-    }
+    Ok((hosts(forced.as_deref())?, name))
 }
 
-fn named(host: &cpal::Host, name: &str) -> Option<cpal::Device> {
-    let matches = |device: &cpal::Device| {
-        device.id().is_ok_and(|id| id.id() == name)
-            || device
-                .description()
-                .is_ok_and(|description| description.name() == name)
+/// Why a device was not found.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// It is not at this sound system; another may have it.
+    Here(String),
+    /// The sound server hangs. Another system would only lead to the same one, or to a worse device for the rest of the
+    /// day, so it is better to wait.
+    Hung(String),
+}
+
+/// Finds a device at one sound system: by its name, or the default.
+pub(super) fn find(
+    id: HostId,
+    name: Option<&str>,
+    way: Way,
+    callback_ms: u32,
+) -> Result<Found, Missing> {
+    if id.to_string() == "pulseaudio" && whereabouts::hangs() {
+        return Err(Missing::Hung(format!("{id}: the sound server hangs")));
+    }
+    let here = |reason: String| Missing::Here(format!("{id}: {reason}"));
+    let host = cpal::host_from_id(id).map_err(|error| here(plain(&error)))?;
+    let device = match name {
+        None if way == Way::Capture => host.default_input_device(),
+        None => host.default_output_device(),
+        Some(name) => named(&host, name, way),
     };
-    host.devices().ok()?.find(matches)
+    let device = device.ok_or_else(|| {
+        here(match name {
+            Some(name) => format!("it has no device `{name}`"),
+            None => "it has no default device".to_owned(),
+        })
+    })?;
+    describe(device, id, way, callback_ms).map_err(here)
+}
+
+/// Finds a device by its name, or else by what the system says of it: that may be said of a microphone and of a speaker
+/// alike, so only one that goes the right way counts.
+fn named(host: &cpal::Host, name: &str, way: Way) -> Option<cpal::Device> {
+    let devices: Vec<cpal::Device> = host.devices().ok()?.collect();
+    let is_named = |device: &cpal::Device| device.id().is_ok_and(|id| id.id() == name);
+    if let Some(n) = devices.iter().position(is_named) {
+        return devices.into_iter().nth(n);
+    }
+    devices.into_iter().find(|device| {
+        let goes = match way {
+            Way::Capture => device.default_input_config().is_ok(),
+            Way::Playout => device.default_output_config().is_ok(),
+        };
+        device
+            .description()
+            .is_ok_and(|description| description.name() == name)
+            && goes
+    })
 }
 
 fn describe(
@@ -171,21 +189,20 @@ impl Found {
     )]
     pub(super) fn play(
         &self,
-        playout: impl Fn() -> Playout,
-        beat: &Arc<Beat>,
+        playout: impl Fn() -> (Playout, Arc<Beat>),
         clock: Instant,
     ) -> Result<Opened, String> {
         self.open(|found, config| match found.format {
-            SampleFormat::F32 => found.build_playout::<f32>(config, playout(), beat, clock),
-            SampleFormat::F64 => found.build_playout::<f64>(config, playout(), beat, clock),
-            SampleFormat::I8 => found.build_playout::<i8>(config, playout(), beat, clock),
-            SampleFormat::I16 => found.build_playout::<i16>(config, playout(), beat, clock),
-            SampleFormat::I24 => found.build_playout::<cpal::I24>(config, playout(), beat, clock),
-            SampleFormat::I32 => found.build_playout::<i32>(config, playout(), beat, clock),
-            SampleFormat::U8 => found.build_playout::<u8>(config, playout(), beat, clock),
-            SampleFormat::U16 => found.build_playout::<u16>(config, playout(), beat, clock),
-            SampleFormat::U24 => found.build_playout::<cpal::U24>(config, playout(), beat, clock),
-            SampleFormat::U32 => found.build_playout::<u32>(config, playout(), beat, clock),
+            SampleFormat::F32 => found.build_playout::<f32>(config, playout(), clock),
+            SampleFormat::F64 => found.build_playout::<f64>(config, playout(), clock),
+            SampleFormat::I8 => found.build_playout::<i8>(config, playout(), clock),
+            SampleFormat::I16 => found.build_playout::<i16>(config, playout(), clock),
+            SampleFormat::I24 => found.build_playout::<cpal::I24>(config, playout(), clock),
+            SampleFormat::I32 => found.build_playout::<i32>(config, playout(), clock),
+            SampleFormat::U8 => found.build_playout::<u8>(config, playout(), clock),
+            SampleFormat::U16 => found.build_playout::<u16>(config, playout(), clock),
+            SampleFormat::U24 => found.build_playout::<cpal::U24>(config, playout(), clock),
+            SampleFormat::U32 => found.build_playout::<u32>(config, playout(), clock),
             other => Err(cpal::Error::with_message(
                 ErrorKind::UnsupportedConfig,
                 format!("samples of {other}"),
@@ -200,21 +217,20 @@ impl Found {
     )]
     pub(super) fn capture(
         &self,
-        capture: impl Fn() -> Capture,
-        beat: &Arc<Beat>,
+        capture: impl Fn() -> (Capture, Arc<Beat>),
         clock: Instant,
     ) -> Result<Opened, String> {
         self.open(|found, config| match found.format {
-            SampleFormat::F32 => found.build_capture::<f32>(config, capture(), beat, clock),
-            SampleFormat::F64 => found.build_capture::<f64>(config, capture(), beat, clock),
-            SampleFormat::I8 => found.build_capture::<i8>(config, capture(), beat, clock),
-            SampleFormat::I16 => found.build_capture::<i16>(config, capture(), beat, clock),
-            SampleFormat::I24 => found.build_capture::<cpal::I24>(config, capture(), beat, clock),
-            SampleFormat::I32 => found.build_capture::<i32>(config, capture(), beat, clock),
-            SampleFormat::U8 => found.build_capture::<u8>(config, capture(), beat, clock),
-            SampleFormat::U16 => found.build_capture::<u16>(config, capture(), beat, clock),
-            SampleFormat::U24 => found.build_capture::<cpal::U24>(config, capture(), beat, clock),
-            SampleFormat::U32 => found.build_capture::<u32>(config, capture(), beat, clock),
+            SampleFormat::F32 => found.build_capture::<f32>(config, capture(), clock),
+            SampleFormat::F64 => found.build_capture::<f64>(config, capture(), clock),
+            SampleFormat::I8 => found.build_capture::<i8>(config, capture(), clock),
+            SampleFormat::I16 => found.build_capture::<i16>(config, capture(), clock),
+            SampleFormat::I24 => found.build_capture::<cpal::I24>(config, capture(), clock),
+            SampleFormat::I32 => found.build_capture::<i32>(config, capture(), clock),
+            SampleFormat::U8 => found.build_capture::<u8>(config, capture(), clock),
+            SampleFormat::U16 => found.build_capture::<u16>(config, capture(), clock),
+            SampleFormat::U24 => found.build_capture::<cpal::U24>(config, capture(), clock),
+            SampleFormat::U32 => found.build_capture::<u32>(config, capture(), clock),
             other => Err(cpal::Error::with_message(
                 ErrorKind::UnsupportedConfig,
                 format!("samples of {other}"),
@@ -249,8 +265,7 @@ impl Found {
     fn build_playout<T: SizedSample + FromSample<f32>>(
         &self,
         config: StreamConfig,
-        mut playout: Playout,
-        beat: &Arc<Beat>,
+        (mut playout, beat): (Playout, Arc<Beat>),
         clock: Instant,
     ) -> Result<cpal::Stream, cpal::Error> {
         let channels = usize::from(config.channels).max(1);
@@ -271,7 +286,7 @@ impl Found {
                         .min(Duration::from_secs(2));
                 playout.fill(data, channels, heard_at);
             },
-            note_errors(beat),
+            note_errors(&beat),
             Some(Duration::from_secs(2)),
         )
     }
@@ -279,8 +294,7 @@ impl Found {
     fn build_capture<T: SizedSample>(
         &self,
         config: StreamConfig,
-        mut capture: Capture,
-        beat: &Arc<Beat>,
+        (mut capture, beat): (Capture, Arc<Beat>),
         clock: Instant,
     ) -> Result<cpal::Stream, cpal::Error>
     where
@@ -310,19 +324,9 @@ impl Found {
                     .saturating_sub(oldest.saturating_sub(span).as_micros() as u64);
                 capture.hear(data, channels, Time::from_micros(newest));
             },
-            note_errors(beat),
+            note_errors(&beat),
             Some(Duration::from_secs(2)),
         )
-    }
-}
-
-/// What a fatal error was, as [`Beat::fatal`] keeps it.
-pub(super) fn fatal_text(number: u8) -> &'static str {
-    match number {
-        1 => "the device is gone",
-        2 => "the sound server is gone",
-        3 => "the stream is no longer valid",
-        _ => "the sound system failed",
     }
 }
 
@@ -350,23 +354,20 @@ fn note_errors(beat: &Arc<Beat>) -> impl FnMut(cpal::Error) + Send + 'static + u
             // No sound is carried here just now, and what would mend that needs the processor too.
             std::thread::sleep(Duration::from_millis(1));
         }
-        let number = match error.kind() {
-            ErrorKind::DeviceNotAvailable => 1,
-            ErrorKind::HostUnavailable => 2,
-            ErrorKind::StreamInvalidated => 3,
+        beat.end(match error.kind() {
+            ErrorKind::DeviceNotAvailable => Fatal::Gone,
+            ErrorKind::HostUnavailable => Fatal::ServerGone,
+            ErrorKind::StreamInvalidated => Fatal::Invalid,
             // ALSA says no more than this when the server behind a plugin died.
             ErrorKind::BackendError
                 if error
                     .message()
                     .is_some_and(|text| text.contains("poll_descriptors_revents")) =>
             {
-                4
+                Fatal::Failed
             }
             _ => return,
-        };
-        let _ = beat
-            .fatal
-            .compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+        });
     }
 }
 

@@ -28,6 +28,19 @@ pub(super) struct Seated {
     pub(super) tap: Option<Tap>,
 }
 
+/// The ear while a callback has it: goes back to its seat whatever becomes of the callback.
+struct Taken<'a> {
+    seated: Option<Box<Seated>>,
+    seat: &'a EarSeat,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        // The cell is empty, since only whoever took the ear puts it back.
+        self.seat.seated.store(self.seated.take());
+    }
+}
+
 /// The seat.
 pub struct EarSeat {
     seated: AtomicCell<Option<Box<Seated>>>,
@@ -52,33 +65,46 @@ impl EarSeat {
 
     /// Renders a block where it is this number's turn, or silence.
     pub(super) fn render(&self, turn: Turn, out: &mut [f32], far: &mut [f32], heard_at: Time) {
-        if self.turn.load(Ordering::Acquire) == turn.0
-            && let Some(mut seated) = self.seated.take()
+        if let Some(mut taken) = self.take(turn)
+            && let Some(seated) = &mut taken.seated
         {
             seated.ear.render(out, far, heard_at);
             if let Some(tap) = &mut seated.tap {
                 tap.push(far);
             }
-            // The cell is empty, since only whoever took the ear puts it back.
-            self.seated.store(Some(seated));
         } else {
             out.fill(0.0);
             far.fill(0.0);
         }
     }
 
+    /// Takes the ear where it is this number's turn.
+    fn take(&self, turn: Turn) -> Option<Taken<'_>> {
+        let is_its_turn = || self.turn.load(Ordering::Acquire) == turn.0;
+        if !is_its_turn() {
+            return None;
+        }
+        let taken = Taken {
+            seated: Some(self.seated.take()?),
+            seat: self,
+        };
+        // The turn may have passed on between the look and the taking.
+        is_its_turn().then_some(taken)
+    }
+
     /// Gives the turn to a device of `rate`, with a new `tap`. Waits for a callback that is rendering just now.
     pub fn give_turn(&self, turn: Turn, rate: DeviceRate, tap: Option<Tap>) {
         self.turn.store(NOBODY, Ordering::Release);
         let began = Instant::now();
+        let mut told = false;
         let mut seated = loop {
             if let Some(seated) = self.seated.take() {
                 break seated;
             }
             // A block takes less than a millisecond; one that takes a second is being debugged.
-            if began.elapsed() > Duration::from_secs(1) {
+            if !told && began.elapsed() > Duration::from_secs(1) {
                 tracing::warn!("a sound callback has not given the ear back; trying on");
-                std::thread::sleep(Duration::from_millis(100));
+                told = true;
             }
             std::thread::sleep(Duration::from_micros(200));
         };

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::DeviceState;
 use super::callback::Beat;
 use super::open::{Opened, Running, Use};
-use super::real::{self, Wanted};
+use super::real::Wanted;
 use crate::pure::audio::DeviceRate;
 
 /// A stream that has not called for this long is dead.
@@ -43,7 +43,10 @@ pub(super) struct Slot {
     pub(super) state: DeviceState,
     pub(super) watched: Option<Watched>,
     opening: Option<(Receiver<Result<Opened, String>>, Instant)>,
+    /// Opened, but yet to call for the first time; until when it may take.
+    warming: Option<(Opened, Instant)>,
     tried: bool,
+    given_up: bool,
     failures: u32,
     back_off: Duration,
     patience: Duration,
@@ -60,6 +63,8 @@ pub(super) struct Watched {
     look: Option<Look>,
     looking: Option<Receiver<Option<bool>>>,
     looked: Instant,
+    /// For a device of our own, which keeps no time but ours.
+    only_fatal: bool,
 }
 
 impl Slot {
@@ -71,7 +76,9 @@ impl Slot {
             state: DeviceState::Broken("not tried yet".to_owned()),
             watched: None,
             opening: None,
+            warming: None,
             tried: false,
+            given_up: false,
             failures: 0,
             back_off: BACK_OFF.0,
             patience: PATIENCE.0,
@@ -81,7 +88,7 @@ impl Slot {
 
     /// Says whether it was tried, and is not being tried.
     pub(super) fn is_tried(&self) -> bool {
-        self.tried && self.opening.is_none()
+        self.tried && self.opening.is_none() && self.warming.is_none()
     }
 
     pub(super) fn is_opening(&self) -> bool {
@@ -90,8 +97,8 @@ impl Slot {
 
     /// Says whether it is time to open the device.
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        let broken = matches!(self.state, DeviceState::Broken(_));
-        broken && self.opening.is_none() && now >= self.next_try
+        let broken = matches!(self.state, DeviceState::Broken(_)) && !self.given_up;
+        broken && self.opening.is_none() && self.warming.is_none() && now >= self.next_try
     }
 
     /// Notes that it is being opened by somebody who will say so.
@@ -100,8 +107,36 @@ impl Slot {
         self.opening = Some((answer, now + self.patience));
     }
 
+    /// Returns the device once it was opened and has called for the first time: one that never does would leave the engine
+    /// without a clock. What failed is already noted, and given to `close`.
+    pub(super) fn take_working(
+        &mut self,
+        now: Instant,
+        close: impl FnOnce(Running),
+    ) -> Option<Opened> {
+        if let Some(opened) = self.take_opened(now) {
+            self.warming = Some((opened, now + FIRST));
+        }
+        let (opened, until) = self.warming.as_ref()?;
+        let reason = match &opened.beat {
+            Some(beat) if beat.calls.load(Ordering::Relaxed) == 0 => match beat.fatal() {
+                Some(fatal) => fatal.to_string(),
+                None if now > *until => {
+                    format!("it opens, and then is silent for {} ms", FIRST.as_millis())
+                }
+                None => return None,
+            },
+            Some(_) | None => return self.warming.take().map(|(opened, _)| opened),
+        };
+        if let Some((opened, _)) = self.warming.take() {
+            close(opened.running);
+        }
+        self.fail(reason, now);
+        None
+    }
+
     /// Returns what came of opening it, once that is known. A failure is already noted.
-    pub(super) fn take_opened(&mut self, now: Instant) -> Option<Opened> {
+    fn take_opened(&mut self, now: Instant) -> Option<Opened> {
         let (answer, deadline) = self.opening.as_ref()?;
         let opened = match answer.try_recv() {
             Ok(opened) => {
@@ -134,6 +169,12 @@ impl Slot {
         self.state = DeviceState::Works(text.to_owned());
     }
 
+    /// Notes that it does not, and never will: it is not tried again.
+    pub(super) fn give_up(&mut self, reason: String, now: Instant) {
+        self.fail(reason, now);
+        self.given_up = true;
+    }
+
     /// Notes that it does not, and when it is to be tried again.
     pub(super) fn fail(&mut self, reason: String, now: Instant) {
         tracing::debug!(device = ?self.use_, reason, "a sound device does not work");
@@ -142,6 +183,12 @@ impl Slot {
         self.state = DeviceState::Broken(reason);
         self.next_try = now + self.back_off;
         self.back_off = (self.back_off * 2).min(BACK_OFF.1);
+    }
+
+    /// Returns what is running or about to, for it is over.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Running> + use<> {
+        let warming = self.warming.take().map(|(opened, _)| opened.running);
+        self.running.take().into_iter().chain(warming)
     }
 
     /// Says what is wrong with the device at work, if anything.
@@ -163,6 +210,7 @@ impl Watched {
         now: Instant,
     ) -> Watched {
         Watched {
+            only_fatal: false,
             beat,
             rate,
             calls: 0,
@@ -174,15 +222,25 @@ impl Watched {
         }
     }
 
+    /// Watches a device of our own, which has no clock but ours and can only say that it is over.
+    pub(super) fn own(beat: Arc<Beat>, rate: DeviceRate, now: Instant) -> Watched {
+        Watched {
+            only_fatal: true,
+            ..Watched::new(beat, rate, None, now)
+        }
+    }
+
     fn fault(&mut self, now: Instant) -> Option<String> {
         let calls = self.beat.calls.load(Ordering::Relaxed);
         if calls != self.calls {
             self.calls = calls;
             self.progress = now;
         }
-        let number = self.beat.fatal.load(Ordering::Relaxed);
-        if number != 0 {
-            return Some(real::fatal_text(number).to_owned());
+        if let Some(fatal) = self.beat.fatal() {
+            return Some(fatal.to_string());
+        }
+        if self.only_fatal {
+            return None;
         }
         let patience = if self.calls == 0 { FIRST } else { SILENT };
         if now > self.progress + patience {
@@ -237,6 +295,7 @@ mod tests {
     use std::sync::mpsc::Sender;
 
     use super::*;
+    use crate::audio::callback::Fatal;
     use crate::pure::audio::device::DeviceChoice;
 
     type Answer = Sender<Result<Opened, String>>;
@@ -262,7 +321,7 @@ mod tests {
         Opened {
             running: Running::Tap,
             text: "a device".to_owned(),
-            beat: Arc::default(),
+            beat: None,
             rate: DeviceRate::HZ_48000,
             place: None,
             source: None,
@@ -339,7 +398,7 @@ mod tests {
             assert_eq!(slot.state, DeviceState::Works("a device".to_owned()));
             let length = Duration::from_secs(works_for);
             assert_eq!(play(&mut slot, &beat, &mut now, length, 480), None);
-            beat.fatal.store(1, Ordering::Relaxed);
+            beat.end(Fatal::Gone);
             let fault = slot.fault(now).expect("the device is gone");
             slot.fail(fault, now);
             let failed = now;
@@ -379,6 +438,55 @@ mod tests {
         last.send(Ok(opened())).expect("the slot listens");
         assert!(slot.take_opened(now).is_some());
         assert_eq!(slot.patience, PATIENCE.0);
+    }
+
+    #[test]
+    fn a_device_takes_its_place_with_its_first_callback_and_never_without() {
+        for says in [None, Some(Fatal::Gone)] {
+            let mut now = Instant::now();
+            let mut slot = slot(now);
+            let beat = Arc::new(Beat::default());
+            let answer = begin(&mut slot, now);
+            let silent = Opened {
+                beat: Some(Arc::clone(&beat)),
+                ..opened()
+            };
+            answer.send(Ok(silent)).expect("the slot listens");
+            let mut closed = 0;
+            let began = now;
+            while matches!(&slot.state, DeviceState::Broken(why) if why == "not tried yet") {
+                assert!(slot.take_working(now, |_| closed += 1).is_none());
+                assert!(!slot.is_due(now));
+                now += Duration::from_millis(10);
+                if let Some(fatal) = says {
+                    beat.end(fatal);
+                }
+            }
+            assert_eq!(closed, 1);
+            let took = (now - began).as_millis();
+            assert_eq!(took, if says.is_some() { 20 } else { 1_520 });
+        }
+        let now = Instant::now();
+        let mut slot = slot(now);
+        let beat = Arc::new(Beat::default());
+        beat.calls.fetch_add(1, Ordering::Relaxed);
+        let calls = Opened {
+            beat: Some(beat),
+            ..opened()
+        };
+        begin(&mut slot, now)
+            .send(Ok(calls))
+            .expect("the slot listens");
+        let closes = |_| unreachable!("it works");
+        assert!(slot.take_working(now, closes).is_some());
+    }
+
+    #[test]
+    fn a_device_that_is_given_up_is_not_tried_again() {
+        let now = Instant::now();
+        let mut slot = slot(now);
+        slot.give_up("full".to_owned(), now);
+        assert!(!slot.is_due(now + Duration::from_secs(3_600)));
     }
 
     #[test]

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::callback::{Bell, Stamp, Tap};
 use super::mouth_thread::{MouthCommand, MouthThread, Source};
-use super::open::{CAPTURE_RING, Opened, Running, Use, open};
+use super::open::{Opened, Running, Use, capture_ring, open};
 use super::real::{self, Wanted};
 use super::seat::EarSeat;
 use super::slot::{Look, Slot, Watched};
@@ -27,6 +27,9 @@ const ROUND: Duration = Duration::from_millis(25);
 
 /// How long the start waits for devices to open.
 const START: Duration = Duration::from_secs(4);
+
+/// How long the end waits for devices to close.
+const CLOSE: Duration = Duration::from_millis(500);
 
 /// What the supervisor is told.
 pub(super) enum Order {
@@ -53,6 +56,8 @@ pub(super) struct Supervisor {
     let_go: rtrb::Consumer<Box<EarLeg>>,
     // The rate at which the ear renders, for the `loopback` microphone.
     playout_rate: DeviceRate,
+    /// Devices that are being closed; most are done at once, some never.
+    closing: Vec<Receiver<()>>,
 }
 
 impl Supervisor {
@@ -88,6 +93,7 @@ impl Supervisor {
             status,
             let_go,
             playout_rate: DeviceRate::HZ_48000,
+            closing: Vec::new(),
         }
     }
 
@@ -118,28 +124,35 @@ impl Supervisor {
     fn round(&mut self) {
         // Legs that the ear let go are freed here, where it may take its time.
         while self.let_go.pop().is_ok() {}
+        self.closing
+            .retain(|closed| closed.try_recv() == Err(TryRecvError::Empty));
         for n in 0..self.slots.len() {
             let now = Instant::now();
-            if let Some(opened) = self.slots[n].take_opened(now) {
+            let closing = &mut self.closing;
+            let working = self.slots[n].take_working(now, |old| closing.push(tear_down(old)));
+            if let Some(opened) = working {
                 self.slots[n].works(&opened.text);
                 self.put(n, opened);
             }
             if let Some(reason) = self.slots[n].fault(now) {
                 self.break_down(n, reason, now);
             }
-            if self.slots[n].is_due(now) && !self.is_way_busy(n) {
+            if self.slots[n].is_due(now) && !self.must_wait(n) {
                 self.try_to_open(n, now);
             }
         }
         self.tell();
     }
 
-    /// Says whether another device of the same way is being opened: the new streams of two could not be told apart.
-    fn is_way_busy(&self, n: usize) -> bool {
-        let way = self.slots[n].use_.way();
-        self.slots
-            .iter()
-            .any(|slot| slot.is_opening() && slot.use_.way() == way)
+    /// Says whether the bell has to wait for the speaker: the new streams of two that are opened at once could not be told
+    /// apart where one is to be watched. The speaker never waits.
+    fn must_wait(&self, n: usize) -> bool {
+        let is_named = |slot: &Slot| matches!(slot.wanted.choice, DeviceChoice::Named(_));
+        let this = &self.slots[n];
+        let speaker_opens = |slot: &Slot| {
+            slot.use_ == Use::Playout && slot.is_opening() && (is_named(slot) || is_named(this))
+        };
+        this.use_ == Use::Ringer && self.slots.iter().any(speaker_opens)
     }
 
     /// Begins to open a device, on a thread of its own.
@@ -182,10 +195,14 @@ impl Supervisor {
         let look = opened
             .place
             .map(|place| -> Look { Arc::new(move || whereabouts::is_at(place, way)) });
-        slot.watched = matches!(opened.running, Running::Real(_))
-            .then(|| Watched::new(opened.beat, opened.rate, look, Instant::now()));
+        let now = Instant::now();
+        slot.watched = opened.beat.and_then(|beat| match opened.running {
+            Running::Real(_) => Some(Watched::new(beat, opened.rate, look, now)),
+            Running::File(_) => Some(Watched::own(beat, opened.rate, now)),
+            Running::Clock(_) | Running::Tap => None,
+        });
         if let Some(old) = slot.running.replace(opened.running) {
-            tear_down(old);
+            self.closing.push(tear_down(old));
         }
     }
 
@@ -196,7 +213,7 @@ impl Supervisor {
             .iter()
             .any(|slot| slot.use_ == Use::Capture && slot.wanted.choice == DeviceChoice::Loopback);
         looped.then(|| {
-            let (ring, for_mouth) = rtrb::RingBuffer::new(CAPTURE_RING);
+            let (ring, for_mouth) = rtrb::RingBuffer::new(capture_ring(self.playout_rate));
             let stamp = Arc::new(Stamp::default());
             let source = Source {
                 ring: for_mouth,
@@ -215,8 +232,14 @@ impl Supervisor {
 
     /// Takes a device out of use, and lets one of our own stand in for it.
     fn break_down(&mut self, n: usize, reason: String, now: Instant) {
-        tracing::warn!(device = ?self.slots[n].use_, reason, "a sound device failed; it is tried again");
-        self.slots[n].fail(reason, now);
+        if matches!(self.slots[n].wanted.choice, DeviceChoice::File(_)) {
+            // To try again would be to begin anew, and to lose what it holds.
+            tracing::warn!(device = ?self.slots[n].use_, reason, "a sound device failed for good");
+            self.slots[n].give_up(reason, now);
+        } else {
+            tracing::warn!(device = ?self.slots[n].use_, reason, "a sound device failed; it is tried again");
+            self.slots[n].fail(reason, now);
+        }
         self.stand_in(n);
     }
 
@@ -227,7 +250,7 @@ impl Supervisor {
         {
             // Nothing rings, or the ear feeds the mouth anyway.
             if let Some(old) = self.slots[n].running.take() {
-                tear_down(old);
+                self.closing.push(tear_down(old));
             }
             return;
         }
@@ -267,25 +290,34 @@ impl Supervisor {
 
     fn end(&mut self) {
         self.shared.mouth.tell(MouthCommand::Stop);
-        for slot in &mut self.slots {
-            match slot.running.take() {
+        for running in self.slots.iter_mut().flat_map(Slot::take_all) {
+            match running {
                 // A file is worth the wait: its header must be true.
-                Some(Running::File(file)) => file.finish(),
-                Some(running) => tear_down(running),
-                None => {}
+                Running::File(file) => file.finish(),
+                Running::Real(_) | Running::Clock(_) | Running::Tap => {
+                    self.closing.push(tear_down(running));
+                }
             }
+        }
+        // Whoever opens the same devices next finds them free, unless a sound system hangs.
+        let deadline = Instant::now() + CLOSE;
+        for closed in self.closing.drain(..) {
+            let _ = closed.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }
 
-/// Ends a device on a thread that nobody waits for.
-fn tear_down(running: Running) {
+/// Ends a device on a thread that nobody waits for; whoever likes hears when it is done.
+fn tear_down(running: Running) -> Receiver<()> {
+    let (done, is_done) = channel();
     let _ = std::thread::Builder::new()
         .name("close-device".to_owned())
         .spawn(move || {
             let _hush = real::hush();
             drop(running);
+            let _ = done.send(());
         });
+    is_done
 }
 
 #[cfg(test)]

@@ -13,9 +13,31 @@ pub(super) struct Place {
     device: u32,
 }
 
-/// Says whether the stream is still at its device; nothing where no server answers.
+/// Says whether the stream is still at its device; nothing where no server answers, or none knows the stream.
 pub(super) fn is_at(place: Place, way: Way) -> Option<bool> {
-    Some(ours(way)?.contains(&place))
+    let listed = ours(way)?
+        .into_iter()
+        .find(|listed| listed.stream == place.stream)?;
+    Some(listed.device == place.device)
+}
+
+/// Says whether there is a server that takes connections and then says nothing for a second.
+///
+/// cpal waits for such a one twice as long, and leaves a thread and a socket behind each time.
+#[cfg(target_os = "linux")]
+pub(super) fn hangs() -> bool {
+    use std::io::ErrorKind::{TimedOut, WouldBlock};
+
+    matches!(
+        linux::greet(),
+        Err(pulseaudio::protocol::ProtocolError::Io(cause)) if matches!(cause.kind(), TimedOut | WouldBlock)
+    )
+}
+
+/// There is no such server.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn hangs() -> bool {
+    false
 }
 
 /// Opens a stream, and finds out where the server put it; nothing where no server is asked, or the stream is none of its.
@@ -73,6 +95,11 @@ mod linux {
     /// Length of a cookie. One of zeros does where the server asks for none.
     const COOKIE: usize = 256;
 
+    /// Says hello to the server, and no more.
+    pub(super) fn greet() -> Result<(), ProtocolError> {
+        Server::connect().map(drop)
+    }
+
     pub(super) fn list(way: Way) -> Result<Vec<Place>, ProtocolError> {
         let mut server = Server::connect()?;
         let id = std::process::id().to_string();
@@ -115,7 +142,12 @@ mod linux {
         fn connect() -> Result<Server, ProtocolError> {
             let path = pulseaudio::socket_path_from_env()
                 .ok_or_else(|| ProtocolError::Invalid("there is no socket".to_owned()))?;
-            let socket = UnixStream::connect(path)?;
+            let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+            // A server that hangs leaves its callers waiting in a line, and a line that is full makes the next one wait.
+            socket.set_nonblocking(true)?;
+            socket.connect(&socket2::SockAddr::unix(path)?)?;
+            socket.set_nonblocking(false)?;
+            let socket = UnixStream::from(std::os::fd::OwnedFd::from(socket));
             socket.set_read_timeout(Some(ANSWER))?;
             socket.set_write_timeout(Some(ANSWER))?;
             let mut server = Server {

@@ -147,14 +147,15 @@ pub struct Ear {
     legs: [Option<Box<EarLeg>>; MOST_LEGS],
     commands: rtrb::Consumer<EarCommand>,
     let_go: rtrb::Producer<Box<EarLeg>>,
-    bell: Option<Tone>,
+    bell: Option<(Country, Tone)>,
     beep: Beep,
 }
 
 impl Ear {
     /// Makes an ear for a device of `rate`.
     ///
-    /// Whoever owns the other end of `let_go` empties it now and then: a leg that finds it full stays until there is room.
+    /// Whoever owns the other end of `let_go` empties it now and then: a leg that finds it full stays, unheard, as long as the
+    /// ear does.
     #[must_use]
     pub fn new(
         rate: DeviceRate,
@@ -186,7 +187,8 @@ impl Ear {
         self.one = vec![0.0; self.to_device.most_needed()];
         self.sum = self.one.clone();
         self.beep = Beep::new(rate);
-        self.bell = None;
+        // It rings on, from the beginning of its cadence.
+        self.ring(self.bell.as_ref().map(|(country, _)| *country));
     }
 
     /// Returns the rate of the device that it renders for.
@@ -205,7 +207,7 @@ impl Ear {
         for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
             self.render_far(far, Time::from_micros(at));
             out.copy_from_slice(far);
-            if let Some(bell) = &mut self.bell {
+            if let Some((_, bell)) = &mut self.bell {
                 bell.add_to(out);
             }
             self.beep.add_to(out);
@@ -253,12 +255,14 @@ impl Ear {
                     }
                 }
                 EarCommand::Detach(stream) => self.detach(stream),
-                EarCommand::Ring(country) => {
-                    self.bell = country.map(|country| Tone::bell(country, self.rate))
-                }
+                EarCommand::Ring(country) => self.ring(country),
                 EarCommand::Beep => self.beep.start(),
             }
         }
+    }
+
+    fn ring(&mut self, country: Option<Country>) {
+        self.bell = country.map(|country| (country, Tone::bell(country, self.rate)));
     }
 
     fn attach(&mut self, leg: Box<EarLeg>) {
@@ -472,6 +476,20 @@ pub(super) mod tests {
         let (mut out, mut far) = (vec![0.0; 48_000], vec![0.0; 48_000]);
         rig.ear.render(&mut out, &mut far, Time::START);
         assert!(out[24_000..].iter().all(|sample| *sample == 0.0));
+    }
+
+    #[test]
+    fn it_rings_on_at_a_device_of_another_rate() {
+        let mut rig = rig(DeviceRate::HZ_48000, true);
+        rig.commands
+            .push(EarCommand::Ring(Some(Country::NorthAmerica)))
+            .expect("room");
+        for hz in [48_000, 44_100, 48_000] {
+            rig.ear.set_rate(DeviceRate::new(hz).expect("a rate"));
+            let (mut out, mut far) = (vec![0.0; 4_800], vec![0.0; 4_800]);
+            rig.ear.render(&mut out, &mut far, Time::START);
+            assert!(out.iter().any(|sample| sample.abs() > 0.05), "{hz} Hz");
+        }
     }
 
     #[test]

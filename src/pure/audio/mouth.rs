@@ -46,19 +46,21 @@ impl Mouth {
         }
     }
 
-    /// Moves to a device of another rate; what is in the filter is lost. Allocates.
-    pub fn set_rate(&mut self, rate: DeviceRate) {
-        if rate == self.rate {
-            return;
-        }
+    /// Begins anew with another device, of whatever rate; what is in the filter and in a frame that is not full is lost.
+    /// Allocates.
+    pub fn listen(&mut self, rate: DeviceRate) {
         self.rate = rate;
         self.to_line = ToLine::new(rate, largest(rate));
         self.line = vec![0.0; self.to_line.most_made()];
+        self.filled = 0;
     }
 
-    /// Takes a leg in; its first frame is the next that is complete.
+    /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
     pub fn attach(&mut self, stream: StreamId, feed: Feed) {
         self.detach(stream);
+        if self.legs.is_empty() {
+            self.filled = 0;
+        }
         self.legs.push(MouthLeg {
             stream,
             feed,
@@ -79,17 +81,22 @@ impl Mouth {
         self.legs.retain(|leg| leg.stream != stream);
     }
 
-    /// Takes samples of the microphone, as many as there are, and emits every frame that they complete.
-    pub fn push(&mut self, samples: &[f32], mut emit: impl FnMut(StreamId, &UpFrame)) {
+    /// Takes samples of the microphone, as many as there are, and emits every frame that they complete, with the time in ms
+    /// that passed on the microphone's clock between the frame's last sample and the last of `samples`.
+    pub fn push(&mut self, samples: &[f32], mut emit: impl FnMut(StreamId, &UpFrame, f32)) {
+        let mut left = samples.len();
         for block in samples.chunks(self.to_line.largest()) {
+            left -= block.len();
             let made = self.to_line.convert(block, &mut self.line);
             for n in 0..made {
                 self.frame[self.filled] = self.line[n];
                 self.filled += 1;
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
+                    let newer_ms = (made - 1 - n) as f32 * 1000.0 / LINE_RATE as f32
+                        + left as f32 * 1000.0 / self.rate.hz() as f32;
                     for leg in &mut self.legs {
-                        emit(leg.stream, &leg.frame(&self.frame));
+                        emit(leg.stream, &leg.frame(&self.frame), newer_ms);
                     }
                 }
             }
@@ -160,7 +167,7 @@ mod tests {
     fn speak(mouth: &mut Mouth, samples: &[f32], block: usize) -> Vec<f32> {
         let mut line = Vec::new();
         for block in samples.chunks(block) {
-            mouth.push(block, |_, frame| {
+            mouth.push(block, |_, frame, _| {
                 line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)))
             });
         }
@@ -196,25 +203,53 @@ mod tests {
         let mut frames = 0;
         for _ in 0..600 {
             for block in second.chunks(480) {
-                mouth.push(block, |_, _| frames += 1);
+                mouth.push(block, |_, _, _| frames += 1);
             }
         }
-        assert!((29_999..=30_000).contains(&frames), "{frames}");
+        assert_eq!(frames, 30_000);
     }
 
     #[test]
-    fn a_frame_leaves_with_its_last_sample() {
-        let mut mouth = Mouth::new(DeviceRate::HZ_48000);
-        mouth.attach(StreamId(1), Feed::Silence);
-        let mut pushes = Vec::new();
-        for n in 0..100 {
-            mouth.push(&[0.0; 480], |_, _| pushes.push(n));
+    fn a_frame_leaves_in_the_push_that_brings_its_last_sample_and_nothing_newer() {
+        for hz in [16_000, 44_100, 48_000, 96_000] {
+            let mut mouth = Mouth::new(DeviceRate::new(hz).expect("a rate"));
+            let block = vec![0.0; hz as usize / 100];
+            // Wherever in a frame nobody listened to a leg comes.
+            for before in 0..3 {
+                for _ in 0..before {
+                    mouth.push(&block, |_, _, _| {});
+                }
+                mouth.attach(StreamId(1), Feed::Desk);
+                for n in 0..100 {
+                    let mut left = Vec::new();
+                    mouth.push(&block, |_, _, newer_ms| left.push(newer_ms));
+                    let due: &[f32] = if n % 2 == 1 { &[0.0] } else { &[] };
+                    assert_eq!(left, due, "{hz} Hz, push {n} after {before}");
+                }
+                mouth.detach(StreamId(1));
+            }
         }
-        let gaps: Vec<i32> = pushes.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(
-            gaps.iter().all(|gap| *gap == 2),
-            "every second push of 10 ms completes a frame: {gaps:?}"
-        );
+    }
+
+    #[test]
+    fn what_is_newer_than_a_frame_is_told() {
+        let mut mouth = Mouth::new(DeviceRate::HZ_48000);
+        mouth.attach(StreamId(1), Feed::Desk);
+        let mut newer = Vec::new();
+        mouth.push(&[0.0; 48 * 65], |_, _, newer_ms| newer.push(newer_ms));
+        assert_eq!(newer, [45.0, 25.0, 5.0]);
+    }
+
+    #[test]
+    fn another_microphone_begins_a_frame_of_its_own() {
+        let mut mouth = Mouth::new(DeviceRate::HZ_48000);
+        mouth.attach(StreamId(1), Feed::Desk);
+        mouth.push(&[0.0; 480], |_, _, _| unreachable!("half a frame"));
+        mouth.listen(DeviceRate::HZ_48000);
+        mouth.push(&[0.0; 480], |_, _, _| unreachable!("half a frame again"));
+        let mut frames = 0;
+        mouth.push(&[0.0; 480], |_, _, _| frames += 1);
+        assert_eq!(frames, 1);
     }
 
     #[test]
@@ -224,7 +259,7 @@ mod tests {
         mouth.attach(StreamId(2), Feed::Silence);
         mouth.attach(StreamId(3), Feed::Ringback(Country::NorthAmerica));
         let mut power = [0.0_f32; 4];
-        mouth.push(&tone(300.0, 48_000, 1), |stream, frame| {
+        mouth.push(&tone(300.0, 48_000, 1), |stream, frame, _| {
             power[stream.0 as usize] += frame
                 .ulaw
                 .iter()
@@ -256,18 +291,38 @@ mod tests {
     fn the_delay_is_what_it_says() {
         let mut mouth = Mouth::new(DeviceRate::HZ_48000);
         mouth.attach(StreamId(1), Feed::Desk);
-        let mut samples = vec![0.0; 48_000];
-        samples[24_000..24_006].fill(0.9);
-        let line = speak(&mut mouth, &samples, 480);
-        let loudest = line
-            .iter()
-            .enumerate()
-            .max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))
-            .expect("some")
-            .0;
-        // A frame that ends with line sample n leaves when the device's sample n × 6 is there.
-        let filter = loudest as f32 / 8.0 - 500.0;
-        let told = mouth.delay_ms() - HALF_FRAME_MS;
-        assert!((filter - told).abs() < 0.5, "{filter} ms, {told} ms told");
+        // A pulse as wide as the line can carry, around device sample 24,000.
+        let samples: Vec<f32> = (0..48_000)
+            .map(|n| 0.9 * (-((n as f32 - 24_000.0) / 12.0).powi(2)).exp())
+            .collect();
+        let told = mouth.delay_ms();
+        let mut pushed = 0;
+        let (mut weight, mut delay) = (0.0, 0.0);
+        for block in samples.chunks(480) {
+            pushed += block.len();
+            mouth.push(block, |_, frame, newer_ms| {
+                let power: f32 = frame
+                    .ulaw
+                    .iter()
+                    .map(|c| g711::decode_f32(*c).powi(2))
+                    .sum();
+                // When the frame leaves, the newest sample of the microphone was just there.
+                let left_ms = pushed as f32 / 48.0;
+                let into_ms: f32 = frame
+                    .ulaw
+                    .iter()
+                    .enumerate()
+                    .map(|(k, c)| k as f32 / 8.0 * g711::decode_f32(*c).powi(2))
+                    .sum::<f32>();
+                // A sample in the middle of its frame is as old as is told; others by as much as they lie before it.
+                weight += power;
+                delay += power * (left_ms - newer_ms - 500.0) + into_ms - power * HALF_FRAME_MS;
+            });
+        }
+        let measured = delay / weight;
+        assert!(
+            (measured - told).abs() < 0.2,
+            "{measured} ms, {told} ms told"
+        );
     }
 }

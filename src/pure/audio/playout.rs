@@ -116,6 +116,9 @@ impl PlayoutBuffer {
                 // Silence that was played while nothing came is part of the gap.
                 let unplayed = gap.saturating_sub(self.dry);
                 self.counts.missing += gap;
+                // More silence than may wait would only push out the sound before it.
+                let room = MOST.saturating_sub(self.depth() + len) as u64;
+                let unplayed = unplayed.min(room);
                 for _ in 0..unplayed {
                     self.write(0.0);
                 }
@@ -405,6 +408,17 @@ mod tests {
         }
         assert_eq!(buffer.depth(), 5 * FRAME_LEN);
         assert_eq!(buffer.counts().missing, FRAME_LEN as u64);
+    }
+
+    #[test]
+    fn the_silence_of_a_long_gap_pushes_no_sound_out() {
+        let mut buffer = PlayoutBuffer::default();
+        for n in [0, 1, 2, 40] {
+            buffer.push(&frame(n, 0));
+        }
+        let mut heard = vec![0.0; 3 * FRAME_LEN];
+        buffer.pull(&mut heard);
+        assert!(heard[FADE..].iter().all(|sample| *sample > 0.2));
     }
 
     #[test]
