@@ -458,7 +458,6 @@ impl Phone {
             .current_dir(folder)
             .env_clear()
             .envs(server.environment())
-            // Where the server keeps the cookie without which it lets nobody in.
             .env("HOME", server.folder())
             .env("OFFHOOK_DATA_DIR", folder)
             .env("OFFHOOK_API_KEY", KEY);

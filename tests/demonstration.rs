@@ -23,22 +23,36 @@ const SPACING: f64 = 1.0037;
 /// What the echo test holds back, in seconds.
 const RECORDED: f64 = 3.0;
 
+/// Steps that the sound server itself may put into a way during one call, where it was a callback late.
+const SLIPS: usize = 2;
+
+/// The longest of them, in seconds.
+const SLIP: f64 = 0.025;
+
+/// Calls that may be spoilt, each in its times alone, by a machine that is busy with something else.
+const CALLS: usize = 4;
+
 #[test]
 fn both_ends_hear_each_other_and_the_printed_delay_is_the_true_one() {
     let server = PairServer::start().expect("a sound server of our own");
     let folder = tempfile::tempdir().expect("a folder");
-    // A machine that is busy with something else for a moment spoils a timing: once more is allowed, not for ever.
     let mut told = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..CALLS {
         match one_call(&server, folder.path()) {
             Ok(()) => return,
-            Err(why) => told.push(why),
+            Err(OutOfTime(why)) => {
+                eprintln!("a call was out of time: {why}");
+                told.push(why);
+            }
         }
     }
-    panic!("three calls, and something was wrong with each: {told:#?}");
+    panic!("{CALLS} calls, and something was out of time in each: {told:#?}");
 }
 
-fn one_call(server: &PairServer, folder: &Path) -> Result<(), String> {
+/// What was not when it should have been. All else is a panic: no machine is too busy for it.
+struct OutOfTime(String);
+
+fn one_call(server: &PairServer, folder: &Path) -> Result<(), OutOfTime> {
     let caller_file = folder.join("caller.wav");
     let recorder = server.record();
     let demo = Command::new(env!("CARGO_BIN_EXE_offhook"))
@@ -68,19 +82,20 @@ fn one_call(server: &PairServer, folder: &Path) -> Result<(), String> {
     let heard = read_wav(std::fs::File::open(&caller_file).expect("a recording"))
         .expect("the recording is a WAV file");
 
+    let count = |name: &str| figures[name].as_u64().expect("a number");
+    assert_eq!(
+        (count("missing_ms"), count("dropped_up")),
+        (0, 0),
+        "frames were lost: {figures}"
+    );
     let spoken_until = the_speaker_holds_the_greeting(&taken)?;
     the_caller_holds_the_chirps(&taken, &heard)?;
-    the_round_trip_is_the_printed_one(&taken, spoken_until, &figures)?;
-    let count = |name: &str| figures[name].as_u64().expect("a number");
-    if (count("missing_ms"), count("dropped_up")) != (0, 0) {
-        return Err(format!("frames were lost: {figures}"));
-    }
-    Ok(())
+    the_round_trip_is_the_printed_one(&taken, spoken_until, &figures)
 }
 
 /// Finds every half second of the greeting at the speaker, in its place and as loud as it was spoken; returns where the
 /// greeting and the tone after it end, in seconds.
-fn the_speaker_holds_the_greeting(taken: &Taken) -> Result<f64, String> {
+fn the_speaker_holds_the_greeting(taken: &Taken) -> Result<f64, OutOfTime> {
     let spoken: Vec<f32> = voice::greeting(Lang::En)
         .into_iter()
         .map(|sample| f32::from(sample) / 32_768.0)
@@ -94,45 +109,62 @@ fn the_speaker_holds_the_greeting(taken: &Taken) -> Result<f64, String> {
         .collect();
     let (first_at, first) = parts.first().expect("the greeting is not all silence");
     let (first_found, _) = best_place(&speaker, first, 0..speaker.len());
-    let place = first_found
+    let mut place = first_found
         .checked_sub(*first_at)
-        .ok_or("the greeting has no beginning at the speaker")?;
+        .expect("the greeting has a beginning at the speaker");
+    let reach = (SLIP * 8_000.0) as usize;
+    let mut slips = 0;
     for (at, part) in &parts {
         let wanted = place + at;
-        let around = wanted.saturating_sub(400)..wanted + 400;
+        let around = wanted.saturating_sub(2 * reach)..wanted + 2 * reach;
         let (found, alike) = best_place(&speaker, part, around);
         let there = speaker.get(found..found + part.len()).unwrap_or_default();
         let louder = 20.0 * (rms(there) / rms(part)).log10();
-        if found.abs_diff(wanted) > 8 || alike < 0.9 || louder.abs() > 1.5 {
-            return Err(format!(
-                "the greeting from {} ms on: {} samples off, {alike:.2} alike, {louder:.1} dB louder",
-                at / 8,
-                found.abs_diff(wanted)
-            ));
+        let off = found.abs_diff(wanted);
+        let from = at / 8;
+        // A slip in the middle of a part leaves half of it in another place.
+        let slipped = off > 8 || alike < 0.9;
+        slips += usize::from(slipped);
+        if off > reach || alike < 0.5 || slips > SLIPS {
+            return Err(OutOfTime(format!(
+                "the greeting from {from} ms on: {off} samples off, {alike:.2} alike"
+            )));
         }
+        assert!(
+            slipped || louder.abs() <= 1.5,
+            "the greeting from {from} ms on is {louder:.1} dB louder"
+        );
+        place = found.saturating_sub(*at);
     }
     Ok((place + spoken.len() + voice::beep().len()) as f64 / 8_000.0)
 }
 
 /// Finds the chirps that were said while the line was open in the caller's recording: as far apart and as loud as at the
 /// microphone.
-fn the_caller_holds_the_chirps(taken: &Taken, heard: &[i16]) -> Result<(), String> {
+fn the_caller_holds_the_chirps(taken: &Taken, heard: &[i16]) -> Result<(), OutOfTime> {
     let heard: Vec<f32> = heard.iter().map(|s| f32::from(*s) / 32_768.0).collect();
-    // The ringback that comes first has no chirps in it.
+    // The ringback that comes first has no chirps in it, and ends when the demonstration picks up.
     let open = 3.2;
     let found: Vec<f64> = find_chirps(&heard, 8_000)
         .into_iter()
         .filter(|at| *at > open)
         .collect();
     let length = heard.len() as f64 / 8_000.0 - open;
-    if (found.len() as f64) < (length / SPACING).floor() - 1.0 {
-        return Err(format!("{} chirps heard in {length:.1} s", found.len()));
+    if (found.len() as f64) < (length / SPACING).floor() - 2.0 {
+        return Err(OutOfTime(format!(
+            "{} chirps heard in {length:.1} s",
+            found.len()
+        )));
     }
-    for pair in found.windows(2) {
-        let apart = pair[1] - pair[0];
-        if (apart - SPACING).abs() > 0.002 {
-            return Err(format!("two chirps are {apart:.4} s apart at the caller's"));
-        }
+    let steps: Vec<f64> = found
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0] - SPACING).abs())
+        .filter(|step| *step > 0.002)
+        .collect();
+    if steps.len() > SLIPS || steps.iter().any(|step| *step > SLIP) {
+        return Err(OutOfTime(format!(
+            "chirps are so many seconds out of place at the caller's: {steps:.4?}"
+        )));
     }
     let level = |sound: &[f32], at: f64, rate: u32| {
         let start = (at * f64::from(rate)) as usize;
@@ -141,9 +173,10 @@ fn the_caller_holds_the_chirps(taken: &Taken, heard: &[i16]) -> Result<(), Strin
     let said = find_chirps(&taken.microphone, RATE);
     let louder =
         20.0 * (level(&heard, found[1], 8_000) / level(&taken.microphone, said[1], RATE)).log10();
-    if louder.abs() > 1.5 {
-        return Err(format!("the caller hears the chirps {louder:.1} dB louder"));
-    }
+    assert!(
+        louder.abs() <= 1.5,
+        "the caller hears the chirps {louder:.1} dB louder"
+    );
     Ok(())
 }
 
@@ -153,14 +186,15 @@ fn the_round_trip_is_the_printed_one(
     taken: &Taken,
     spoken_until: f64,
     figures: &Value,
-) -> Result<(), String> {
+) -> Result<(), OutOfTime> {
     let number = |value: &Value| value.as_f64().expect("a number") / 1_000.0;
     let printed = number(&figures["round_trip_ms"]);
-    let queued = number(&figures["caller"]["stream"]["queue_mean_ms"]);
+    // What waited at the caller's end is no way of ours.
+    let queued = number(&figures["caller"]["stream"]["queue_remembered_ms"]);
     let from = (spoken_until * f64::from(RATE)) as usize;
     let echo = taken.speaker.get(from..).unwrap_or_default();
     let said = find_chirps(&taken.microphone, RATE);
-    let mut trips: Vec<f64> = find_chirps(echo, RATE)
+    let trips: Vec<f64> = find_chirps(echo, RATE)
         .into_iter()
         .filter_map(|at| {
             let came = spoken_until + at - RECORDED - queued;
@@ -169,16 +203,15 @@ fn the_round_trip_is_the_printed_one(
                 .find(|trip| (0.0..0.5).contains(trip))
         })
         .collect();
-    trips.sort_by(f64::total_cmp);
-    let Some(measured) = trips.get(trips.len() / 2) else {
-        return Err("no chirp came back".to_owned());
-    };
+    assert!(!trips.is_empty(), "no chirp came back");
+    let measured = trips.iter().sum::<f64>() / trips.len() as f64;
     if (measured - printed).abs() > 0.005 {
-        return Err(format!(
-            "there and back in {:.1} ms by the recorder, {:.1} ms by the program",
+        return Err(OutOfTime(format!(
+            "there and back in {:.1} ms by the recorder, {:.1} ms by the program: {}",
             measured * 1_000.0,
-            printed * 1_000.0
-        ));
+            printed * 1_000.0,
+            figures["caller"]["stream"]
+        )));
     }
     Ok(())
 }

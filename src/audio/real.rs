@@ -100,8 +100,11 @@ pub(super) fn find(
     way: Way,
     callback_ms: u32,
 ) -> Result<Found, Missing> {
-    if id.to_string() == "pulseaudio" && whereabouts::hangs() {
-        return Err(Missing::Hung(format!("{id}: the sound server hangs")));
+    if id.to_string() == "pulseaudio" {
+        if whereabouts::hangs() {
+            return Err(Missing::Hung(format!("{id}: the sound server hangs")));
+        }
+        whereabouts::provide_cookie();
     }
     let here = |reason: String| Missing::Here(format!("{id}: {reason}"));
     let host = cpal::host_from_id(id).map_err(|error| here(plain(&error)))?;

@@ -34,6 +34,20 @@ pub(super) fn hangs() -> bool {
     )
 }
 
+/// Makes the cookie that a server wants to see, where this person has none yet, as every other client does.
+///
+/// Without a file cpal sends none at all, and servers turn that away, also those that let everybody in.
+#[cfg(target_os = "linux")]
+pub(super) fn provide_cookie() {
+    if let Err(cause) = linux::provide_cookie() {
+        tracing::debug!(%cause, "there is no cookie for the sound server, and none can be made");
+    }
+}
+
+/// Nobody wants one.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn provide_cookie() {}
+
 /// There is no such server.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn hangs() -> bool {
@@ -94,6 +108,30 @@ mod linux {
 
     /// Length of a cookie. One of zeros does where the server asks for none.
     const COOKIE: usize = 256;
+
+    /// Makes a cookie of chance where libpulse would make it.
+    pub(super) fn provide_cookie() -> std::io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+
+        if pulseaudio::cookie_path_from_env().is_some() {
+            return Ok(());
+        }
+        let home = std::env::home_dir().ok_or(std::io::ErrorKind::NotFound)?;
+        let folder = home.join(".config/pulse");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
+        let mut cookie = [0; COOKIE];
+        getrandom::fill(&mut cookie).map_err(std::io::Error::other)?;
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.join("cookie"))?
+            .write_all(&cookie)
+    }
 
     /// Says hello to the server, and no more.
     pub(super) fn greet() -> Result<(), ProtocolError> {

@@ -1,6 +1,7 @@
 //! What a simulated call was like, as a value and as a person reads it.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -83,8 +84,6 @@ pub struct StreamReport {
     pub queue_ms: u64,
     /// The most that ever waited, in milliseconds.
     pub queue_most_ms: u64,
-    /// What waited to be played before each media message, all messages added up, in samples.
-    pub waited_samples: u64,
     /// Pings that were answered.
     pub pings: u64,
     /// Marks that were sent back.
@@ -95,13 +94,25 @@ pub struct StreamReport {
     pub heard: Vec<i16>,
     /// When each media message came, from the call's beginning.
     pub arrivals: Vec<Duration>,
+    /// How long each of them waited until its first sample was played.
+    pub waits: Vec<Duration>,
+    /// While an echo test remembered what it heard, from the call's beginning.
+    pub remembered: Option<Range<Duration>>,
 }
 
 impl StreamReport {
     /// Returns how long a media message waited on average until its first sample was played, in milliseconds.
     #[must_use]
     pub fn queue_mean_ms(&self) -> f64 {
-        self.waited_samples as f64 / 8.0 / self.frames_received.max(1) as f64
+        mean_ms(self.waits.iter()).unwrap_or(0.0)
+    }
+
+    /// Returns the same of the messages that came while an echo test remembered what it heard.
+    #[must_use]
+    pub fn queue_remembered_ms(&self) -> Option<f64> {
+        let while_it_did = self.remembered.as_ref()?;
+        let waits = self.arrivals.iter().zip(&self.waits);
+        mean_ms(waits.filter_map(|(came, wait)| while_it_did.contains(came).then_some(wait)))
     }
 }
 
@@ -178,6 +189,7 @@ impl CallReport {
                 "queue_ms": stream.queue_ms,
                 "queue_mean_ms": stream.queue_mean_ms(),
                 "queue_most_ms": stream.queue_most_ms,
+                "queue_remembered_ms": stream.queue_remembered_ms(),
                 "pings": stream.pings,
                 "marks": stream.marks,
                 "clears": stream.clears,
@@ -245,6 +257,13 @@ impl fmt::Display for CallReport {
             }
         )
     }
+}
+
+fn mean_ms<'a>(times: impl Iterator<Item = &'a Duration>) -> Option<f64> {
+    let (count, sum) = times.fold((0_u32, Duration::ZERO), |(count, sum), time| {
+        (count + 1, sum + *time)
+    });
+    (count > 0).then(|| sum.as_secs_f64() * 1_000.0 / f64::from(count))
 }
 
 fn millis(time: Duration) -> u64 {

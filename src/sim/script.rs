@@ -75,6 +75,11 @@ impl Caller {
         }
     }
 
+    /// Says whether it is remembering what it hears, for an echo.
+    pub(super) fn remembers(&self) -> bool {
+        self.from.is_some()
+    }
+
     /// Returns what the next 20 ms bring; `heard` is everything heard on this stream.
     pub(super) fn next(&mut self, heard: &[i16]) -> Act {
         const QUIET: Act = Act::Sound([0; FRAME]);

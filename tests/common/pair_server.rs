@@ -167,13 +167,14 @@ impl PairServer {
     }
 
     /// Returns what a program must have in its environment to find this server.
-    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+    pub(crate) fn environment(&self) -> [(&'static str, String); 3] {
         [
             (
                 "PULSE_SERVER",
                 format!("unix:{}", self.folder.join("native").display()),
             ),
             ("XDG_RUNTIME_DIR", self.folder.display().to_string()),
+            ("PULSE_COOKIE", cookie(&self.folder).display().to_string()),
         ]
     }
 
@@ -278,6 +279,11 @@ impl PairServer {
             taken,
         }
     }
+}
+
+/// Where the server keeps the cookie without which it lets nobody in.
+fn cookie(folder: &Path) -> PathBuf {
+    folder.join(".config/pulse/cookie")
 }
 
 /// Starts the server whose script lies in the folder.

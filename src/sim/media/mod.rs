@@ -199,7 +199,16 @@ impl Leg<'_> {
         }
         let timestamp = self.tick * FRAME_MS;
         let mut codes = [g711::SILENCE; super::script::FRAME];
-        match caller.next(self.playout.heard()) {
+        // As much as was heard when this frame was due: a timer that is late by a sample must not cost an echo a frame.
+        let due = (self.tick as usize + 1) * super::script::FRAME;
+        let heard = self.playout.heard();
+        let act = caller.next(&heard[..due.min(heard.len())]);
+        if caller.remembers() {
+            let now = self.opening.began.elapsed();
+            let remembered = self.report.stream.remembered.get_or_insert(now..now);
+            remembered.end = now;
+        }
+        match act {
             Act::HangUp => return Some(StreamEnd::HungUp),
             Act::Sound(sound) => {
                 for (code, sample) in codes.iter_mut().zip(sound) {
@@ -269,7 +278,8 @@ impl Leg<'_> {
                 self.note_arrival();
                 let (fits, marks) = self.playout.media(now, &codes);
                 let before = self.playout.queued().saturating_sub(codes.len());
-                self.report.stream.waited_samples += before as u64;
+                let wait = Duration::from_micros(before as u64 * 125);
+                self.report.stream.waits.push(wait);
                 self.give_back(marks);
                 if !fits {
                     self.report.warn(
