@@ -55,7 +55,7 @@ fn start() -> ExitCode {
 
 fn measure(server: &PairServer) -> ExitCode {
     let quick = std::env::args().any(|argument| argument == "--test");
-    let chirps = if quick { 3 } else { 20 };
+    let chirps = if quick { 7 } else { 20 };
     let mut out = std::io::stdout().lock();
     let Some(floor) = latency::floor(server, chirps) else {
         let _ = writeln!(
@@ -73,48 +73,52 @@ fn measure(server: &PairServer) -> ExitCode {
     let _ = writeln!(out, "| the sound server's own loop | | | {} |", show(floor));
     let mut failed = false;
     for (host, callback_ms) in [("pulseaudio", 10), ("pulseaudio", 5), ("alsa", 10)] {
-        match runtime.block_on(latency::call(server, host, callback_ms, chirps)) {
-            Ok(measured) => {
-                let _ = writeln!(
-                    out,
-                    "| {host}, {callback_ms} ms callbacks | {} | {} | {} |",
-                    show(measured.up),
-                    show(measured.down),
-                    show(measured.back)
-                );
-                let _ = writeln!(
-                    out,
-                    "| … as the daemon reckons it | {} | {} | |",
-                    measured
-                        .reckoned
-                        .0
-                        .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
-                    measured
-                        .reckoned
-                        .1
-                        .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}")),
-                );
-                failed |= measured.chirps.1 * 2 < measured.chirps.0;
-                if let Some(what) = measured.misreckoned() {
-                    let _ = writeln!(out, "{host}, {callback_ms} ms: {what}");
-                    // What ALSA's plugins say of their own delay is not to be relied on.
-                    failed |= quick && host == "pulseaudio";
-                }
-            }
-            Err(cause) => {
-                let _ = writeln!(
-                    out,
-                    "| {host}, {callback_ms} ms callbacks | not measured: {cause} | | |"
-                );
-                failed = true;
-            }
-        }
+        let mut row = format!("| {host}, {callback_ms} ms callbacks | not measured | | |");
+        // A machine that is busy with something else for a moment spoils a pass of few chirps: twice more is allowed.
+        let attempts = if quick { 3 } else { 1 };
+        let well = (0..attempts).any(|_| {
+            let (text, well) = one_row(&runtime, server, (host, callback_ms), chirps);
+            row = text;
+            well
+        });
+        let _ = writeln!(out, "{row}");
+        failed |= !well;
     }
     if failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Measures one host, and returns what to say of it, and whether nothing is wrong.
+fn one_row(
+    runtime: &tokio::runtime::Runtime,
+    server: &PairServer,
+    (host, callback_ms): (&str, u32),
+    chirps: usize,
+) -> (String, bool) {
+    let head = format!("| {host}, {callback_ms} ms callbacks |");
+    let measured = match runtime.block_on(latency::call(server, host, callback_ms, chirps)) {
+        Ok(measured) => measured,
+        Err(cause) => return (format!("{head} not measured: {cause} | | |"), false),
+    };
+    let reckoned = |ms: Option<f32>| ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1}"));
+    let mut row = format!(
+        "{head} {} | {} | {} |\n| … as the daemon reckons it | {} | {} | |",
+        show(measured.up),
+        show(measured.down),
+        show(measured.back),
+        reckoned(measured.reckoned.0),
+        reckoned(measured.reckoned.1),
+    );
+    let mut well = measured.chirps.1 * 2 >= measured.chirps.0;
+    if let Some(what) = measured.misreckoned() {
+        row.push_str(&format!("\n{host}, {callback_ms} ms: {what}"));
+        // What ALSA's plugins say of their own delay is not to be relied on.
+        well &= host != "pulseaudio";
+    }
+    (row, well)
 }
 
 fn show((lowest, median, highest): Spread) -> String {

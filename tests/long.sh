@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "=== a call of ten minutes"
-cargo test --locked --quiet --release --test long_call -- --ignored --nocapture
+OFFHOOK_TEST_CALL_SECONDS=600 cargo test --locked --quiet --release --test long_call -- --nocapture
 
 echo "=== delays on a sound server of our own"
 cargo bench --locked --quiet --bench latency

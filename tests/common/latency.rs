@@ -161,20 +161,24 @@ pub(crate) async fn call(
         Some((since(frame.0), (sample % 160.0) / 8_000.0))
     };
     let (mut up, mut down, mut back) = (Vec::new(), Vec::new(), Vec::new());
-    // Chirps keep their order, so the n-th on the line is the n-th at either end as long as none is missing.
-    if said.len() == on_line.len() {
-        for (said, line) in said.iter().zip(&on_line) {
-            let Some((arrived, into)) = message_of(*line) else {
-                continue;
-            };
-            up.push((arrived - said) * 1000.0);
-            let sound = at_speaker
-                .iter()
-                .find(|sound| **sound > *said && **sound < *said + 0.9);
-            if let Some(sound) = sound {
-                back.push((sound - said) * 1000.0);
-                down.push((sound - (arrived + into)) * 1000.0);
-            }
+    // Neither end may be told from the other by counting: a chirp that is missed at one would shift all that follow.
+    for (said, line) in said.iter().filter_map(|said| {
+        let came = |line: &f64| message_of(*line).map(|(arrived, _)| arrived - said);
+        let line = on_line
+            .iter()
+            .find(|line| came(line).is_some_and(|way| (0.0..SPACING / 2.0).contains(&way)))?;
+        Some((said, line))
+    }) {
+        let Some((arrived, into)) = message_of(*line) else {
+            continue;
+        };
+        up.push((arrived - said) * 1000.0);
+        let sound = at_speaker
+            .iter()
+            .find(|sound| **sound > *said && **sound < *said + 0.9);
+        if let Some(sound) = sound {
+            back.push((sound - said) * 1000.0);
+            down.push((sound - (arrived + into)) * 1000.0);
         }
     }
     let missing = || {
