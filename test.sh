@@ -21,8 +21,9 @@ step "what the tests need"
 ./start-auto.sh --install-only
 # rustup puts cargo where a fresh shell does not look yet.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
-# A private sound server stands in for a sound card; strace proves what a callback asks of the system.
-packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck)
+# A private sound server stands in for a sound card; strace proves what a callback asks of the system; curl does what the
+# simulator prints.
+packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck curl)
 missing=()
 for package in "${packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
@@ -35,6 +36,18 @@ if ((${#missing[@]})); then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq \
     --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+# A small toolchain comes without them.
+for tool in rustfmt clippy; do
+  if ! cargo "${tool/rustfmt/fmt}" --version >/dev/null 2>&1; then
+    if ! command -v rustup >/dev/null; then
+      echo "test.sh: this Rust has no $tool, and there is no rustup to add it with" >&2
+      exit 1
+    fi
+    echo "adding $tool to the Rust toolchain"
+    rustup component add "$tool" >/dev/null
+  fi
+done
 
 step "format"
 cargo fmt --check
@@ -74,6 +87,8 @@ step "one pass of every benchmark"
 cargo bench --locked --quiet -- --test
 
 step "the demonstration, as a stranger starts it"
+# Built first: what a build takes is no delay of the demonstration.
+cargo build --locked --quiet --release --bin offhook
 tests/demo.sh
 
 echo
