@@ -292,6 +292,54 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
 }
 
 #[test]
+fn a_phone_sent_to_the_background_goes_on_and_obeys_the_keyboard_once_it_is_back() {
+    for (script, dialogue) in [
+        (
+            // Begun there.
+            r#""$0" "$@" & read -r _; sleep 0.7; jobs; fg"#,
+            &[
+                ("Ctrl-C ends it", "go\n"),
+                ("Running", "x\n"),
+                ("Enter picks up", "\u{3}"),
+            ][..],
+        ),
+        (
+            // Sent there in the middle of a read.
+            r#""$0" "$@"; bg; sleep 0.7; jobs; fg"#,
+            &[
+                ("Ctrl-C ends it", "\u{1a}"),
+                ("Running", "x\n"),
+                ("Enter picks up", "\u{3}"),
+            ],
+        ),
+    ] {
+        let place = Place::new();
+        let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-mc", script]);
+        shell
+            .arg(env!("CARGO_BIN_EXE_offhook"))
+            .args(["serve", "--port", "0", "--bind", "127.0.0.1"])
+            .args(["--capture", "none", "--playout", "none", "--lang", "en"])
+            .env("PATH", "/usr/bin:/bin");
+        credentials(&mut shell);
+        let screen = on_terminal(shell, dialogue);
+        assert!(screen.contains("stopping"), "{screen}");
+    }
+}
+
+#[test]
+fn a_phone_in_the_background_asks_nothing() {
+    let place = Place::new();
+    let script = r#""$0" serve & wait $!; echo "exit $?""#;
+    let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-mc", script]);
+    shell
+        .arg(env!("CARGO_BIN_EXE_offhook"))
+        .env("PATH", "/usr/bin:/bin");
+    let screen = on_terminal(shell, &[]);
+    assert!(screen.contains("exit 2"), "{screen}");
+    assert!(screen.contains("6 settings are missing"), "{screen}");
+}
+
+#[test]
 fn whoever_gives_up_at_the_terminal_is_told_everything_that_is_missing() {
     let place = Place::new();
     let dialogue = [
@@ -348,7 +396,11 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+        self.command_of(env!("CARGO_BIN_EXE_offhook"), arguments)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.path())
@@ -362,69 +414,79 @@ impl Place {
 
     /// Runs `serve` with good settings on IPv4 only.
     fn serve(&self, arguments: &[&str]) -> Output {
-        self.command(&["serve", "--bind", "127.0.0.1"])
+        credentials(&mut self.command(&["serve", "--bind", "127.0.0.1"]))
             .args(arguments)
-            .env("TWILIO_ACCOUNT_SID", "AC00112233445566778899aabbccddeeff")
-            .env("TWILIO_API_KEY", "SK00112233445566778899aabbccddeeff")
-            .env("TWILIO_API_SECRET", "hush")
-            .env("TWILIO_TWIML_APP_SID", "AP00112233445566778899aabbccddeeff")
-            .env("TWILIO_PHONE_NUMBER", "+15145550100")
-            .env("TWILIO_AUTH_TOKEN", "deadbeefdeadbeefdeadbeefdeadbeef")
             .output()
             .expect("the program runs")
     }
 
-    /// Runs the program on a terminal, types each answer as soon as its question stands there, and returns what the
-    /// screen showed.
     fn on_terminal(&self, arguments: &[&str], dialogue: &[(&str, &str)]) -> String {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-        let person = openpt(flags).expect("a terminal");
-        unlockpt(&person).expect("unlocked");
-        let theirs = || ioctl_tiocgptpeer(&person, flags).expect("its other end");
-        let mut child = self
-            .command(arguments)
-            .stdin(theirs())
-            .stdout(theirs())
-            .stderr(theirs())
-            .spawn()
-            .expect("the program runs");
-        let mut person_types = fs::File::from(person.try_clone().expect("one more"));
-        let mut questions = dialogue.iter().peekable();
-        let (mut bytes, mut read_up_to) = (Vec::new(), 0);
-        let screen = loop {
-            let screen = text(&bytes);
-            if let Some((question, answer)) = questions.peek()
-                && let Some(at) = screen[read_up_to..].find(question)
-            {
-                read_up_to += at + question.len();
-                person_types.write_all(answer.as_bytes()).expect("typed");
-                questions.next();
-                continue;
-            }
-            let mut waiting = [PollFd::new(&person, PollFlags::IN)];
-            let limit = Timespec {
-                tv_sec: 20,
-                tv_nsec: 0,
-            };
-            if poll(&mut waiting, Some(&limit)).expect("polled") == 0 {
-                child.kill().expect("killed");
-                panic!("nothing more happens after:\n{screen}");
-            }
-            // The far end of a terminal is an error, once everything that was shown is read.
-            let mut shown = [0; 4096];
-            match person_types.read(&mut shown) {
-                Ok(0) | Err(_) => break screen,
-                Ok(length) => bytes.extend_from_slice(&shown[..length]),
-            }
-        };
-        child.wait().expect("ended");
-        assert_eq!(questions.next(), None, "never asked:\n{screen}");
-        screen
+        on_terminal(self.command(arguments), dialogue)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program runs")
     }
+}
+
+/// Runs a program on a terminal, types each answer as soon as its question stands there, and returns what the
+/// screen showed.
+fn on_terminal(mut command: Command, dialogue: &[(&str, &str)]) -> String {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let person = openpt(flags).expect("a terminal");
+    unlockpt(&person).expect("unlocked");
+    let theirs = || ioctl_tiocgptpeer(&person, flags).expect("its other end");
+    let mut child = command
+        .stdin(theirs())
+        .stdout(theirs())
+        .stderr(theirs())
+        .spawn()
+        .expect("the program runs");
+    // Its copies of the far end go, or the terminal would never be seen to close.
+    drop(command);
+    let mut person_types = fs::File::from(person.try_clone().expect("one more"));
+    let mut questions = dialogue.iter().peekable();
+    let (mut bytes, mut read_up_to) = (Vec::new(), 0);
+    let screen = loop {
+        let screen = text(&bytes);
+        if let Some((question, answer)) = questions.peek()
+            && let Some(at) = screen[read_up_to..].find(question)
+        {
+            read_up_to += at + question.len();
+            person_types.write_all(answer.as_bytes()).expect("typed");
+            questions.next();
+            continue;
+        }
+        let mut waiting = [PollFd::new(&person, PollFlags::IN)];
+        let limit = Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        if poll(&mut waiting, Some(&limit)).expect("polled") == 0 {
+            child.kill().expect("killed");
+            panic!("nothing more happens after:\n{screen}");
+        }
+        // The far end of a terminal is an error, once everything that was shown is read.
+        let mut shown = [0; 4096];
+        match person_types.read(&mut shown) {
+            Ok(0) | Err(_) => break screen,
+            Ok(length) => bytes.extend_from_slice(&shown[..length]),
+        }
+    };
+    child.wait().expect("ended");
+    assert_eq!(questions.next(), None, "never asked:\n{screen}");
+    screen
+}
+
+/// Adds settings that are good.
+fn credentials(command: &mut Command) -> &mut Command {
+    command
+        .env("TWILIO_ACCOUNT_SID", "AC00112233445566778899aabbccddeeff")
+        .env("TWILIO_API_KEY", "SK00112233445566778899aabbccddeeff")
+        .env("TWILIO_API_SECRET", "hush")
+        .env("TWILIO_TWIML_APP_SID", "AP00112233445566778899aabbccddeeff")
+        .env("TWILIO_PHONE_NUMBER", "+15145550100")
+        .env("TWILIO_AUTH_TOKEN", "deadbeefdeadbeefdeadbeefdeadbeef")
 }
 
 /// Takes a port, so that nobody else can.

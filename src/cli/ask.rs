@@ -12,6 +12,7 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 
 use super::failure::Failure;
 use super::output;
+use super::terminal::person_is_there;
 use crate::config::table::{self, Setting};
 use crate::config::{self, DOTENV, Settings, Sources, dotenv};
 use crate::lang::{Lang, Message};
@@ -19,7 +20,8 @@ use crate::lang::{Lang, Message};
 /// Reads the settings, asks for what is missing where that is all that is wrong, and tells the warnings.
 pub(crate) fn settings(mut sources: Sources, lang: Lang) -> Result<Settings, Failure> {
     let loaded = match Settings::load(&sources) {
-        Err(error) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
+        // From the background nothing is asked: the terminal is somebody else's, and reading it would stop the process.
+        Err(error) if person_is_there() && io::stderr().is_terminal() => {
             let Some(missing) = error.only_missing() else {
                 return Err(error.into());
             };

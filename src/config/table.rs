@@ -336,7 +336,7 @@ settings! {
         scope: Scope::Everywhere,
         default: "info",
         about: "What is logged: a level, or levels by module",
-        like: "error, warn, info, debug or trace, or a filter such as info,offhook::twilio=debug",
+        like: "error, warn, info or debug (trace is the same in a released program), or a filter such as info,offhook::twilio=debug",
         example: "info",
     }
     /// The TOML file.
