@@ -23,7 +23,7 @@ use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
 use crate::phone::PhoneHandle;
 use crate::pure::phone::PhoneSettings;
-use crate::store::StoreHandle;
+use crate::store::{StoreError, StoreHandle};
 use crate::{twilio, web};
 use http::{Connections, Limits};
 use lock::Lock;
@@ -72,8 +72,15 @@ impl Daemon {
             }
         };
         let store = StoreHandle::open(&settings.data_dir).map_err(|cause| {
-            Failure::world(cause.to_string())
-                .hint("make room on the disk, or choose another folder with --data-dir")
+            let hint = match cause {
+                StoreError::Unusable { .. } => {
+                    "make room on the disk, or choose another folder with --data-dir"
+                }
+                StoreError::Newer { .. } => {
+                    "start the newer program, or choose another folder with --data-dir"
+                }
+            };
+            Failure::world(cause.to_string()).hint(hint)
         })?;
         let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
         let media = start_sound(&settings, clock).await?;
