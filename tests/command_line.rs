@@ -83,6 +83,8 @@ fn what_cannot_be_understood_is_exit_2_on_standard_error() {
         (&["srve"][..], "a similar subcommand exists: 'serve'"),
         (&["serve", "--rign", "desk"], "--ring"),
         (&["status", "--ring", "desk"], "unexpected argument"),
+        (&["status", "--log", "info"], "unexpected argument"),
+        (&["devices", "--socket", "x"], "unexpected argument"),
         (&["serve", "extra"], "unexpected argument"),
         (&[], "Usage"),
     ] {
@@ -150,6 +152,8 @@ fn without_a_daemon_its_verbs_say_so() {
             told.contains("\nhint: start it with `offhook serve`"),
             "{told}"
         );
+        let french = text(&place.run(&[verb, "--lang", "fr"]).stderr);
+        assert!(french.contains("aucun démon ne tourne ici"), "{french}");
     }
 }
 
@@ -234,7 +238,6 @@ fn a_second_program_on_the_same_port_is_told_who_holds_it() {
         std::process::id()
     );
     assert!(told.contains(&who), "{told}");
-    assert!(told.contains("warning: PUBLIC_URL is not set"), "{told}");
 }
 
 #[test]
@@ -259,6 +262,14 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
             "AP00112233445566778899aabbccddeeff\n",
         ),
         ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        (
+            "PUBLIC_URL (Entrée : cette machine seulement): ",
+            "http://phone.example.com\n",
+        ),
+        (
+            "PUBLIC_URL (Entrée : cette machine seulement): ",
+            "phone.example.com\n",
+        ),
     ];
     // With everything answered the port is tried, which is taken: so it ends.
     let screen = place.on_terminal(&["serve", "--port", &port], &dialogue);
@@ -271,7 +282,9 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
         "{screen}"
     );
     assert!(screen.contains("Il manque 6 réglages"), "{screen}");
-    assert!(screen.contains("has 5 characters, not 34"), "{screen}");
+    let like = "il faut : AC et 32 chiffres hexadécimaux";
+    assert!(screen.contains(like), "{screen}");
+    assert!(!screen.contains("Twilio console"), "{screen}");
     assert!(
         screen.contains(&format!("port {port} is taken")),
         "{screen}"
@@ -285,7 +298,8 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
          TWILIO_API_KEY=SK00112233445566778899aabbccddeeff\n\
          TWILIO_API_SECRET=\"hush-hush\\$\"\n\
          TWILIO_TWIML_APP_SID=AP00112233445566778899aabbccddeeff\n\
-         TWILIO_PHONE_NUMBER=+15145550100\n"
+         TWILIO_PHONE_NUMBER=+15145550100\n\
+         PUBLIC_URL=phone.example.com\n"
     );
     let mode = fs::metadata(&file).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -340,6 +354,22 @@ fn a_phone_in_the_background_asks_nothing() {
 }
 
 #[test]
+fn whoever_leaves_the_public_address_empty_has_a_phone_for_this_machine() {
+    let place = Place::new();
+    let (_listener, port) = taken_port();
+    let mut serve = place.command(&["serve", "--port", &port]);
+    credentials(&mut serve).env("TWILIO_PHONE_NUMBER", "");
+    let dialogue = [
+        ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        ("PUBLIC_URL (Enter: this machine only): ", "\n"),
+    ];
+    let screen = on_terminal(serve, &dialogue);
+    assert!(screen.contains("is taken by process"), "{screen}");
+    let kept = fs::read_to_string(place.path().join(".env")).expect("there");
+    assert_eq!(kept, "TWILIO_PHONE_NUMBER=+15145550100\n");
+}
+
+#[test]
 fn whoever_gives_up_at_the_terminal_is_told_everything_that_is_missing() {
     let place = Place::new();
     let dialogue = [
@@ -374,6 +404,22 @@ fn what_to_start_follows_the_credentials() {
     assert_eq!(verb(), "demo\n");
     fs::write(place.path().join(".env"), "TWILIO_ACCOUNT_SID=AC1\n").expect("written");
     assert_eq!(verb(), "serve\n");
+    fs::remove_file(place.path().join(".env")).expect("there");
+    let toml = "twilio_phone_number = \"+15145550100\"\n";
+    fs::write(place.path().join("my.toml"), toml).expect("written");
+    for (words, verb) in [
+        (&["--config", "my.toml"][..], "serve\n"),
+        (&["--once", "--config", "my.toml"], "serve\n"),
+        (&["--twilio-phone-number", "x", "--port", "1"], "serve\n"),
+        (&["--once", "--json"], "demo\n"),
+        (&["--port", "4000"], "demo\n"),
+        (&["--no-such-thing"], "demo\n"),
+        (&["--help"], "demo\n"),
+    ] {
+        let arguments = [&["what-to-start"], words].concat();
+        let output = place.run(&arguments);
+        assert_eq!(text(&output.stdout), verb, "{words:?}");
+    }
     let mut set = place.command(&["what-to-start"]);
     let output = set.env("TWILIO_PHONE_NUMBER", "x").output().expect("runs");
     assert_eq!(text(&output.stdout), "serve\n");
