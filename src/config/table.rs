@@ -389,7 +389,7 @@ settings! {
         scope: Scope::Log,
         default: "info",
         about: "What is logged: a level, or levels by module",
-        like: "error, warn, info or debug (trace is the same in a released program), or a filter such as info,offhook::twilio=debug",
+        like: "error, warn, info, debug or trace (which tells no more than debug), or a filter such as info,offhook::twilio=debug",
         example: "info",
     }
     /// The TOML file.
