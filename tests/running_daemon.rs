@@ -182,6 +182,15 @@ fn wrong_keys_are_put_off_while_whoever_signs_is_served() {
 }
 
 #[test]
+fn a_key_need_not_be_ascii() {
+    let key = "clé-à-molette-où-ça";
+    let daemon = Daemon::start(&[], &[("OFFHOOK_API_KEY", key)]);
+    assert_eq!(daemon.http("GET", "/api/calls", Some(key), "").0, 200);
+    let wrong = key.replace('é', "e");
+    assert_eq!(daemon.http("GET", "/api/calls", Some(&wrong), "").0, 401);
+}
+
+#[test]
 fn a_french_phone_speaks_french_on_the_terminal_and_on_the_page() {
     let mut daemon = Daemon::start(&["--lang", "fr"], &[]);
     daemon.told_until("Ctrl-C");
