@@ -4,8 +4,8 @@
 #   ./start-auto.sh [options of `offhook demo` or `offhook serve`]
 #   ./start-auto.sh --install-only     installs what the build needs, and no more
 #
-# Where nothing of Twilio's is set, in the environment or in `.env` of the working directory, a demonstration runs: the
-# built-in simulator rings this telephone. Otherwise the telephone itself: what is missing is asked for on a terminal and
+# Where nothing of Twilio's is set, by an option, in the environment, in `.env` of the working directory or in the
+# settings file, a demonstration runs: the built-in simulator rings this telephone. Otherwise the telephone itself: what is missing is asked for on a terminal and
 # written to `.env`; without a terminal it is named, and the exit code is 2.
 set -euo pipefail
 
@@ -96,5 +96,5 @@ check_rust
 [ "${1:-}" != --install-only ] || exit 0
 build
 offhook=$target/release/offhook
-verb=$("$offhook" what-to-start)
+verb=$("$offhook" what-to-start "$@")
 exec "$offhook" "$verb" "$@"

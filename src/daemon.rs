@@ -3,6 +3,7 @@
 //! The command line, the demonstration and the tests all start it here, so that what is tested is what runs.
 
 mod api_key;
+mod http;
 mod lock;
 mod port;
 
@@ -11,11 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::audio::MediaHandle;
 use crate::config::{Origin, Secret, Settings};
@@ -23,13 +23,10 @@ use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
 use crate::phone::PhoneHandle;
 use crate::pure::phone::PhoneSettings;
-use crate::store::StoreHandle;
+use crate::store::{StoreError, StoreHandle};
 use crate::{twilio, web};
+use http::{Connections, Limits};
 use lock::Lock;
-
-/// What the kernel may hold of one connection on its way out: a few frames, not seconds of sound that a stalled peer
-/// would get late. (Linux doubles the figure for its own book-keeping.)
-const SEND_BUFFER: usize = 16 * 1024;
 
 /// A running daemon. Dropping it does not stop it in order: use [`Daemon::stop`].
 #[derive(Debug)]
@@ -75,8 +72,15 @@ impl Daemon {
             }
         };
         let store = StoreHandle::open(&settings.data_dir).map_err(|cause| {
-            Failure::world(cause.to_string())
-                .hint("make room on the disk, or choose another folder with --data-dir")
+            let hint = match cause {
+                StoreError::Unusable { .. } => {
+                    "make room on the disk, or choose another folder with --data-dir"
+                }
+                StoreError::Newer { .. } => {
+                    "start the newer program, or choose another folder with --data-dir"
+                }
+            };
+            Failure::world(cause.to_string()).hint(hint)
         })?;
         let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
         let media = start_sound(&settings, clock).await?;
@@ -86,6 +90,7 @@ impl Daemon {
             .merge(twilio::door(&settings, phone.clone(), clock))
             .merge(web::door(&settings, api_key.clone(), phone.clone()));
         let (closing, closed) = watch::channel(false);
+        let connections = Connections::new(Limits::default());
         let mut addresses = Vec::new();
         let mut doors = Vec::new();
         for listener in listening.listeners {
@@ -96,7 +101,12 @@ impl Daemon {
                 Failure::ours("a listening socket has no address").caused_by(&cause)
             })?;
             addresses.push(address);
-            doors.push(serve(listener, address, router.clone(), closed.clone()));
+            doors.push(tokio::spawn(http::serve(
+                listener,
+                router.clone(),
+                connections.clone(),
+                closed.clone(),
+            )));
         }
         let local = local_url(&addresses);
         let desk = DaemonDesk::new(
@@ -204,32 +214,4 @@ fn phone_settings(settings: &Settings) -> PhoneSettings {
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,
     }
-}
-
-fn serve(
-    listener: TcpListener,
-    address: SocketAddr,
-    router: Router,
-    mut closed: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let listener = listener.tap_io(|connection| {
-        // A frame of 20 ms must not wait for the next one to fill a segment.
-        if let Err(cause) = connection.set_nodelay(true) {
-            debug!(%cause, "TCP_NODELAY is not to be had");
-        }
-        if let Err(cause) = socket2::SockRef::from(&*connection).set_send_buffer_size(SEND_BUFFER) {
-            debug!(%cause, "the send buffer keeps its size");
-        }
-    });
-    tokio::spawn(async move {
-        let closing = async move {
-            let _ = closed.wait_for(|closing| *closing).await;
-        };
-        if let Err(cause) = axum::serve(listener, router)
-            .with_graceful_shutdown(closing)
-            .await
-        {
-            warn!(%address, %cause, "stopped listening");
-        }
-    })
 }

@@ -1,6 +1,8 @@
 //! What is said to people, in English and in French.
 //!
-//! Texts for the terminal live here; errors and the log speak English only, so that they can be searched for.
+//! Texts for the terminal live here, and so does why `status`, `answer` and `hangup` cannot do what they were asked. The
+//! log, the help, what is wrong with settings, and the causes that other programs give speak English only, so that they
+//! can be searched for; so do the words `error`, `hint` and `warning` before a sentence.
 
 use std::time::Duration;
 
@@ -263,9 +265,66 @@ pub enum Message<'a> {
     },
     /// What was typed will not do.
     TypedWrong {
-        /// Why; a clause in English.
+        /// Why, as a clause in English; in French what it should look like instead.
         why: &'a str,
     },
+    /// Twilio cannot reach the daemon.
+    OnlyThisMachine {
+        /// Where webhooks are expected.
+        origin: &'a str,
+    },
+    /// Webhooks are not checked.
+    SignaturesUnchecked,
+    /// A call at the desk, in a list.
+    AtDesk,
+    /// A call in a browser, in a list.
+    InBrowser,
+    /// The near end hung up.
+    HungUpHere,
+    /// The far end hung up.
+    HungUpThere,
+    /// Nobody picked up.
+    NotAnswered,
+    /// The call was turned away.
+    Refused,
+    /// The call could not be put through.
+    Failed,
+    /// The call's stream was lost.
+    StreamLost,
+    /// No call could be picked up.
+    NothingRings,
+    /// No call could be hung up.
+    NothingToHangUp,
+    /// The call that was named is not there.
+    NoSuchCall,
+    /// The call does not stand where that is possible.
+    WrongState,
+    /// What `status` says, for whoever named no call that is there.
+    StatusSays {
+        /// What it says.
+        calls: &'a str,
+    },
+    /// Nobody listens on the control socket.
+    NoDaemon,
+    /// How to start a daemon, or to find it.
+    StartDaemon,
+    /// The control socket's path cannot be one.
+    SocketPathTooLong {
+        /// Bytes at most.
+        most: usize,
+    },
+    /// How to choose another path.
+    ShorterPath,
+    /// The daemon does not answer.
+    DaemonBroken,
+    /// Why a daemon may not answer.
+    DaemonHangs,
+    /// Somebody else answers.
+    DaemonStranger,
+    /// What to do where somebody else answers.
+    RestartDaemon,
+    /// What an answer left empty means.
+    EnterForThisMachine,
     /// What is typed now is not shown.
     NotShown,
     /// What was typed was written.
@@ -376,6 +435,43 @@ impl Message<'_> {
             Message::LooksLike { what } => format!("it looks like: {what}"),
             Message::FoundIn { place } => format!("you find it in: {place}"),
             Message::TypedWrong { why } => format!("that will not do, it {why}"),
+            Message::OnlyThisMachine { origin } => format!(
+                "PUBLIC_URL is not set: webhooks are expected at {origin}, where Twilio itself cannot reach them"
+            ),
+            Message::SignaturesUnchecked => {
+                "WEBHOOKS ARE NOT CHECKED (--insecure-no-signature): whoever reaches the port can ring, and dial at your cost"
+                    .to_owned()
+            }
+            Message::AtDesk => "desk".to_owned(),
+            Message::InBrowser => "browser".to_owned(),
+            Message::HungUpHere => "hung up here".to_owned(),
+            Message::HungUpThere => "hung up there".to_owned(),
+            Message::NotAnswered => "not answered".to_owned(),
+            Message::Refused => "refused".to_owned(),
+            Message::Failed => "failed".to_owned(),
+            Message::StreamLost => "stream lost".to_owned(),
+            Message::NothingRings => "no call is ringing".to_owned(),
+            Message::NothingToHangUp => "there is no call to hang up".to_owned(),
+            Message::NoSuchCall => "there is no such call".to_owned(),
+            Message::WrongState => "the call is not in a state for that".to_owned(),
+            Message::StatusSays { calls } => format!("`offhook status` says: {calls}"),
+            Message::NoDaemon => "no daemon is running here".to_owned(),
+            Message::StartDaemon => {
+                "start it with `offhook serve`, or name its folder with --data-dir".to_owned()
+            }
+            Message::SocketPathTooLong { most } => {
+                format!("the path of the control socket is longer than {most} bytes")
+            }
+            Message::ShorterPath => "choose a shorter path with OFFHOOK_SOCKET".to_owned(),
+            Message::DaemonBroken => "the daemon cannot be asked".to_owned(),
+            Message::DaemonHangs => "the daemon belongs to another user, or hangs".to_owned(),
+            Message::DaemonStranger => {
+                "whoever listens there is no Offhook of this version".to_owned()
+            }
+            Message::RestartDaemon => {
+                "restart the daemon, so that it is as new as this command".to_owned()
+            }
+            Message::EnterForThisMachine => "Enter: this machine only".to_owned(),
             Message::NotShown => "not shown while you type".to_owned(),
             Message::WrittenTo { path } => format!("written to {path}, which only you can read"),
         }
@@ -473,7 +569,46 @@ impl Message<'_> {
             }
             Message::LooksLike { what } => format!("forme : {what}"),
             Message::FoundIn { place } => format!("à trouver dans : {place}"),
-            Message::TypedWrong { why } => format!("cela ne va pas : {why}"),
+            Message::TypedWrong { why } => format!("cela ne va pas, il faut : {why}"),
+            Message::OnlyThisMachine { origin } => format!(
+                "PUBLIC_URL n'est pas défini : les webhooks sont attendus à {origin}, hors de portée de Twilio"
+            ),
+            Message::SignaturesUnchecked => {
+                "LES WEBHOOKS NE SONT PAS VÉRIFIÉS (--insecure-no-signature) : quiconque atteint le port peut faire sonner, et appeler à vos frais"
+                    .to_owned()
+            }
+            Message::AtDesk => "au bureau".to_owned(),
+            Message::InBrowser => "dans le navigateur".to_owned(),
+            Message::HungUpHere => "raccroché ici".to_owned(),
+            Message::HungUpThere => "raccroché par l'autre".to_owned(),
+            Message::NotAnswered => "sans réponse".to_owned(),
+            Message::Refused => "refusé".to_owned(),
+            Message::Failed => "échoué".to_owned(),
+            Message::StreamLost => "son perdu".to_owned(),
+            Message::NothingRings => "aucun appel ne sonne".to_owned(),
+            Message::NothingToHangUp => "il n'y a aucun appel à raccrocher".to_owned(),
+            Message::NoSuchCall => "cet appel n'existe pas".to_owned(),
+            Message::WrongState => "l'état de l'appel ne le permet pas".to_owned(),
+            Message::StatusSays { calls } => format!("`offhook status` dit : {calls}"),
+            Message::NoDaemon => "aucun démon ne tourne ici".to_owned(),
+            Message::StartDaemon => {
+                "lancez-le avec `offhook serve`, ou nommez son dossier avec --data-dir".to_owned()
+            }
+            Message::SocketPathTooLong { most } => {
+                format!("le chemin de la socket de contrôle dépasse {most} octets")
+            }
+            Message::ShorterPath => "choisissez un chemin plus court avec OFFHOOK_SOCKET".to_owned(),
+            Message::DaemonBroken => "le démon ne peut pas être interrogé".to_owned(),
+            Message::DaemonHangs => {
+                "le démon appartient à quelqu'un d'autre, ou ne répond plus".to_owned()
+            }
+            Message::DaemonStranger => {
+                "ce qui écoute là n'est pas un Offhook de cette version".to_owned()
+            }
+            Message::RestartDaemon => {
+                "relancez le démon, qu'il soit aussi récent que cette commande".to_owned()
+            }
+            Message::EnterForThisMachine => "Entrée : cette machine seulement".to_owned(),
             Message::NotShown => "la saisie reste invisible".to_owned(),
             Message::WrittenTo { path } => format!("écrit dans {path}, lisible par vous seul"),
         }
@@ -575,6 +710,30 @@ mod tests {
             Message::LooksLike { what: x },
             Message::FoundIn { place: x },
             Message::TypedWrong { why: x },
+            Message::OnlyThisMachine { origin: x },
+            Message::SignaturesUnchecked,
+            Message::AtDesk,
+            Message::InBrowser,
+            Message::HungUpHere,
+            Message::HungUpThere,
+            Message::NotAnswered,
+            Message::Refused,
+            Message::Failed,
+            Message::StreamLost,
+            Message::NothingRings,
+            Message::NothingToHangUp,
+            Message::NoSuchCall,
+            Message::WrongState,
+            Message::StatusSays { calls: x },
+            Message::NoDaemon,
+            Message::StartDaemon,
+            Message::SocketPathTooLong { most: 107 },
+            Message::ShorterPath,
+            Message::DaemonBroken,
+            Message::DaemonHangs,
+            Message::DaemonStranger,
+            Message::RestartDaemon,
+            Message::EnterForThisMachine,
             Message::NotShown,
             Message::WrittenTo { path: x },
         ]

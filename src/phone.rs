@@ -63,7 +63,7 @@ pub struct StreamOffer {
 /// One entry of the log of events.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Event {
-    /// Its number, from 1, without gaps.
+    /// Its number: without gaps within a run, and beyond all of the runs before.
     pub seq: u64,
     /// Which call.
     pub call: CallId,
@@ -112,7 +112,7 @@ impl PhoneHandle {
             .unwrap_or(SystemTime::UNIX_EPOCH);
         let (inputs, for_task) = mpsc::channel(WAITING);
         let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
-        let log = Arc::new(Mutex::new(EventLog::default()));
+        let log = Arc::new(Mutex::new(EventLog::begun(SystemTime::now())));
         let known = store.registrations(SystemTime::now()).await;
         let task = Task::new(
             settings,

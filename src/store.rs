@@ -24,12 +24,33 @@ const MIGRATIONS: [&str; 1] = [
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the database {path} cannot be opened: {cause}")]
-pub struct StoreError {
-    /// Where it lies.
-    pub path: String,
-    /// Why.
-    pub cause: String,
+pub enum StoreError {
+    /// It cannot be opened, or brought to today's form.
+    #[error("the database `{path}` cannot be opened: {cause}")]
+    Unusable {
+        /// Where it lies.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// A newer program has written it.
+    #[error(
+        "the database `{path}` is of a newer Offhook: it has version {found}, and this program knows {} at most",
+        MIGRATIONS.len()
+    )]
+    Newer {
+        /// Where it lies.
+        path: String,
+        /// Its version.
+        found: u32,
+    },
+}
+
+/// What came of opening it.
+enum Opened {
+    Ready(Connection),
+    /// It has this version, which we do not know.
+    Newer(u32),
 }
 
 /// How to reach the database. Cheap to clone; the thread ends with the last of them.
@@ -48,21 +69,30 @@ impl StoreHandle {
     /// Opens, or makes, `offhook.db` in the data folder (mode 0600).
     ///
     /// # Errors
-    /// [`StoreError`] where it cannot be opened or brought to today's form.
+    /// [`StoreError`] where it cannot be opened or brought to today's form, or is from tomorrow.
     pub fn open(data_dir: &Path) -> Result<StoreHandle, StoreError> {
         let path = data_dir.join("offhook.db");
-        let failed = |cause: &dyn std::fmt::Display| StoreError {
+        let failed = |cause: &dyn std::fmt::Display| StoreError::Unusable {
             path: path.display().to_string(),
             cause: cause.to_string(),
         };
-        let connection = match connect(&path) {
-            Ok(connection) => connection,
+        let opened = match connect(&path) {
+            Ok(opened) => opened,
             Err(cause) if is_damage(&cause) => {
                 let aside = put_aside(&path).map_err(|cause| failed(&cause))?;
                 tracing::warn!(kept = %aside.display(), "the database was damaged; a new one is begun");
                 connect(&path).map_err(|cause| failed(&cause))?
             }
             Err(cause) => return Err(failed(&cause)),
+        };
+        let connection = match opened {
+            Opened::Ready(connection) => connection,
+            Opened::Newer(found) => {
+                return Err(StoreError::Newer {
+                    path: path.display().to_string(),
+                    found,
+                });
+            }
         };
         let (orders, for_store) = sync_channel(WAITING);
         std::thread::Builder::new()
@@ -152,8 +182,8 @@ fn millis(moment: SystemTime) -> i64 {
     })
 }
 
-/// Opens the file and brings it to today's form.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens the file and brings it to today's form; one of a newer program is left as it is.
+fn connect(path: &Path) -> rusqlite::Result<Opened> {
     // Made by us first, so that it is nobody else's to read from its first byte on.
     if let Ok(file) = OpenOptions::new()
         .create(true)
@@ -165,16 +195,19 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     }
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version as usize > MIGRATIONS.len() {
+        return Ok(Opened::Newer(version));
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let steps = connection.transaction()?;
     for (migration, next) in MIGRATIONS.iter().zip(1_u32..).skip(version as usize) {
         steps.execute_batch(migration)?;
         steps.pragma_update(None, "user_version", next)?;
     }
     steps.commit()?;
-    Ok(connection)
+    Ok(Opened::Ready(connection))
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -184,21 +217,24 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Gives the damaged file a name that is free, with its companions.
+/// Gives the damaged file a name that is free, and its log the one that belongs to it: what was written last is there.
 fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
-    let named = |suffix: &str| {
+    let with = |path: &Path, suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         PathBuf::from(name)
     };
     let aside = (1..)
-        .map(|n| named(&format!(".damaged-{n}")))
+        .map(|n| with(path, &format!(".damaged-{n}")))
         .find(|name| !name.exists())
         .ok_or_else(|| std::io::Error::other("no name is free"))?;
-    std::fs::rename(path, &aside)?;
-    for companion in ["-wal", "-shm"] {
-        let _ = std::fs::remove_file(named(companion));
+    match std::fs::rename(with(path, "-wal"), with(&aside, "-wal")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
     }
+    std::fs::rename(path, &aside)?;
+    // An index of the log, made anew whenever it is missing.
+    let _ = std::fs::remove_file(with(path, "-shm"));
     Ok(aside)
 }
 
@@ -255,6 +291,40 @@ mod tests {
         store.keep_registration(&identity("kitchen"), UNIX_EPOCH + Duration::from_secs(10));
         assert_eq!(store.registrations(UNIX_EPOCH).await.len(), 1);
         assert!(folder.path().join("offhook.db.damaged-1").exists());
+    }
+
+    #[test]
+    fn the_log_of_a_damaged_database_goes_aside_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("offhook.db");
+        for (suffix, text) in [("", "database"), ("-wal", "log"), ("-shm", "index")] {
+            std::fs::write(folder.path().join(format!("offhook.db{suffix}")), text)
+                .expect("written");
+        }
+        let aside = put_aside(&path).expect("put aside");
+        let log = std::fs::read_to_string(folder.path().join("offhook.db.damaged-1-wal"));
+        assert_eq!(log.expect("kept"), "log");
+        assert_eq!(std::fs::read_to_string(aside).expect("kept"), "database");
+        let left = std::fs::read_dir(folder.path()).expect("readable").count();
+        assert_eq!(left, 2);
+    }
+
+    #[test]
+    fn a_database_of_a_newer_program_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("offhook.db");
+        let newer = Connection::open(&path).expect("made");
+        newer
+            .pragma_update(None, "user_version", 99)
+            .expect("written");
+        drop(newer);
+        let before = std::fs::read(&path).expect("there");
+        let refusal = StoreHandle::open(folder.path())
+            .expect_err("newer")
+            .to_string();
+        assert!(refusal.contains("version 99"), "{refusal}");
+        assert!(refusal.contains("knows 1 at most"), "{refusal}");
+        assert_eq!(std::fs::read(&path).expect("there"), before);
     }
 
     #[test]

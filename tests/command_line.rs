@@ -83,6 +83,8 @@ fn what_cannot_be_understood_is_exit_2_on_standard_error() {
         (&["srve"][..], "a similar subcommand exists: 'serve'"),
         (&["serve", "--rign", "desk"], "--ring"),
         (&["status", "--ring", "desk"], "unexpected argument"),
+        (&["status", "--log", "info"], "unexpected argument"),
+        (&["devices", "--socket", "x"], "unexpected argument"),
         (&["serve", "extra"], "unexpected argument"),
         (&[], "Usage"),
     ] {
@@ -150,6 +152,8 @@ fn without_a_daemon_its_verbs_say_so() {
             told.contains("\nhint: start it with `offhook serve`"),
             "{told}"
         );
+        let french = text(&place.run(&[verb, "--lang", "fr"]).stderr);
+        assert!(french.contains("aucun démon ne tourne ici"), "{french}");
     }
 }
 
@@ -234,7 +238,6 @@ fn a_second_program_on_the_same_port_is_told_who_holds_it() {
         std::process::id()
     );
     assert!(told.contains(&who), "{told}");
-    assert!(told.contains("warning: PUBLIC_URL is not set"), "{told}");
 }
 
 #[test]
@@ -259,6 +262,14 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
             "AP00112233445566778899aabbccddeeff\n",
         ),
         ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        (
+            "PUBLIC_URL (Entrée : cette machine seulement): ",
+            "http://phone.example.com\n",
+        ),
+        (
+            "PUBLIC_URL (Entrée : cette machine seulement): ",
+            "phone.example.com\n",
+        ),
     ];
     // With everything answered the port is tried, which is taken: so it ends.
     let screen = place.on_terminal(&["serve", "--port", &port], &dialogue);
@@ -271,7 +282,9 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
         "{screen}"
     );
     assert!(screen.contains("Il manque 6 réglages"), "{screen}");
-    assert!(screen.contains("has 5 characters, not 34"), "{screen}");
+    let like = "il faut : AC et 32 chiffres hexadécimaux";
+    assert!(screen.contains(like), "{screen}");
+    assert!(!screen.contains("Twilio console"), "{screen}");
     assert!(
         screen.contains(&format!("port {port} is taken")),
         "{screen}"
@@ -285,10 +298,75 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
          TWILIO_API_KEY=SK00112233445566778899aabbccddeeff\n\
          TWILIO_API_SECRET=\"hush-hush\\$\"\n\
          TWILIO_TWIML_APP_SID=AP00112233445566778899aabbccddeeff\n\
-         TWILIO_PHONE_NUMBER=+15145550100\n"
+         TWILIO_PHONE_NUMBER=+15145550100\n\
+         PUBLIC_URL=phone.example.com\n"
     );
     let mode = fs::metadata(&file).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_phone_sent_to_the_background_goes_on_and_obeys_the_keyboard_once_it_is_back() {
+    for (script, dialogue) in [
+        (
+            // Begun there.
+            r#""$0" "$@" & read -r _; sleep 0.7; jobs; fg"#,
+            &[
+                ("Ctrl-C ends it", "go\n"),
+                ("Running", "x\n"),
+                ("Enter picks up", "\u{3}"),
+            ][..],
+        ),
+        (
+            // Sent there in the middle of a read.
+            r#""$0" "$@"; bg; sleep 0.7; jobs; fg"#,
+            &[
+                ("Ctrl-C ends it", "\u{1a}"),
+                ("Running", "x\n"),
+                ("Enter picks up", "\u{3}"),
+            ],
+        ),
+    ] {
+        let place = Place::new();
+        let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-mc", script]);
+        shell
+            .arg(env!("CARGO_BIN_EXE_offhook"))
+            .args(["serve", "--port", "0", "--bind", "127.0.0.1"])
+            .args(["--capture", "none", "--playout", "none", "--lang", "en"])
+            .env("PATH", "/usr/bin:/bin");
+        credentials(&mut shell);
+        let screen = on_terminal(shell, dialogue);
+        assert!(screen.contains("stopping"), "{screen}");
+    }
+}
+
+#[test]
+fn a_phone_in_the_background_asks_nothing() {
+    let place = Place::new();
+    let script = r#""$0" serve & wait $!; echo "exit $?""#;
+    let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-mc", script]);
+    shell
+        .arg(env!("CARGO_BIN_EXE_offhook"))
+        .env("PATH", "/usr/bin:/bin");
+    let screen = on_terminal(shell, &[]);
+    assert!(screen.contains("exit 2"), "{screen}");
+    assert!(screen.contains("6 settings are missing"), "{screen}");
+}
+
+#[test]
+fn whoever_leaves_the_public_address_empty_has_a_phone_for_this_machine() {
+    let place = Place::new();
+    let (_listener, port) = taken_port();
+    let mut serve = place.command(&["serve", "--port", &port]);
+    credentials(&mut serve).env("TWILIO_PHONE_NUMBER", "");
+    let dialogue = [
+        ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        ("PUBLIC_URL (Enter: this machine only): ", "\n"),
+    ];
+    let screen = on_terminal(serve, &dialogue);
+    assert!(screen.contains("is taken by process"), "{screen}");
+    let kept = fs::read_to_string(place.path().join(".env")).expect("there");
+    assert_eq!(kept, "TWILIO_PHONE_NUMBER=+15145550100\n");
 }
 
 #[test]
@@ -326,6 +404,22 @@ fn what_to_start_follows_the_credentials() {
     assert_eq!(verb(), "demo\n");
     fs::write(place.path().join(".env"), "TWILIO_ACCOUNT_SID=AC1\n").expect("written");
     assert_eq!(verb(), "serve\n");
+    fs::remove_file(place.path().join(".env")).expect("there");
+    let toml = "twilio_phone_number = \"+15145550100\"\n";
+    fs::write(place.path().join("my.toml"), toml).expect("written");
+    for (words, verb) in [
+        (&["--config", "my.toml"][..], "serve\n"),
+        (&["--once", "--config", "my.toml"], "serve\n"),
+        (&["--twilio-phone-number", "x", "--port", "1"], "serve\n"),
+        (&["--once", "--json"], "demo\n"),
+        (&["--port", "4000"], "demo\n"),
+        (&["--no-such-thing"], "demo\n"),
+        (&["--help"], "demo\n"),
+    ] {
+        let arguments = [&["what-to-start"], words].concat();
+        let output = place.run(&arguments);
+        assert_eq!(text(&output.stdout), verb, "{words:?}");
+    }
     let mut set = place.command(&["what-to-start"]);
     let output = set.env("TWILIO_PHONE_NUMBER", "x").output().expect("runs");
     assert_eq!(text(&output.stdout), "serve\n");
@@ -348,7 +442,11 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
+        self.command_of(env!("CARGO_BIN_EXE_offhook"), arguments)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.path())
@@ -362,69 +460,79 @@ impl Place {
 
     /// Runs `serve` with good settings on IPv4 only.
     fn serve(&self, arguments: &[&str]) -> Output {
-        self.command(&["serve", "--bind", "127.0.0.1"])
+        credentials(&mut self.command(&["serve", "--bind", "127.0.0.1"]))
             .args(arguments)
-            .env("TWILIO_ACCOUNT_SID", "AC00112233445566778899aabbccddeeff")
-            .env("TWILIO_API_KEY", "SK00112233445566778899aabbccddeeff")
-            .env("TWILIO_API_SECRET", "hush")
-            .env("TWILIO_TWIML_APP_SID", "AP00112233445566778899aabbccddeeff")
-            .env("TWILIO_PHONE_NUMBER", "+15145550100")
-            .env("TWILIO_AUTH_TOKEN", "deadbeefdeadbeefdeadbeefdeadbeef")
             .output()
             .expect("the program runs")
     }
 
-    /// Runs the program on a terminal, types each answer as soon as its question stands there, and returns what the
-    /// screen showed.
     fn on_terminal(&self, arguments: &[&str], dialogue: &[(&str, &str)]) -> String {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-        let person = openpt(flags).expect("a terminal");
-        unlockpt(&person).expect("unlocked");
-        let theirs = || ioctl_tiocgptpeer(&person, flags).expect("its other end");
-        let mut child = self
-            .command(arguments)
-            .stdin(theirs())
-            .stdout(theirs())
-            .stderr(theirs())
-            .spawn()
-            .expect("the program runs");
-        let mut person_types = fs::File::from(person.try_clone().expect("one more"));
-        let mut questions = dialogue.iter().peekable();
-        let (mut bytes, mut read_up_to) = (Vec::new(), 0);
-        let screen = loop {
-            let screen = text(&bytes);
-            if let Some((question, answer)) = questions.peek()
-                && let Some(at) = screen[read_up_to..].find(question)
-            {
-                read_up_to += at + question.len();
-                person_types.write_all(answer.as_bytes()).expect("typed");
-                questions.next();
-                continue;
-            }
-            let mut waiting = [PollFd::new(&person, PollFlags::IN)];
-            let limit = Timespec {
-                tv_sec: 20,
-                tv_nsec: 0,
-            };
-            if poll(&mut waiting, Some(&limit)).expect("polled") == 0 {
-                child.kill().expect("killed");
-                panic!("nothing more happens after:\n{screen}");
-            }
-            // The far end of a terminal is an error, once everything that was shown is read.
-            let mut shown = [0; 4096];
-            match person_types.read(&mut shown) {
-                Ok(0) | Err(_) => break screen,
-                Ok(length) => bytes.extend_from_slice(&shown[..length]),
-            }
-        };
-        child.wait().expect("ended");
-        assert_eq!(questions.next(), None, "never asked:\n{screen}");
-        screen
+        on_terminal(self.command(arguments), dialogue)
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program runs")
     }
+}
+
+/// Runs a program on a terminal, types each answer as soon as its question stands there, and returns what the
+/// screen showed.
+fn on_terminal(mut command: Command, dialogue: &[(&str, &str)]) -> String {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    let person = openpt(flags).expect("a terminal");
+    unlockpt(&person).expect("unlocked");
+    let theirs = || ioctl_tiocgptpeer(&person, flags).expect("its other end");
+    let mut child = command
+        .stdin(theirs())
+        .stdout(theirs())
+        .stderr(theirs())
+        .spawn()
+        .expect("the program runs");
+    // Its copies of the far end go, or the terminal would never be seen to close.
+    drop(command);
+    let mut person_types = fs::File::from(person.try_clone().expect("one more"));
+    let mut questions = dialogue.iter().peekable();
+    let (mut bytes, mut read_up_to) = (Vec::new(), 0);
+    let screen = loop {
+        let screen = text(&bytes);
+        if let Some((question, answer)) = questions.peek()
+            && let Some(at) = screen[read_up_to..].find(question)
+        {
+            read_up_to += at + question.len();
+            person_types.write_all(answer.as_bytes()).expect("typed");
+            questions.next();
+            continue;
+        }
+        let mut waiting = [PollFd::new(&person, PollFlags::IN)];
+        let limit = Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        if poll(&mut waiting, Some(&limit)).expect("polled") == 0 {
+            child.kill().expect("killed");
+            panic!("nothing more happens after:\n{screen}");
+        }
+        // The far end of a terminal is an error, once everything that was shown is read.
+        let mut shown = [0; 4096];
+        match person_types.read(&mut shown) {
+            Ok(0) | Err(_) => break screen,
+            Ok(length) => bytes.extend_from_slice(&shown[..length]),
+        }
+    };
+    child.wait().expect("ended");
+    assert_eq!(questions.next(), None, "never asked:\n{screen}");
+    screen
+}
+
+/// Adds settings that are good.
+fn credentials(command: &mut Command) -> &mut Command {
+    command
+        .env("TWILIO_ACCOUNT_SID", "AC00112233445566778899aabbccddeeff")
+        .env("TWILIO_API_KEY", "SK00112233445566778899aabbccddeeff")
+        .env("TWILIO_API_SECRET", "hush")
+        .env("TWILIO_TWIML_APP_SID", "AP00112233445566778899aabbccddeeff")
+        .env("TWILIO_PHONE_NUMBER", "+15145550100")
+        .env("TWILIO_AUTH_TOKEN", "deadbeefdeadbeefdeadbeefdeadbeef")
 }
 
 /// Takes a port, so that nobody else can.

@@ -162,6 +162,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "plain http",
     ),
     ("PUBLIC_URL", "http://phone.example.com", "plain http"),
+    ("PUBLIC_URL", "http://localhost:3000", "plain http"),
     (
         "PUBLIC_URL",
         "https://phone.example.com/twilio",
@@ -294,7 +295,7 @@ fn toml_takes_texts_numbers_booleans_and_lists() {
     sources.toml = file(
         "offhook.toml",
         "auto_answer = true\nport = 4000\nring = \"desk\"\nbind = [\"127.0.0.1\"]\nhosts = [\"a.lan\", \"b.lan\"]\n\
-         capture = \"file:a.wav\"\nringer = \"none\"\napi_key = \"0123456789abcdef\"\n",
+         capture = \"file:a.wav\"\nringer = \"none\"\n",
     );
     let settings = load(&sources);
     assert_eq!(settings.auto_answer, AutoAnswer::After(Duration::ZERO));
@@ -304,7 +305,60 @@ fn toml_takes_texts_numbers_booleans_and_lists() {
     let wav = DeviceChoice::File(PathBuf::from("a.wav"));
     assert_eq!(settings.audio.capture, wav);
     assert_eq!(settings.audio.ringer, Some(DeviceChoice::None));
-    assert!(settings.api_key.is_some());
+}
+
+#[test]
+fn a_secret_in_the_toml_file_is_refused_and_told_where_it_belongs() {
+    for setting in table::ALL.iter().filter(|setting| setting.secret) {
+        let mut sources = complete();
+        let key = setting.toml_key();
+        sources.toml = file("offhook.toml", &format!("{key} = \"hush-hush-hush-hush\""));
+        let message = refused(&sources);
+        assert!(message.contains("is a secret"), "{message}");
+        assert!(message.contains(&format!("a file that {}_FILE names", setting.name)));
+        assert!(!message.contains("hush"), "{message}");
+        // Nor is it called missing, where it is there, but in the wrong place.
+        sources.environment.remove(setting.name);
+        let message = refused(&sources);
+        assert!(message.starts_with("one setting"), "{message}");
+        // Empty counts as missing.
+        sources = complete();
+        sources.toml = file("offhook.toml", &format!("{key} = \"\""));
+        load(&sources);
+    }
+}
+
+#[test]
+fn a_setting_that_is_nearly_named_is_warned_of() {
+    let mut sources = complete();
+    for (name, value) in [
+        ("PUBLIC_URI", "https://phone.example.com"),
+        ("TWILIO_AUTH_TOKEN_NXT", "hush"),
+        ("TWILIO_API_BASE_ULR", ""),
+        ("TWILIO_WORKSPACE_SID", "WS1"),
+        ("PORTS", "1"),
+    ] {
+        set(&mut sources.environment, name, value);
+    }
+    sources.dotenv = file(".env", "NGROCK_URL=https://phone.example.com\n");
+    let (_, warnings) = Settings::load(&sources).expect("good");
+    assert_eq!(
+        warnings,
+        [
+            "`PUBLIC_URI` in the environment is not known here: was `PUBLIC_URL` meant?",
+            "`TWILIO_AUTH_TOKEN_NXT` in the environment is not known here: was `TWILIO_AUTH_TOKEN_NEXT` meant?",
+            "`NGROCK_URL` in `.env` is not known here: was `NGROK_URL` meant?",
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_settings_is_never_printed_with_its_text() {
+    let printed = format!("{:?}", file("/x/.env", "TWILIO_AUTH_TOKEN=hush"));
+    assert!(
+        printed.contains("/x/.env") && !printed.contains("hush"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -352,6 +406,11 @@ fn a_secret_may_lie_in_a_file_of_its_own() {
         "/run/empty",
     );
     assert!(refused(&sources).contains("it is empty"));
+    // The secret itself, in the wrong variable.
+    set(&mut sources.environment, "TWILIO_AUTH_TOKEN_FILE", TOKEN);
+    let message = refused(&sources);
+    assert!(message.contains("TWILIO_AUTH_TOKEN_FILE names a file that cannot be used"));
+    assert!(!message.contains(TOKEN), "{message}");
     set(&mut sources.environment, "OFFHOOK_PORT_FILE", "/run/port");
     assert!(refused(&sources).contains("`OFFHOOK_PORT_FILE` in the environment is unknown"));
 }
@@ -426,23 +485,37 @@ fn public_url_wins_over_its_alias_with_a_warning_where_they_differ() {
 fn without_a_public_url_the_signed_origin_is_this_machines_port() {
     let mut sources = complete();
     set(&mut sources.environment, "PORT", "4321");
-    let (settings, warnings) = Settings::load(&sources).expect("good");
+    let settings = load(&sources);
     assert_eq!(settings.public_url.as_str(), "http://127.0.0.1:4321");
-    assert!(
-        warnings[0].contains("Twilio itself cannot reach"),
-        "{warnings:?}"
-    );
+    assert!(settings.public_url_by_default);
 }
 
 #[test]
-fn going_without_signatures_is_loud_and_for_this_machine_only() {
+fn going_without_signatures_is_for_this_machine_only() {
     let mut sources = complete();
     sources.environment.remove("TWILIO_AUTH_TOKEN");
     assert!(refused(&sources).contains("TWILIO_AUTH_TOKEN is missing"));
     sources.insecure_no_signature = true;
-    let (settings, warnings) = Settings::load(&sources).expect("good");
-    assert!(settings.auth_tokens.is_empty());
-    assert!(warnings.concat().contains("WEBHOOKS ARE NOT CHECKED"));
+    let settings = load(&sources);
+    assert!(settings.auth_tokens.is_empty() && settings.insecure_no_signature);
+    assert!(!load(&complete()).insecure_no_signature);
+    for (bind, fine) in [
+        ("127.0.0.1,::1", true),
+        ("127.0.0.2", true),
+        ("0.0.0.0", false),
+        ("127.0.0.1,::", false),
+        ("192.0.2.1", false),
+    ] {
+        set(&mut sources.environment, "OFFHOOK_BIND", bind);
+        match Settings::load(&sources) {
+            Ok(_) => assert!(fine, "{bind}"),
+            Err(error) => assert!(
+                !fine && error.to_string().contains("OFFHOOK_BIND names an address"),
+                "{bind}: {error}"
+            ),
+        }
+    }
+    sources.environment.remove("OFFHOOK_BIND");
     set(
         &mut sources.environment,
         "PUBLIC_URL",
@@ -532,6 +605,8 @@ fn anything_of_twilios_means_that_a_real_telephone_is_wanted() {
     let mut toml = nothing();
     toml.toml = file("offhook.toml", "twilio_phone_number = \"+15145550100\"");
     assert!(toml.mentions_twilio());
+    toml.toml = file("offhook.toml", "twilio_auth_token = \"x\"");
+    assert!(toml.mentions_twilio());
     let mut in_file = nothing();
     set(
         &mut in_file.environment,
@@ -557,20 +632,43 @@ fn the_example_file_holds_every_setting_and_can_be_used() {
         .cloned()
         .collect();
     for setting in table::ALL.iter().filter(|s| s.name != "OFFHOOK_CONFIG") {
-        assert!(
+        assert_eq!(
             keys.contains(&setting.toml_key()),
-            "{} is missing",
+            !setting.secret,
+            "{}",
             setting.name
         );
         assert!(text.contains(setting.name), "{} is not named", setting.name);
     }
     let mut sources = nothing();
+    for setting in table::ALL.iter().filter(|setting| setting.secret) {
+        set(&mut sources.environment, setting.name, setting.example);
+    }
     sources.toml = file("offhook.example.toml", &uncommented);
     let (settings, warnings) = Settings::load(&sources).expect("usable");
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(settings.public_url.as_str(), "https://phone.example.com");
     // As it stands, everything is a comment.
     assert!(text.parse::<toml::Table>().expect("TOML").is_empty());
+}
+
+#[test]
+fn whatever_is_asked_for_is_explained_in_french_too() {
+    let error = Settings::load(&nothing()).expect_err("everything is missing");
+    let mut asked = vec!["PUBLIC_URL"];
+    asked.extend(error.problems().iter().filter_map(|p| p.missing_name()));
+    assert_eq!(asked.len(), 7);
+    for name in asked {
+        let setting = setting(name);
+        let french = setting.french.expect(name);
+        for (french, english) in [
+            (french.about, setting.about),
+            (french.like, setting.like),
+            (french.find, setting.find),
+        ] {
+            assert!(!french.is_empty() && french != english, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -77,6 +77,9 @@ fn credentials_lead_to_serve_and_its_exit_code_is_ours() {
     fs::write(machine.folder.path().join("verb"), "serve").expect("written");
     let output = machine.start(&["--port", "4000"]);
     assert_eq!(text(&output.stdout), "ran serve --port 4000\n");
+    // An option may be what names the credentials.
+    let asked = fs::read_to_string(machine.folder.path().join("asked")).expect("asked");
+    assert_eq!(asked, "asked what-to-start --port 4000\n");
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -144,7 +147,7 @@ mkdir -p target/release
 cat > target/release/offhook <<'PROGRAM'
 #!/usr/bin/env bash
 verb=$(cat "$VERB")
-[ "$1" = what-to-start ] && { echo "$verb"; exit; }
+[ "$1" = what-to-start ] && { echo "asked $*" >> "$ASKED"; echo "$verb"; exit; }
 echo "ran $*"
 [ "$verb" = serve ] && exit 2 || exit 0
 PROGRAM
@@ -194,6 +197,7 @@ chmod +x target/release/offhook"#,
             .env("PATH", self.bin())
             .env("HOME", self.folder.path())
             .env("LOG", self.folder.path().join("log"))
+            .env("ASKED", self.folder.path().join("asked"))
             .env("VERB", self.folder.path().join("verb"))
             .stdin(Stdio::null())
             .output()

@@ -1,7 +1,7 @@
 //! `offhook answer` and `offhook hangup`: a person's word to the running daemon.
 
 use super::failure::Failure;
-use super::flags::{Basics, Flags};
+use super::flags::{Control, Flags};
 use super::{Context, output, status};
 use crate::control::{Reply, Request};
 use crate::lang::{Lang, Message};
@@ -16,7 +16,7 @@ pub(crate) struct AnswerArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Basics>,
+    pub(crate) flags: Flags<Control>,
 }
 
 /// What `offhook hangup` takes.
@@ -31,7 +31,7 @@ pub(crate) struct HangupArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Basics>,
+    pub(crate) flags: Flags<Control>,
 }
 
 /// Picks up.
@@ -50,16 +50,29 @@ fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failu
     match status::ask(context, request)? {
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
-        Reply::Error { code, message } => {
-            let failure = Failure::world(message);
-            Err(match code.as_str() {
-                "no_such_call" => {
-                    failure.hint(format!("`offhook status` says: {}", calls_now(context)))
-                }
-                _ => failure,
-            })
-        }
+        Reply::Error { code, message } => Err(refused(context, request, &code, message)),
         Reply::Status(_) => Err(Failure::ours("the daemon answered another question")),
+    }
+}
+
+/// Says why the daemon did not do it: by its word where that is known, else with its own sentence.
+fn refused(context: &Context, request: &Request, code: &str, sentence: String) -> Failure {
+    let lang = context.local.lang;
+    let failure = |message: Message<'_>| Failure::world(message.text(lang));
+    match code {
+        "no_such_call" => {
+            let calls = &calls_now(context);
+            failure(match request {
+                Request::Answer { call: None } => Message::NothingRings,
+                Request::Hangup { call: None } => Message::NothingToHangUp,
+                Request::Answer { call: Some(_) }
+                | Request::Hangup { call: Some(_) }
+                | Request::Status => Message::NoSuchCall,
+            })
+            .hint(Message::StatusSays { calls }.text(lang))
+        }
+        "wrong_state" => failure(Message::WrongState),
+        _ => Failure::world(sentence),
     }
 }
 

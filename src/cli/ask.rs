@@ -12,6 +12,7 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 
 use super::failure::Failure;
 use super::output;
+use super::terminal::person_is_there;
 use crate::config::table::{self, Setting};
 use crate::config::{self, DOTENV, Settings, Sources, dotenv};
 use crate::lang::{Lang, Message};
@@ -19,11 +20,14 @@ use crate::lang::{Lang, Message};
 /// Reads the settings, asks for what is missing where that is all that is wrong, and tells the warnings.
 pub(crate) fn settings(mut sources: Sources, lang: Lang) -> Result<Settings, Failure> {
     let loaded = match Settings::load(&sources) {
-        Err(error) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
+        // From the background nothing is asked: the terminal is somebody else's, and reading it would stop the process.
+        Err(error) if person_is_there() && io::stderr().is_terminal() => {
             let Some(missing) = error.only_missing() else {
                 return Err(error.into());
             };
-            ask_for(&missing, lang)?;
+            if ask_for(&missing, lang)? && !knows_its_origin(&sources) {
+                offer_origin(lang)?;
+            }
             // Where the person gave up, this tells what is missing still.
             sources.reread_dotenv()?;
             Settings::load(&sources)
@@ -37,36 +41,67 @@ pub(crate) fn settings(mut sources: Sources, lang: Lang) -> Result<Settings, Fai
     Ok(settings)
 }
 
-/// Asks for each setting in turn until the person gives up, and writes each down as soon as it is good.
-fn ask_for(missing: &[&'static str], lang: Lang) -> Result<(), Failure> {
+/// Asks for each setting in turn until the person gives up, and writes each down as soon as it is good. Says whether all
+/// of them are there now.
+fn ask_for(missing: &[&'static str], lang: Lang) -> Result<bool, Failure> {
     let count = missing.len();
     output::tell(&Message::SettingsMissing { count }.text(lang));
     for setting in table::ALL.iter().filter(|s| missing.contains(&s.name)) {
-        let Some(value) = ask_one(setting, lang)? else {
-            return Ok(());
+        let hidden = setting.secret.then_some(Message::NotShown);
+        let Some(value) = ask_one(setting, hidden, lang)? else {
+            return Ok(false);
         };
-        keep(Path::new(DOTENV), setting.name, &value).map_err(|cause| {
-            Failure::world(format!("`{DOTENV}` cannot be written")).caused_by(&cause)
-        })?;
+        keep_answer(setting, &value)?;
     }
     output::tell(&Message::WrittenTo { path: DOTENV }.text(lang));
-    Ok(())
+    Ok(true)
 }
 
-/// Asks for one setting until it is good; nothing where the person gives up.
-fn ask_one(setting: &'static Setting, lang: Lang) -> Result<Option<String>, Failure> {
-    output::tell(&format!("\n{}: {}", setting.name, setting.about));
-    let like = Message::LooksLike { what: setting.like };
-    let find = Message::FoundIn {
-        place: setting.find,
+/// Says whether anybody wrote down where Twilio reaches the daemon.
+fn knows_its_origin(sources: &Sources) -> bool {
+    [&table::PUBLIC_URL, &table::NGROK_URL]
+        .iter()
+        .any(|setting| sources.text(setting).is_some())
+}
+
+/// Asks for the public origin, without which there are calls of this machine only.
+fn offer_origin(lang: Lang) -> Result<(), Failure> {
+    let setting = &table::PUBLIC_URL;
+    match ask_one(setting, Some(Message::EnterForThisMachine), lang)? {
+        Some(value) => keep_answer(setting, &value),
+        None => Ok(()),
+    }
+}
+
+fn keep_answer(setting: &Setting, value: &str) -> Result<(), Failure> {
+    keep(Path::new(DOTENV), setting.name, value)
+        .map_err(|cause| Failure::world(format!("`{DOTENV}` cannot be written")).caused_by(&cause))
+}
+
+/// Asks for one setting until it is good; nothing where the answer is left empty.
+fn ask_one(
+    setting: &'static Setting,
+    remark: Option<Message<'_>>,
+    lang: Lang,
+) -> Result<Option<String>, Failure> {
+    let french = setting.french.filter(|_| lang == Lang::Fr);
+    let (about, like, find) = match french {
+        Some(words) => (words.about, words.like, words.find),
+        None => (setting.about, setting.like, setting.find),
     };
-    output::tell(&format!("  {}\n  {}", like.text(lang), find.text(lang)));
+    output::tell(&format!("\n{}: {about}", setting.name));
+    let looks = Message::LooksLike { what: like };
+    let found = Message::FoundIn { place: find };
+    output::tell(&format!("  {}\n  {}", looks.text(lang), found.text(lang)));
+    let question = match remark {
+        Some(remark) => format!("{} ({}): ", setting.name, remark.text(lang)),
+        None => format!("{}: ", setting.name),
+    };
     loop {
         let typed = if setting.secret {
-            let hidden = Message::NotShown.text(lang);
-            read_hidden(&format!("{} ({hidden}): ", setting.name))?
+            read_hidden(&question)?
         } else {
-            read_line(&format!("{}: ", setting.name))?
+            read_line(&question)?
         };
         let typed = typed.trim();
         if typed.is_empty() {
@@ -74,7 +109,10 @@ fn ask_one(setting: &'static Setting, lang: Lang) -> Result<Option<String>, Fail
         }
         match config::check_typed(setting, typed) {
             Ok(()) => return Ok(Some(typed.to_owned())),
-            Err(why) => output::tell(&Message::TypedWrong { why: &why }.text(lang)),
+            Err(why) => {
+                let why = french.map_or(why.as_str(), |words| words.like);
+                output::tell(&Message::TypedWrong { why }.text(lang));
+            }
         }
     }
 }

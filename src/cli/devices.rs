@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::failure::Failure;
-use super::flags::{Flags, Sound};
+use super::flags::{Devices, Flags};
 use super::output::{print, print_json};
 use crate::audio::{DeviceInfo, devices};
 use crate::config;
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Sound>,
+    pub(crate) flags: Flags<Devices>,
 }
 
 #[derive(Debug, clap::Subcommand)]

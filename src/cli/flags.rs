@@ -23,23 +23,46 @@ impl Takes for Everything {
     }
 }
 
-/// Devices, and what every verb takes: `devices`, `demo`.
+/// Devices, and all that a daemon of its own needs: `demo`.
 #[derive(Debug)]
 pub(crate) struct Sound;
 
 impl Takes for Sound {
     fn takes(scope: Scope) -> bool {
-        matches!(scope, Scope::Everywhere | Scope::Sound)
+        matches!(
+            scope,
+            Scope::Everywhere | Scope::Log | Scope::Daemon | Scope::Sound
+        )
     }
 }
 
-/// Only what every verb takes: data folder, socket, language, log, settings file.
+/// Devices without a daemon: `devices`.
+#[derive(Debug)]
+pub(crate) struct Devices;
+
+impl Takes for Devices {
+    fn takes(scope: Scope) -> bool {
+        matches!(scope, Scope::Everywhere | Scope::Log | Scope::Sound)
+    }
+}
+
+/// Where the running daemon is: `status`, `answer`, `hangup`, which log nothing.
+#[derive(Debug)]
+pub(crate) struct Control;
+
+impl Takes for Control {
+    fn takes(scope: Scope) -> bool {
+        matches!(scope, Scope::Everywhere | Scope::Daemon)
+    }
+}
+
+/// Only language, log and settings file: `sim`.
 #[derive(Debug)]
 pub(crate) struct Basics;
 
 impl Takes for Basics {
     fn takes(scope: Scope) -> bool {
-        matches!(scope, Scope::Everywhere)
+        matches!(scope, Scope::Everywhere | Scope::Log)
     }
 }
 
@@ -152,9 +175,21 @@ mod tests {
 
     #[test]
     fn a_verb_takes_only_the_flags_of_its_scope() {
-        assert!(given::<Basics>("--data-dir x").is_some());
-        assert!(given::<Basics>("--capture x").is_none());
-        assert!(given::<Sound>("--capture x").is_some());
-        assert!(given::<Sound>("--ring desk").is_none());
+        let taken = |flag: &str| {
+            [
+                given::<Everything>(flag),
+                given::<Sound>(flag),
+                given::<Devices>(flag),
+                given::<Control>(flag),
+                given::<Basics>(flag),
+            ]
+            .map(|given| given.is_some())
+        };
+        assert_eq!(taken("--lang fr"), [true, true, true, true, true]);
+        assert_eq!(taken("--log info"), [true, true, true, false, true]);
+        assert_eq!(taken("--data-dir x"), [true, true, false, true, false]);
+        assert_eq!(taken("--socket x"), [true, true, false, true, false]);
+        assert_eq!(taken("--capture x"), [true, true, true, false, false]);
+        assert_eq!(taken("--ring desk"), [true, false, false, false, false]);
     }
 }

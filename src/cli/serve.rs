@@ -9,7 +9,7 @@ use crate::config::Settings;
 use crate::daemon::Daemon;
 use crate::lang::{Lang, Message};
 use crate::phone::PhoneHandle;
-use crate::pure::phone::{Command, Stage};
+use crate::pure::phone::{Command, CommandError, Stage};
 
 /// What `offhook serve` takes.
 #[derive(Debug, clap::Args)]
@@ -32,17 +32,16 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut sources = context.sources.clone();
     sources.insecure_no_signature = args.insecure_no_signature;
     let settings = ask::settings(sources, context.local.lang)?;
-    if settings.auth_tokens.is_empty() {
-        warn(
-            "signatures are NOT checked: whoever reaches this port can ring, and dial at your cost",
-        );
-    }
     runtime()?.block_on(serve(settings))
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
     let lang = settings.lang;
     let say = |message: Message<'_>| tell(&message.text(lang));
+    let by_default = settings.public_url_by_default;
+    if settings.insecure_no_signature {
+        warn(&Message::SignaturesUnchecked.text(lang));
+    }
     let daemon = Daemon::start(settings).await?;
     say(Message::Listening {
         address: &daemon.local_url(),
@@ -50,6 +49,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     say(Message::PublicOrigin {
         origin: daemon.public_url().as_str(),
     });
+    if by_default {
+        let origin = daemon.public_url().as_str();
+        warn(&Message::OnlyThisMachine { origin }.text(lang));
+    }
     if let Some(path) = daemon.api_key_path() {
         say(Message::ApiKeyFile {
             path: &path.display().to_string(),
@@ -94,7 +97,14 @@ async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, lang: Lang) -> Resu
                 };
                 tell(&message.text(lang));
             }
-            Err(refused) => tell(&refused.to_string()),
+            Err(CommandError::NoSuchCall) => tell(
+                &match command {
+                    Command::Answer => Message::NothingRings,
+                    Command::HangUp => Message::NothingToHangUp,
+                }
+                .text(lang),
+            ),
+            Err(CommandError::WrongState) => tell(&Message::WrongState.text(lang)),
         }
     }
 }

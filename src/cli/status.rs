@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
-use super::flags::{Basics, Flags};
+use super::flags::{Control, Flags};
 use super::{Context, output};
 use crate::control::{self, AskError, CallReport, Device, Reply, Request, Status};
 use crate::lang::{Lang, Message};
@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Basics>,
+    pub(crate) flags: Flags<Control>,
 }
 
 /// Prints how the daemon does.
@@ -33,19 +33,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 pub(crate) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure> {
     let socket = &context.local.socket;
     control::ask(socket, request).map_err(|error| {
-        let failure = Failure::world(format!("{error} (`{}`)", socket.display()));
+        let (what, hint) = match error {
+            AskError::NotRunning(_) => (Message::NoDaemon, Message::StartDaemon),
+            AskError::PathTooLong => {
+                let most = control::PATH_LIMIT;
+                (Message::SocketPathTooLong { most }, Message::ShorterPath)
+            }
+            AskError::Broken(_) => (Message::DaemonBroken, Message::DaemonHangs),
+            AskError::Stranger(_) => (Message::DaemonStranger, Message::RestartDaemon),
+        };
+        let text = |message: Message<'_>| message.text(context.local.lang);
+        let failure = Failure::world(format!("{} (`{}`)", text(what), socket.display()));
         let failure = match std::error::Error::source(&error) {
             Some(cause) => failure.caused_by(cause),
             None => failure,
         };
-        failure.hint(match error {
-            AskError::NotRunning(_) => {
-                "start it with `offhook serve`, or name its folder with --data-dir"
-            }
-            AskError::PathTooLong => "choose a shorter path with OFFHOOK_SOCKET",
-            AskError::Broken(_) => "the daemon belongs to another user, or hangs",
-            AskError::Stranger(_) => "restart the daemon, so that it is as new as this command",
-        })
+        failure.hint(text(hint))
     })
 }
 
@@ -106,7 +109,18 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
     };
     let mut line = format!("{}  {}  {}", call.id, state, party.text(lang));
     for more in [&call.place, &call.end_reason].into_iter().flatten() {
-        line.push_str(&format!("  ({})", more.replace('_', " ")));
+        let words = match more.as_str() {
+            "desk" => Message::AtDesk.text(lang),
+            "browser" => Message::InBrowser.text(lang),
+            "hung_up_here" => Message::HungUpHere.text(lang),
+            "hung_up_there" => Message::HungUpThere.text(lang),
+            "not_answered" => Message::NotAnswered.text(lang),
+            "refused" => Message::Refused.text(lang),
+            "failed" => Message::Failed.text(lang),
+            "stream_lost" => Message::StreamLost.text(lang),
+            other => other.replace('_', " "),
+        };
+        line.push_str(&format!("  ({words})"));
     }
     line.push_str(&format!("  {}", call.since));
     line
@@ -162,6 +176,8 @@ mod tests {
              bell: none\n\
              c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
         );
-        assert!(page(&status, Lang::Fr).contains("hors service : no such device"));
+        let french = page(&status, Lang::Fr);
+        assert!(french.contains("hors service : no such device"));
+        assert!(french.contains("c1  terminé  vers +15145550100  (raccroché ici)"));
     }
 }

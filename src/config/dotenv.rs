@@ -4,14 +4,25 @@
 //! `\$`). A bare value ends at ` #`. Nothing is expanded: a `$` is a `$`. Of several lines with one name the last counts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What a `.env` file says.
-#[derive(Debug, Default, Eq, PartialEq)]
+#[derive(Default, Eq, PartialEq)]
 pub(crate) struct Dotenv {
     /// The values by name.
     pub(crate) values: BTreeMap<String, String>,
     /// The lines, from 1, that cannot be read.
     pub(crate) broken: Vec<usize>,
+}
+
+impl fmt::Debug for Dotenv {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Any value may be a secret.
+        f.debug_struct("Dotenv")
+            .field("names", &self.values.keys())
+            .field("broken", &self.broken)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads a `.env` file; lines that make no sense are counted and do not spoil the others.
@@ -166,6 +177,13 @@ mod tests {
             parse("A=b\nnonsense\n# a comment\n\nC='open\n2D=e\nE=\"open\nF=\"g\" h\n=i\nJ=k");
         assert_eq!(dotenv.broken, [2, 5, 6, 7, 8, 9]);
         assert_eq!(dotenv.values.len(), 2);
+    }
+
+    #[test]
+    fn what_is_printed_of_a_file_holds_no_value() {
+        let printed = format!("{:?}", parse("TWILIO_AUTH_TOKEN=hush\nhush hush"));
+        assert!(printed.contains("TWILIO_AUTH_TOKEN"), "{printed}");
+        assert!(!printed.contains("hush"), "{printed}");
     }
 
     #[test]

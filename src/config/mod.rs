@@ -73,8 +73,10 @@ pub struct Settings {
     /// The account.
     pub twilio: TwilioAccount,
     /// The auth tokens that sign webhooks: primary, and next during a rotation. Empty only with
-    /// `--insecure-no-signature`.
+    /// `insecure_no_signature`.
     pub auth_tokens: Vec<Secret>,
+    /// Whether webhooks that nobody signed are taken (`--insecure-no-signature`): on loopback addresses only.
+    pub insecure_no_signature: bool,
     /// The origin that Twilio sees, and signs.
     pub public_url: Origin,
     /// Whether that origin is only `http://127.0.0.1:PORT` for want of another: with port 0 it follows the port.
@@ -147,6 +149,13 @@ impl Settings {
             ));
         }
         let bind = reader.optional(&table::OFFHOOK_BIND, value::list(value::address));
+        if insecure && bind.iter().flatten().any(|address| !address.is_loopback()) {
+            reader.refuse(Problem::broken_file(
+                "--insecure-no-signature is refused, since OFFHOOK_BIND names an address that others reach: \
+                 everybody could then ring, and dial at your cost"
+                    .to_owned(),
+            ));
+        }
         let local = Local::read(reader);
         let (ring_for, auto_answer) = read_ringing(reader);
         let ring = reader.optional(&table::OFFHOOK_RING, value::ring);
@@ -156,12 +165,10 @@ impl Settings {
         let token_ttl = reader.optional(&table::OFFHOOK_TOKEN_TTL, value::whole(60, 86_400));
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
-        if reader.is_fine() {
-            warn_about_origin(reader, public_url.as_ref(), &origin, insecure);
-        }
         let (twilio, local) = (twilio?, local?);
         Some(Settings {
             auth_tokens,
+            insecure_no_signature: insecure,
             public_url: origin,
             public_url_by_default: public_url.is_none(),
             port,
@@ -268,6 +275,7 @@ pub fn check_typed(setting: &'static table::Setting, text: &str) -> Result<(), S
         "TWILIO_API_KEY" => value::sid("SK")(text).map(nothing),
         "TWILIO_TWIML_APP_SID" => value::sid("AP")(text).map(nothing),
         "TWILIO_PHONE_NUMBER" => read_number(text).map(drop),
+        "PUBLIC_URL" => Origin::parse(text).map(drop),
         _ => value::carrier_secret(text).map(nothing),
     }
 }
@@ -395,27 +403,6 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         ringer,
         host,
         callback_ms: callback_ms.unwrap_or(10),
-    }
-}
-
-/// Warns where Twilio cannot reach the daemon, and where everybody can.
-fn warn_about_origin(
-    reader: &mut Reader<'_>,
-    set: Option<&Origin>,
-    origin: &Origin,
-    insecure: bool,
-) {
-    if set.is_none() {
-        reader.warnings.push(format!(
-            "PUBLIC_URL is not set: webhooks are expected at {}, where Twilio itself cannot reach them",
-            origin.as_str()
-        ));
-    }
-    if insecure {
-        reader.warnings.push(
-            "WEBHOOKS ARE NOT CHECKED (--insecure-no-signature): whoever reaches the port can ring, and dial at your cost"
-                .to_owned(),
-        );
     }
 }
 

@@ -10,7 +10,8 @@ pub struct Origin(String);
 
 impl Origin {
     /// Reads an origin as it is written for `PUBLIC_URL`: a bare host gets `https://`, a slash at the end is dropped; a
-    /// path, query, fragment or user part is refused, and so is plain http to anywhere but this machine.
+    /// path, query, fragment or user part is refused, and so is plain http: the origin of a daemon that only this machine
+    /// reaches is not written, but [`Origin::loopback`].
     ///
     /// # Errors
     /// What is wrong, as a clause that follows the setting's name. It never repeats the text, which may hold a password.
@@ -22,11 +23,10 @@ impl Origin {
         if !matches!(url.path(), "" | "/") {
             return Err("has a path, and an origin ends with the host".to_owned());
         }
-        let origin = Origin(url.as_str().trim_end_matches('/').to_owned());
-        if url.scheme() == "http" && !origin.is_loopback() {
-            return Err("is plain http, which only this machine may be reached by".to_owned());
+        if url.scheme() == "http" {
+            return Err("is plain http, and Twilio sends calls to https only".to_owned());
         }
-        Ok(origin)
+        Ok(Origin(url.as_str().trim_end_matches('/').to_owned()))
     }
 
     /// Returns the origin of a daemon that is known to this machine only: `http://127.0.0.1:PORT`.
@@ -123,9 +123,8 @@ mod tests {
             ("Phone.Example.COM", "https://phone.example.com"),
             ("phone.example.com:8443", "https://phone.example.com:8443"),
             ("https://phone.example.com:443", "https://phone.example.com"),
-            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
-            ("http://localhost:3000/", "http://localhost:3000"),
-            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("https://localhost:3000/", "https://localhost:3000"),
+            ("https://[::1]:3000", "https://[::1]:3000"),
         ] {
             assert_eq!(
                 Origin::parse(text).expect(text).as_str(),
@@ -148,6 +147,8 @@ mod tests {
             ("https://user:hush@phone.example.com", "user part"),
             ("https://@phone.example.com", "user part"),
             ("http://phone.example.com", "plain http"),
+            ("http://localhost:3000", "plain http"),
+            ("http://127.0.0.1:3000", "plain http"),
             ("wss://phone.example.com", "other than https"),
             ("https://phone.example.com\\x", "backslash"),
             ("https://phone .example.com", "space"),

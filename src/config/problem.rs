@@ -63,6 +63,19 @@ impl Problem {
         }
     }
 
+    /// A secret stands in the TOML file.
+    pub(super) fn secret_in_toml(setting: &Setting, place: &str) -> Problem {
+        Problem {
+            sentence: format!(
+                "{name} (`{}` in {place}) is a secret, and secrets do not stand in this file: put it into the environment, \
+                 into `.env`, or into a file that {name}_FILE names",
+                setting.toml_key(),
+                name = setting.name,
+            ),
+            ..Problem::about(setting)
+        }
+    }
+
     /// The file that should hold a secret cannot be read.
     pub(super) fn unreadable_secret(
         setting: &Setting,
@@ -70,8 +83,14 @@ impl Problem {
         path: &str,
         cause: &str,
     ) -> Problem {
+        // Without a slash it may be the secret itself, put into the wrong variable.
+        let sentence = if path.contains('/') {
+            format!("{name} names `{path}`, which cannot be used: {cause}")
+        } else {
+            format!("{name} names a file that cannot be used: {cause}; it wants a path")
+        };
         Problem {
-            sentence: format!("{name} names `{path}`, which cannot be used: {cause}"),
+            sentence,
             ..Problem::about(setting)
         }
     }

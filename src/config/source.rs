@@ -1,6 +1,7 @@
 //! Where settings come from: flags over environment over `.env` over the TOML file; which one wins, and what is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +12,21 @@ use super::table::{self, Setting};
 use super::value;
 
 /// A file that was read, with its path as a person knows it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct TextFile {
     /// Its path.
     pub path: PathBuf,
     /// What stands in it.
     pub text: String,
+}
+
+impl fmt::Debug for TextFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text may hold secrets.
+        f.debug_struct("TextFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Everything that settings are read from, taken once, so that reading them is a matter of values only.
@@ -100,6 +110,8 @@ impl Sources {
             || table::ALL
                 .iter()
                 .any(|s| s.name.starts_with("TWILIO_") && reader.raw(s).is_some())
+            // For `serve` to refuse.
+            || reader.misplaced.iter().any(|name| name.starts_with("TWILIO_"))
     }
 
     /// Returns a setting's text as it stands, from wherever it is set first: for verbs that want one or two of them.
@@ -133,6 +145,8 @@ pub(super) struct Reader<'a> {
     sources: &'a Sources,
     dotenv: BTreeMap<String, String>,
     toml: BTreeMap<String, String>,
+    // Secrets in the TOML file, where they must not stand.
+    misplaced: BTreeSet<&'static str>,
     asked: BTreeSet<&'static str>,
     problems: Vec<Problem>,
     /// What is strange, but goes.
@@ -146,6 +160,7 @@ impl<'a> Reader<'a> {
             sources,
             dotenv: BTreeMap::new(),
             toml: BTreeMap::new(),
+            misplaced: BTreeSet::new(),
             asked: BTreeSet::new(),
             problems: Vec::new(),
             warnings: Vec::new(),
@@ -208,7 +223,8 @@ impl<'a> Reader<'a> {
     ) -> Option<T> {
         let before = self.problems.len();
         let value = self.optional(setting, read);
-        if value.is_none() && self.problems.len() == before {
+        let told = self.misplaced.contains(setting.name);
+        if value.is_none() && self.problems.len() == before && !told {
             let meant = self.misspelled(setting);
             self.problems.push(Problem::missing(setting, meant));
         }
@@ -292,17 +308,25 @@ impl<'a> Reader<'a> {
         Err(Problem::unreadable_secret(setting, name, path, &cause))
     }
 
-    /// Refuses variables that look like ours and are not.
+    /// Refuses variables that look like ours and are not, and warns of others that are nearly the name of a setting.
     fn take_unknown_variables(&mut self, values: &BTreeMap<String, String>, place: &str) {
         let known: Vec<String> = table::ALL
             .iter()
             .flat_map(|s| [Some(s.name.to_owned()), s.file_name()])
             .flatten()
             .collect();
-        for name in values.keys().filter(|name| name.starts_with("OFFHOOK_")) {
-            if !known.contains(name) {
-                let meant = nearest(name, known.iter().map(String::as_str));
+        for (name, value) in values.iter().filter(|(name, _)| !known.contains(name)) {
+            let meant = nearest(name, known.iter().map(String::as_str));
+            if name.starts_with("OFFHOOK_") {
                 self.problems.push(Problem::unknown(name, place, meant));
+            } else if let Some(meant) = meant
+                // Many programs have their ports and addresses, and Twilio has other variables: only said, not refused.
+                && (name.starts_with("TWILIO_") || meant.ends_with("_URL"))
+                && !value.trim().is_empty()
+            {
+                self.warnings.push(format!(
+                    "`{name}` in {place} is not known here: was `{meant}` meant?"
+                ));
             }
         }
     }
@@ -335,6 +359,12 @@ impl<'a> Reader<'a> {
                 continue;
             };
             match toml_text(value) {
+                Some(text) if setting.secret => {
+                    if !text.trim().is_empty() {
+                        self.misplaced.insert(setting.name);
+                        self.problems.push(Problem::secret_in_toml(setting, &place));
+                    }
+                }
                 Some(text) => {
                     self.toml.insert(key.clone(), text);
                 }

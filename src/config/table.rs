@@ -20,6 +20,8 @@ pub struct Setting {
     pub like: &'static str,
     /// Where to find it, where it cannot be made up.
     pub find: &'static str,
+    /// The three above in French, where it may be asked for on a terminal.
+    pub french: Option<French>,
     /// A value that is good.
     pub example: &'static str,
     /// What stands for its value in the help of its flag.
@@ -28,12 +30,27 @@ pub struct Setting {
     pub bare: Option<&'static str>,
 }
 
+/// What is said of a setting in French.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct French {
+    /// What it is.
+    pub about: &'static str,
+    /// What it should look like.
+    pub like: &'static str,
+    /// Where to find it.
+    pub find: &'static str,
+}
+
 /// Which verbs take a setting.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Scope {
-    /// All that work with a daemon or speak to a person.
+    /// All that read settings.
     Everywhere,
-    /// Those that make or take sound, too.
+    /// Those that write a log.
+    Log,
+    /// Those that run a daemon, or ask one.
+    Daemon,
+    /// Those that make or take sound.
     Sound,
     /// `serve` only.
     Serve,
@@ -71,6 +88,7 @@ const PLAIN: Setting = Setting {
     about: "",
     like: "",
     find: "",
+    french: None,
     example: "",
     value: "VALUE",
     bare: None,
@@ -103,6 +121,11 @@ settings! {
         about: "The Twilio account",
         like: "AC and 32 hexadecimal digits",
         find: ACCOUNT,
+        french: Some(French {
+            about: "le compte chez Twilio",
+            like: "AC et 32 chiffres hexadécimaux",
+            find: "console de Twilio, page d'accueil, Account Info",
+        }),
         example: "AC00112233445566778899aabbccddeeff",
     }
     /// The auth token.
@@ -111,6 +134,11 @@ settings! {
         about: "The account's auth token, with which Twilio signs what it sends",
         like: "32 hexadecimal digits",
         find: ACCOUNT,
+        french: Some(French {
+            about: "le jeton secret du compte, avec lequel Twilio signe ce qu'il envoie",
+            like: "32 chiffres hexadécimaux",
+            find: "console de Twilio, page d'accueil, Account Info",
+        }),
         example: "00112233445566778899aabbccddeeff",
     }
     /// The next auth token.
@@ -127,6 +155,11 @@ settings! {
         about: "The API key that asks Twilio's REST API and signs the browsers' tokens",
         like: "SK and 32 hexadecimal digits",
         find: KEYS,
+        french: Some(French {
+            about: "la clé qui interroge l'API REST de Twilio et signe les jetons des navigateurs",
+            like: "SK et 32 chiffres hexadécimaux",
+            find: "console de Twilio, Account > API keys & tokens > Create API key",
+        }),
         example: "SK00112233445566778899aabbccddeeff",
     }
     /// The API key's secret.
@@ -135,6 +168,11 @@ settings! {
         about: "The API key's secret",
         like: "32 letters and digits",
         find: KEYS,
+        french: Some(French {
+            about: "le secret de cette clé",
+            like: "32 lettres et chiffres",
+            find: "au même endroit, une seule fois : quand la clé est créée",
+        }),
         example: "abcdefghijklmnopqrstuvwxyzABCDEF",
     }
     /// The TwiML app.
@@ -143,6 +181,11 @@ settings! {
         about: "The TwiML app whose Voice URL is /twiml/outgoing: what browsers dial through",
         like: "AP and 32 hexadecimal digits",
         find: "Twilio console, Phone Numbers > Manage > TwiML apps",
+        french: Some(French {
+            about: "l'application TwiML dont la Voice URL est /twiml/outgoing : par elle appellent les navigateurs",
+            like: "AP et 32 chiffres hexadécimaux",
+            find: "console de Twilio, Phone Numbers > Manage > TwiML apps",
+        }),
         example: "AP00112233445566778899aabbccddeeff",
     }
     /// The line's number.
@@ -151,6 +194,11 @@ settings! {
         about: "The telephone number of this line",
         like: "a plus sign and 7 to 15 digits, such as +15145550100",
         find: NUMBERS,
+        french: Some(French {
+            about: "le numéro de téléphone de cette ligne",
+            like: "un plus et 7 à 15 chiffres, comme +15145550100",
+            find: "console de Twilio, Phone Numbers > Manage > Active numbers",
+        }),
         example: "+15145550100",
     }
     /// The REST API's address.
@@ -168,6 +216,11 @@ settings! {
         about: "The origin under which Twilio reaches this daemon",
         like: "https:// and a host, without a path, such as https://phone.example.com",
         find: "what your tunnel or reverse proxy prints; the Voice URL of the number lies under it",
+        french: Some(French {
+            about: "l'origine sous laquelle Twilio atteint ce démon",
+            like: "https:// et un hôte, sans chemin, comme https://phone.example.com",
+            find: "ce qu'affiche votre tunnel ou votre proxy ; la Voice URL du numéro se trouve en dessous",
+        }),
         example: "https://phone.example.com",
     }
     /// The public origin's other name.
@@ -306,7 +359,7 @@ settings! {
     /// The data folder.
     OFFHOOK_DATA_DIR {
         value: "DIR",
-        scope: Scope::Everywhere,
+        scope: Scope::Daemon,
         default: "$XDG_STATE_HOME/offhook, or ~/.local/state/offhook",
         about: "The folder of control socket, database, lock, recordings and API key",
         like: "the path of a folder",
@@ -315,7 +368,7 @@ settings! {
     /// The control socket.
     OFFHOOK_SOCKET {
         value: "PATH",
-        scope: Scope::Everywhere,
+        scope: Scope::Daemon,
         default: "control.sock in the data folder",
         about: "The control socket",
         like: "a path of at most 107 bytes",
@@ -333,10 +386,10 @@ settings! {
     /// The log's filter.
     OFFHOOK_LOG {
         value: "FILTER",
-        scope: Scope::Everywhere,
+        scope: Scope::Log,
         default: "info",
         about: "What is logged: a level, or levels by module",
-        like: "error, warn, info, debug or trace, or a filter such as info,offhook::twilio=debug",
+        like: "error, warn, info, debug or trace (which tells no more than debug), or a filter such as info,offhook::twilio=debug",
         example: "info",
     }
     /// The TOML file.

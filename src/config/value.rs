@@ -54,12 +54,16 @@ pub(super) fn carrier_secret(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads the key of the person's door: 16 to 512 printable ASCII characters, since it travels in an HTTP header.
+/// Reads the key of the person's door: 16 to 512 printable characters. It travels in an HTTP header, as UTF-8, where
+/// everything but control characters may stand.
 pub(super) fn api_key(text: &str) -> Result<String, String> {
-    if !text.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) {
-        return Err("has a character in it that is not printable ASCII".to_owned());
+    if text
+        .chars()
+        .any(|c| c.is_control() || (c.is_whitespace() && c != ' ') || c == '\u{feff}')
+    {
+        return Err("has a character in it that is not printable".to_owned());
     }
-    match text.len() {
+    match text.chars().count() {
         0..16 => Err("is shorter than 16 characters".to_owned()),
         16..=512 => Ok(text.to_owned()),
         _ => Err("is longer than 512 characters".to_owned()),
@@ -221,6 +225,8 @@ mod tests {
     fn an_api_key_is_16_or_more_printable_characters() {
         assert!(api_key("0123456789abcdef").is_ok());
         assert!(api_key("0123 56789;:!~%$").is_ok());
+        assert!(api_key("clé-à-molette-où").is_ok());
+        assert!(refusal(api_key("éééééééé")).contains("shorter"));
         assert!(refusal(api_key("0123456789abcde")).contains("shorter"));
         assert!(refusal(api_key("0123456789abcdé\u{7f}")).contains("printable"));
         assert!(refusal(api_key(&"a".repeat(513))).contains("longer"));

@@ -60,6 +60,17 @@ pub(super) struct EventLog {
 }
 
 impl EventLog {
+    /// Begins a run's numbers behind those of every run before it: at the wall clock's milliseconds, since no run has an
+    /// event in each of its own. So a number from before a restart is known for what it is.
+    pub(super) fn begun(at: SystemTime) -> EventLog {
+        let since = at.duration_since(SystemTime::UNIX_EPOCH);
+        let millis = since.map_or(0, |since| since.as_millis());
+        EventLog {
+            events: VecDeque::new(),
+            newest: u64::try_from(millis).unwrap_or(0),
+        }
+    }
+
     fn add(&mut self, call: CallId, happening: Happening, at: SystemTime) -> u64 {
         self.newest += 1;
         if self.events.len() == LOG {
@@ -442,6 +453,26 @@ mod tests {
         assert_eq!(log.after(499), None);
         assert_eq!(log.after(500).map(|events| events.len()), Some(1_000));
         assert_eq!(log.after(1_498).map(|events| events[0].seq), Some(1_499));
+    }
+
+    #[test]
+    fn a_number_from_before_a_restart_is_never_taken_for_one_of_this_run() {
+        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let mut earlier = EventLog::begun(began);
+        let first = earlier.newest;
+        for _ in 0..700 {
+            earlier.add(CallId::new("c"), Happening::Began, began);
+        }
+        // A second later, which is sooner than 700 events can be.
+        let mut later = EventLog::begun(began + Duration::from_secs(1));
+        assert_eq!(later.after(earlier.newest), None);
+        assert_eq!(later.after(first), None);
+        let own = later.newest;
+        assert_eq!(later.after(own), Some(Vec::new()));
+        let next = later.add(CallId::new("c"), Happening::Began, began);
+        assert_eq!(next, own + 1);
+        assert_eq!(later.after(own).map(|events| events[0].seq), Some(next));
+        assert_eq!(later.after(earlier.newest), None);
     }
 
     #[test]

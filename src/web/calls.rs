@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use serde::Serialize;
 
 use super::Door;
@@ -15,6 +16,21 @@ use crate::pure::phone::{CallView, Command, CommandError, Snapshot};
 #[derive(Debug, Serialize)]
 pub(super) struct Calls {
     calls: Vec<CallReport>,
+}
+
+/// The call that a path names, by our id or the carrier's.
+pub(super) struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, ApiError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Named(id)),
+            // What is no text names no call.
+            Err(_) => Err(ApiError::Command(CommandError::NoSuchCall)),
+        }
+    }
 }
 
 impl Door {
@@ -55,7 +71,7 @@ pub(super) async fn all(State(door): State<Arc<Door>>) -> Json<Calls> {
 /// `GET /api/calls/{id}`.
 pub(super) async fn one(
     State(door): State<Arc<Door>>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<CallReport>, ApiError> {
     let snapshot = door.snapshot();
     let call = snapshot
@@ -69,7 +85,7 @@ pub(super) async fn one(
 /// `POST /api/calls/{id}/answer`.
 pub(super) async fn answer(
     State(door): State<Arc<Door>>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<CallReport>, ApiError> {
     door.command(&id, Command::Answer).await
 }
@@ -77,7 +93,7 @@ pub(super) async fn answer(
 /// `POST /api/calls/{id}/hangup`.
 pub(super) async fn hang_up(
     State(door): State<Arc<Door>>,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<CallReport>, ApiError> {
     door.command(&id, Command::HangUp).await
 }

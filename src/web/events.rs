@@ -138,7 +138,8 @@ async fn tell(
 
 /// Tells all that was not seen yet, and returns the number of the last of it.
 ///
-/// Where the log does not reach back so far, or the number is from before a restart, a snapshot takes its place.
+/// Where the log does not reach back so far, or the number is from before a restart (each run counts on from the time of
+/// its start), a snapshot takes its place.
 async fn catch_up(socket: &mut WebSocket, door: &Door, seen: Option<u64>) -> Result<u64, Gone> {
     let missed = seen.and_then(|seen| Some((seen, door.phone.events_after(seen)?)));
     if let Some((mut seen, events)) = missed {

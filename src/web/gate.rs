@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 use tracing::{debug, warn};
 
 use super::error::ApiError;
-use super::hosts::{Hosts, only};
+use super::hosts::Hosts;
 use super::limit::{WRONG_KEYS, WrongKeys};
 use super::page;
 use crate::config::Secret;
@@ -57,7 +57,7 @@ impl Gate {
         Gate {
             hosts,
             // A header cannot carry a space at its end.
-            key: digest(key.reveal().trim_matches(' ')),
+            key: digest(key.reveal().trim_matches(' ').as_bytes()),
             holder: Login {
                 identity: desk_identity(key),
             },
@@ -68,10 +68,13 @@ impl Gate {
 
     /// Finds out who asks.
     fn login(&self, headers: &HeaderMap) -> Result<Login, ApiError> {
-        if !headers.contains_key(header::AUTHORIZATION) {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
             return Err(ApiError::Unauthorized);
-        }
-        let key = only(headers, &header::AUTHORIZATION).and_then(bearer);
+        };
+        // Of two nobody can say which was meant.
+        let only = values.next().is_none();
+        let key = bearer(value.as_bytes()).filter(|_| only);
         let right = key.is_some_and(|key| digest(key).ct_eq(&self.key).into());
         if right {
             return Ok(self.holder.clone());
@@ -143,16 +146,16 @@ fn desk_identity(key: &Secret) -> Identity {
     Identity::parse(&format!("desk_{hex}")).expect("letters, an underscore and hexadecimal digits")
 }
 
-fn digest(key: &str) -> [u8; 32] {
+fn digest(key: &[u8]) -> [u8; 32] {
     Sha256::digest(key).into()
 }
 
-/// Reads what stands behind `Bearer`, in any case.
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, key) = value.split_once(' ')?;
+/// Reads what stands behind `Bearer`, in any case. A key need not be ASCII, so this is not about text.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(b"Bearer ".len())?;
     scheme
-        .eq_ignore_ascii_case("Bearer")
-        .then(|| key.trim_matches(' '))
+        .eq_ignore_ascii_case(b"Bearer ")
+        .then(|| key.trim_ascii())
 }
 
 #[cfg(test)]
@@ -170,7 +173,7 @@ mod tests {
             ("abc", None),
             ("", None),
         ] {
-            assert_eq!(bearer(value), key, "{value}");
+            assert_eq!(bearer(value.as_bytes()), key.map(str::as_bytes), "{value}");
         }
     }
 

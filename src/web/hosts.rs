@@ -59,7 +59,7 @@ impl Hosts {
 }
 
 /// Returns a header's value, if it is there exactly once and in ASCII.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+fn only<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok();
     // Of two nobody can say which was meant.

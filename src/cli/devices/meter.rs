@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::audio::{AudioSettings, AudioStatus, DeviceState, MediaHandle, SocketEnd, stream_port};
 use crate::cli::failure::Failure;
-use crate::cli::flags::{Flags, Sound};
+use crate::cli::flags::{Devices, Flags};
 use crate::cli::output::{print, print_json, tell};
 use crate::cli::runtime;
 use crate::cli::terminal::Stop;
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Sound>,
+    pub(crate) flags: Flags<Devices>,
 }
 
 /// Tries the chosen devices.
