@@ -161,6 +161,11 @@ pub enum Message<'a> {
         /// The command.
         command: &'a str,
     },
+    /// How to ask a demonstration for its state.
+    CommandTellsState {
+        /// The command.
+        command: &'a str,
+    },
     /// Frames of a call, each way.
     MeasuredFrames {
         /// To the speaker.
@@ -391,6 +396,9 @@ impl Message<'_> {
             Message::CommandCallsAgain { command } => {
                 format!("to be called from another terminal:\n  {command}")
             }
+            Message::CommandTellsState { command } => {
+                format!("to see from there what it does:\n  {command}")
+            }
             Message::MeasuredFrames { down, up } => {
                 format!("frames     {down} to the speaker, {up} from the microphone")
             }
@@ -525,6 +533,9 @@ impl Message<'_> {
             Message::EnterCallsAgain => "Entrée pour être rappelé par le simulateur".to_owned(),
             Message::CommandCallsAgain { command } => {
                 format!("pour être appelé depuis un autre terminal :\n  {command}")
+            }
+            Message::CommandTellsState { command } => {
+                format!("pour voir de là ce qu'il fait :\n  {command}")
             }
             Message::MeasuredFrames { down, up } => {
                 format!("trames       {down} vers le haut-parleur, {up} depuis le micro")
@@ -670,6 +681,7 @@ mod tests {
             Message::NeverTalked,
             Message::EnterCallsAgain,
             Message::CommandCallsAgain { command: x },
+            Message::CommandTellsState { command: x },
             Message::MeasuredFrames { down: 1, up: 2 },
             Message::MeasuredGaps {
                 dry: 1,

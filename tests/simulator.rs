@@ -5,15 +5,23 @@
 mod command;
 #[path = "simulator/faults.rs"]
 mod faults;
+#[path = "simulator/limits.rs"]
+mod limits;
+#[path = "simulator/options.rs"]
+mod options;
+#[path = "simulator/rest.rs"]
+mod rest;
 #[path = "simulator/socket.rs"]
 mod socket;
 #[path = "common/stranger.rs"]
 mod stranger;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use offhook::sim::{self, Account, CallPlan, CallReport, DialOutcome, Ended, Rest, Step};
+use offhook::sim::{self, Account, CallPlan, CallReport, DialOutcome, Ended, Step};
 use stranger::{Stranger, TOKEN, answer, talk, twiml};
+use tokio::sync::oneshot;
 
 const ORIGIN: &str = "https://phone.example.com";
 
@@ -42,6 +50,29 @@ fn codes(report: &CallReport) -> Vec<u32> {
 #[track_caller]
 fn assert_fine(report: &CallReport) {
     assert!(report.is_fine(), "{report}");
+}
+
+/// A program's end of a step that lasts until the program says so.
+#[derive(Clone)]
+struct Done(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Done {
+    fn say(&self) {
+        let sender = self.0.lock().expect("nobody failed").take();
+        if let Some(sender) = sender {
+            // Whoever waited may have gone.
+            let _ = sender.send(());
+        }
+    }
+}
+
+/// Makes a step that lasts until the program says so.
+fn until_done() -> (Step, Done) {
+    let (sender, waits) = oneshot::channel();
+    (
+        Step::WaitFor(waits),
+        Done(Arc::new(Mutex::new(Some(sender)))),
+    )
 }
 
 /// Runs cases side by side: most of their time is spent waiting.
@@ -113,6 +144,15 @@ async fn every_request_is_signed_over_the_origin_and_comes_to_the_server() {
         Some(34),
         "an account is made up where none is given"
     );
+
+    for (name, value) in [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "phone.example.com"),
+    ] {
+        let all = server.requests();
+        let tunnelled = |request: &stranger::Request| request.header(name) == Some(value);
+        assert!(all.iter().all(tunnelled), "{name}, as behind a tunnel");
+    }
 
     let more = server.requests().pop().expect("the last one");
     assert_eq!(more.method, "GET");
@@ -370,89 +410,128 @@ async fn a_callback_that_fails_spoils_a_call_but_does_not_end_it() {
 }
 
 #[tokio::test]
-async fn a_call_is_steered_over_rest_while_its_stream_is_up() {
-    let account = account();
-    let rest = Rest::start(account.clone()).await.expect("a free port");
-    let calls = format!(
-        "{}/2010-04-01/Accounts/{}/Calls",
-        rest.url(),
-        account.account_sid
-    );
-    for (form, ended, said) in [
-        ("Status=completed", Ended::ByRest, ""),
-        (
-            "Twiml=%3CResponse%3E%3CSay%3EHi%3C%2FSay%3E%3C%2FResponse%3E",
-            Ended::ByTwiml,
-            "Hi",
-        ),
-        (
-            "Url=https%3A%2F%2Fphone.example.com%2Felsewhere",
-            Ended::ByTwiml,
-            "There",
-        ),
-    ] {
-        let (address, key, secret) = (
-            calls.clone(),
-            account.api_key.clone(),
-            account.api_secret.clone(),
-        );
-        let server = Stranger::start(
-            |request| match request.path.as_str() {
-                "/voice" => twiml(STREAM),
-                "/media" => talk(),
-                _ => twiml("<Say>There</Say>"),
-            },
-            move |mut line| {
-                let (address, key, secret) = (address.clone(), key.clone(), secret.clone());
-                async move {
-                    let start = line.until("start").await;
-                    let sid = start["start"]["callSid"].as_str().expect("a call");
-                    let answer = post(&format!("{address}/{sid}.json"), &key, &secret, form).await;
-                    assert_eq!(answer, 200);
-                    line.hear_out().await;
-                }
-            },
-        )
-        .await;
-        let mut plan = plan(&server, 20_000);
-        plan.account = account.clone();
-        plan.rest = Some(&rest);
-        let report = sim::call(plan).await;
-        assert_fine(&report);
-        assert_eq!(report.ended, ended, "{form}");
-        assert_eq!(report.said.concat(), said, "{form}");
-        let lines = server.lines().await;
-        assert!(
-            lines[0].iter().any(|message| message["event"] == "stop"),
-            "{form}: the stream was told"
-        );
-        assert_eq!(rest.status(&report.call_sid).as_deref(), Some("completed"));
+async fn a_redirected_webhook_is_followed_as_twilio_does() {
+    let server = without_stream(|request| match request.path.as_str() {
+        "/voice" => answer(307, "", "/moved"),
+        "/moved" => answer(302, "", "https://phone.example.com/plain?a=1"),
+        "/plain?a=1" => twiml("<Redirect>next</Redirect>"),
+        "/next" => twiml("<Say>Here</Say>"),
+        _ => answer(302, "", "/round"),
+    })
+    .await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_fine(&report);
+    assert_eq!(report.said, ["Here"]);
+    server.assert_signed_over(ORIGIN);
+    let requests = server.requests();
+    let methods: Vec<&str> = requests.iter().map(|r| r.method.as_str()).collect();
+    assert_eq!(methods, ["POST", "POST", "GET", "POST"]);
+    assert!(requests[1].field("CallSid").is_some(), "307 keeps the form");
+    assert!(requests[2].form.is_empty(), "302 loses it");
 
-        let address = format!("{calls}/{}.json", report.call_sid);
-        let (key, secret) = (&account.api_key, &account.api_secret);
-        assert_eq!(
-            post(&address, key, secret, form).await,
-            400,
-            "it is over: {form}"
-        );
-        assert_eq!(post(&address, key, "wrong", form).await, 401);
-        let unknown = format!("{calls}/CA00000000000000000000000000000000.json");
-        assert_eq!(post(&unknown, key, secret, form).await, 404);
-    }
+    let mut endless = plan(&server, 0);
+    endless.webhook = server.url("/round");
+    let report = sim::call(endless).await;
+    assert_eq!(codes(&report), [11215], "{report}");
+    assert_eq!(server.requests_to("/round").len(), 11);
 }
 
-/// Posts a form, and returns the status.
-async fn post(address: &str, key: &str, secret: &str, form: &'static str) -> u16 {
-    // Whoever came first has chosen the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let request = http
-        .post(address)
-        .basic_auth(key, Some(secret))
-        .header("Content-Type", "application/x-www-form-urlencoded")
-        .body(form);
-    request.send().await.expect("an answer").status().as_u16()
+#[tokio::test]
+async fn an_address_elsewhere_is_really_dialled_and_why_it_fails_is_told() {
+    let elsewhere = without_stream(|_| twiml("<Say>Elsewhere</Say>")).await;
+    let there = elsewhere.url("/there");
+    let server = without_stream(move |_| twiml(&format!("<Redirect>{there}</Redirect>"))).await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_fine(&report);
+    assert_eq!(report.said, ["Elsewhere"]);
+    assert_eq!(elsewhere.requests()[0].header("x-forwarded-proto"), None);
+
+    // TLS at a port that has none: what is told is not that the server is down.
+    let there = elsewhere.url("/there").replace("http:", "https:");
+    let server = without_stream(move |_| twiml(&format!("<Redirect>{there}</Redirect>"))).await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_eq!(codes(&report), [11205], "{report}");
+    let text = report.warnings[0].text.to_lowercase();
+    assert!(text.contains("message") || text.contains("tls"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_twiml_and_what_is_only_not_simulated_are_told_apart() {
+    let server = without_stream(|_| {
+        twiml(
+            "<Gather><Say>Press</Say></Gather><Record/><Enqueue>q</Enqueue><Start><Stream url=\"wss://h/x\"/></Start>\
+             <Dial><Conference>room</Conference></Dial><Dial><Sip>sip:a@example.com</Sip></Dial><Say>Bye</Say>",
+        )
+    })
+    .await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_eq!(codes(&report), [0u32; 0], "{report}");
+    assert!(!report.is_fine());
+    assert_eq!(
+        report.not_simulated,
+        [
+            "<Gather>",
+            "<Record>",
+            "<Enqueue>",
+            "<Start>",
+            "<Conference> inside <Dial>",
+            "<Sip> inside <Dial>"
+        ]
+    );
+    assert_eq!(report.said, ["Bye"], "the rest is played");
+
+    let server =
+        without_stream(|_| twiml("<Dial callerid=\"+1\">+15145550100</Dial><Shout/>")).await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_eq!(codes(&report), [12200, 12200], "{report}");
+    assert_eq!(report.not_simulated, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_leg_that_was_answered_is_completed_and_one_that_was_not_never_is() {
+    let second = Duration::from_secs(1);
+    // The longest time is over while it rings, and while they talk.
+    let cases = [
+        (second / 2, "canceled", "false", "0"),
+        (second * 5 / 2, "completed", "true", "1"),
+    ];
+    together(cases.map(async |(most, status, bridged, duration)| {
+        let server = without_stream(|request| match request.path.as_str() {
+            "/voice" => twiml(
+                r#"<Dial action="/after"><Number statusCallback="/legs">+15145550100</Number></Dial>"#,
+            ),
+            _ => twiml(""),
+        })
+        .await;
+        let mut plan = plan(&server, 0);
+        plan.dial = DialOutcome::Answered(Duration::from_secs(60));
+        plan.most = most;
+        let report = sim::call(plan).await;
+        assert_fine(&report);
+        assert_eq!(report.ended, Ended::TooLong);
+        assert_eq!(report.dialled[0].status, status);
+        let legs = server.requests_to("/legs");
+        assert_eq!(legs[0].field("CallStatus"), Some(status));
+        assert_eq!(legs[0].field("CallDuration"), Some(duration));
+        let action = &server.requests_to("/after")[0];
+        assert_eq!(action.field("CallStatus"), Some("completed"), "the caller hung up");
+        assert_eq!(action.field("DialCallStatus"), Some(status));
+        assert_eq!(action.field("DialBridged"), Some(bridged));
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_calls_through_an_app_and_nobody_is_called_but_by_its_own_parameter() {
+    let server = without_stream(|_| twiml("<Hangup/>")).await;
+    let mut plan = plan(&server, 0);
+    plan.from = "client:alice".to_owned();
+    plan.to = String::new();
+    assert_fine(&sim::call(plan).await);
+    let webhook = &server.requests()[0];
+    assert_eq!(webhook.field("From"), Some("client:alice"));
+    assert_eq!(webhook.field("To"), Some(""));
+    assert_eq!(webhook.field("Called"), Some(""));
+    let app = webhook.field("ApplicationSid").expect("an app");
+    assert!(app.starts_with("AP") && app.len() == 34, "{app}");
 }

@@ -112,7 +112,12 @@ impl Demonstration {
     async fn run(mut self) -> Result<(), Failure> {
         let mut stop = Stop::new()?;
         make_folder(&self.folder)?;
-        let files = self.replace_what_is_missing().await?;
+        let files = if is_held(&self.folder) {
+            // Another demonstration's: its files are left alone, and whose it is is told when the daemon is to start.
+            Files::default()
+        } else {
+            self.replace_what_is_missing().await?
+        };
         let account = Account::made_up();
         let rest = Rest::start(account.clone()).await.map_err(|cause| {
             Failure::world("the simulator cannot listen on this machine").caused_by(&cause)
@@ -232,7 +237,11 @@ impl Demonstration {
         }
         loop {
             let measured = tokio::select! {
-                () = stop.wait() => return Ok(()),
+                () = stop.wait() => return if self.once {
+                    Err(Failure::world("the demonstration was broken off"))
+                } else {
+                    Ok(())
+                },
                 measured = self.one_call(daemon, rest, account, &mut keyboard) => measured,
             };
             files.keep_caller(&measured.report)?;
@@ -368,17 +377,44 @@ impl Demonstration {
             self.say(Message::EnterCallsAgain);
         }
         let program = std::env::current_exe().unwrap_or_else(|_| "offhook".into());
+        let program = quoted(&program);
+        // A token in the environment would go before the file; the greeting waits until the desk has picked up.
         self.say(Message::CommandCallsAgain {
             command: &format!(
-                "TWILIO_AUTH_TOKEN_FILE='{}' '{}' sim call --webhook {}/handle_calls",
-                token.display(),
-                program.display(),
-                daemon.local_url()
+                "env -u TWILIO_AUTH_TOKEN TWILIO_AUTH_TOKEN_FILE={} {program} sim call --webhook {}/handle_calls \
+                 --to {LINE} --wait {}",
+                quoted(&token),
+                daemon.local_url(),
+                PICKS_UP_AFTER.as_secs() + 1
             ),
+        });
+        let key = daemon.api_key_path();
+        if let Some(path) = key {
+            self.say(Message::ApiKeyFile {
+                path: &path.display().to_string(),
+            });
+        }
+        self.say(Message::CommandTellsState {
+            command: &format!("{program} status --data-dir {}", quoted(&self.folder)),
         });
         self.say(Message::CtrlCEnds);
         Ok(())
     }
+}
+
+/// Quotes a path for a POSIX shell.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// Says whether a daemon holds the folder already.
+fn is_held(folder: &Path) -> bool {
+    std::fs::File::open(folder.join("lock")).is_ok_and(|lock| {
+        matches!(
+            lock.try_lock_shared(),
+            Err(std::fs::TryLockError::WouldBlock)
+        )
+    })
 }
 
 /// Makes a folder that only its owner can look into, where it is missing.
@@ -406,4 +442,24 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)?
         .write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_while_somebody_has_its_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(!is_held(folder.path()), "nobody was there yet");
+        let lock = std::fs::File::create(folder.path().join("lock")).expect("a file");
+        assert!(!is_held(folder.path()));
+        lock.try_lock().expect("it is free");
+        assert!(is_held(folder.path()));
+    }
+
+    #[test]
+    fn a_path_survives_a_shell() {
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
 }

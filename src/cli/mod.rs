@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Local, Sources, table};
+use crate::config::{self, Local, Sources, table};
 pub(crate) use crate::failure;
 use failure::Failure;
 
@@ -125,8 +125,15 @@ fn exit_code_of(program: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
 fn dispatch(verb: Verb) -> Result<(), Failure> {
     let flags = verb.flags().cloned();
     let is_daemon = matches!(verb, Verb::Serve(_));
+    let is_beside_others = matches!(verb, Verb::Sim(_));
     let context = || -> Result<Context, Failure> {
-        let sources = Sources::of_process(flags.unwrap_or_default())?;
+        let mut sources = Sources::of_process(flags.unwrap_or_default())?;
+        if is_beside_others {
+            // The `.env` of this folder may be that of the program that is to be called.
+            for warning in config::forgive_dotenv(&mut sources) {
+                output::warn(&warning);
+            }
+        }
         let mut local = Local::load(&sources)?;
         if !is_daemon && sources.text(&table::OFFHOOK_LOG).is_none() {
             // What such a verb has to say it says itself.

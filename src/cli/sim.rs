@@ -9,8 +9,8 @@ use clap::Subcommand;
 
 use super::Context;
 use super::failure::Failure;
-use crate::config::CarrierSide;
-use crate::sim::{Account, sid};
+use crate::config::{self, CarrierSide};
+use crate::sim::{Account, Lines, sid};
 
 /// What `offhook sim` takes.
 #[derive(Debug, clap::Args)]
@@ -69,14 +69,48 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Says how a server on this machine is named: the origin that the settings give it, or its own address.
-fn local(side: &CarrierSide, path: &str) -> (String, Option<String>) {
-    let server = format!("http://127.0.0.1:{}{path}", side.port);
-    let origin = side
-        .public_url
-        .as_ref()
-        .map(|origin| origin.as_str().to_owned());
-    (server, origin)
+/// Says where a server is and under which origin: a path is one of this machine's port, under the origin of the settings;
+/// a whole address is its own. An origin that was given goes first.
+fn lines(side: &CarrierSide, server: &str, origin: Option<&str>) -> Result<Named, Failure> {
+    let (server, by_setting) = if server.starts_with('/') {
+        let server = format!("http://127.0.0.1:{}{server}", side.port);
+        (server, side.public_url.as_ref().map(config::Origin::as_str))
+    } else {
+        (server.to_owned(), None)
+    };
+    let origin = origin.or(by_setting).map(str::to_owned);
+    let lines = Lines::new(&server, origin.as_deref()).map_err(|why| {
+        Failure::usage(why).hint(
+            "a server is a path such as /handle_calls or an address such as http://127.0.0.1:8080/voice, \
+             an origin a host such as https://phone.example.com",
+        )
+    })?;
+    Ok(Named {
+        server,
+        origin,
+        lines,
+    })
+}
+
+/// Where a server is, and how it is seen.
+struct Named {
+    server: String,
+    origin: Option<String>,
+    lines: Lines,
+}
+
+/// Writes what came from elsewhere so that it does nothing to a terminal: line ends stay, other control characters are
+/// shown by their numbers.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Makes up a call's identifier.
@@ -87,6 +121,12 @@ fn call_sid() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_says_moves_no_cursor() {
+        assert_eq!(harmless("a\tb\n"), "a\tb\n");
+        assert_eq!(harmless("\u{1b}[2Jé\r\u{9b}"), "\\u{1b}[2Jé\\u{d}\\u{9b}");
+    }
 
     #[test]
     fn parameters_are_split_at_the_first_equals_sign() {

@@ -228,40 +228,104 @@ pub struct CarrierSide {
     pub auth_token: Secret,
     /// `AC…`, where it is set.
     pub account_sid: Option<String>,
-    /// `SK…` and its secret, where both are set.
+    /// `SK…` and its secret, where both are set and were asked for.
     pub api_key: Option<(String, Secret)>,
-    /// The line's number, where it is set.
+    /// The line's number, where it is set and was asked for.
     pub phone_number: Option<PhoneNumber>,
-    /// The origin that the carrier sees, where it is set.
+    /// The origin that the carrier sees, where it is set and was asked for.
     pub public_url: Option<Origin>,
-    /// The port of the server; 3000 where none is set.
+    /// The port of the server; 3000 where none is set or asked for.
     pub port: u16,
+    /// What is strange, but goes.
+    pub warnings: Vec<String>,
 }
 
-/// Reads what the carrier's side needs: the token must be there, the rest may be.
+/// Which settings the carrier's side is to read beside token and account: what a command line makes needless may be
+/// another program's, and as strange as it likes.
+#[derive(Clone, Copy, Debug)]
+pub struct CarrierWants {
+    /// The server's port and public origin.
+    pub server: bool,
+    /// The line's number.
+    pub number: bool,
+    /// The API key.
+    pub key: bool,
+}
+
+/// Reads what the carrier's side needs: the token must be there, the rest may be. Account, key and number that cannot be
+/// used are left out with a warning: others can be made up.
 ///
 /// # Errors
-/// Everything that is wrong with these few, and everything unknown.
-pub fn load_carrier_side(sources: &Sources) -> Result<CarrierSide, SettingsError> {
+/// Everything that is wrong with the token, the port and the origin, and everything unknown.
+pub fn load_carrier_side(
+    sources: &Sources,
+    wants: CarrierWants,
+) -> Result<CarrierSide, SettingsError> {
     let mut reader = Reader::new(sources);
     let auth_token = reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret);
-    let account_sid = reader.optional(&table::TWILIO_ACCOUNT_SID, value::sid("AC"));
-    let api_key = reader.optional(&table::TWILIO_API_KEY, value::sid("SK"));
-    let api_secret = reader.optional(&table::TWILIO_API_SECRET, value::carrier_secret);
-    let phone_number = reader.optional(&table::TWILIO_PHONE_NUMBER, read_number);
-    let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
-    let public_url = read_public_url(&mut reader);
+    let (port, public_url) = if wants.server {
+        let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
+        (port, read_public_url(&mut reader))
+    } else {
+        (None, None)
+    };
+    let mut forgiving = Reader::new(sources);
+    let account_sid = forgiving.optional(&table::TWILIO_ACCOUNT_SID, value::sid("AC"));
+    let (mut api_key, mut phone_number) = (None, None);
+    if wants.key {
+        let key = forgiving.optional(&table::TWILIO_API_KEY, value::sid("SK"));
+        let secret = forgiving.optional(&table::TWILIO_API_SECRET, value::carrier_secret);
+        api_key = key.zip(secret.map(Secret));
+    }
+    if wants.number {
+        phone_number = forgiving.optional(&table::TWILIO_PHONE_NUMBER, read_number);
+    }
+    // What is wrong with the files as a whole was told of by the first reader.
+    let general = Reader::new(sources).into_error().problems().len();
+    let mut warnings = std::mem::take(&mut reader.warnings);
+    let left_out = forgiving.into_error();
+    warnings.extend(left_out.problems().iter().skip(general).map(|problem| {
+        let text = problem.to_string();
+        let sentence = text.lines().next().unwrap_or_default();
+        format!("{sentence}, and is left out")
+    }));
     match auth_token {
         Some(token) if reader.is_fine() => Ok(CarrierSide {
             auth_token: Secret(token),
             account_sid,
-            api_key: api_key.zip(api_secret.map(Secret)),
+            api_key,
             phone_number,
             public_url,
             port: port.unwrap_or(3000),
+            warnings,
         }),
         Some(_) | None => Err(reader.into_error()),
     }
+}
+
+/// Takes the lines out of `.env` that cannot be read, and returns a warning for each: for verbs that work beside another
+/// program's settings.
+pub fn forgive_dotenv(sources: &mut Sources) -> Vec<String> {
+    let Some(file) = &mut sources.dotenv else {
+        return Vec::new();
+    };
+    let broken = dotenv::parse(&file.text).broken;
+    let lines = file.text.lines().enumerate();
+    let kept = lines.map(|(index, line)| {
+        if broken.contains(&(index + 1)) {
+            ""
+        } else {
+            line
+        }
+    });
+    file.text = kept.collect::<Vec<_>>().join("\n");
+    let warning = |line| {
+        format!(
+            "line {line} of `{}` is not `NAME=value`, and is left out",
+            file.path.display()
+        )
+    };
+    broken.into_iter().map(warning).collect()
 }
 
 /// Reads a setting of one line as [`Settings::load`] would, to check what a person has just typed.

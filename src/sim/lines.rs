@@ -1,6 +1,6 @@
 //! Which address is signed and which is dialled: a public origin stands for the server that was named.
 
-use url::Url;
+use url::{Host, Url};
 
 /// The public origin, and where the server really is.
 #[derive(Clone, Debug)]
@@ -10,21 +10,17 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes the webhook's real address and the origin that the carrier would see; without one the webhook's own.
+    /// Takes the webhook's real address and the origin that the carrier would see; without one the webhook's own. An
+    /// origin that is a bare host gets `https://`.
     ///
     /// # Errors
     /// What is wrong with which of the two, as a sentence.
     pub fn new(webhook: &str, origin: Option<&str>) -> Result<Lines, String> {
         let server = read(webhook).map_err(|why| format!("the webhook `{webhook}` {why}"))?;
         let origin = match origin {
-            Some(text) => read(text).map_err(|why| format!("the origin `{text}` {why}"))?,
+            Some(text) => read_origin(text).map_err(|why| format!("the origin `{text}` {why}"))?,
             None => server.clone(),
         };
-        if !matches!(origin.path(), "" | "/") && origin != server {
-            return Err(format!(
-                "the origin `{origin}` has a path, and an origin ends with the host"
-            ));
-        }
         Ok(Lines { origin, server })
     }
 
@@ -36,7 +32,7 @@ impl Lines {
         text + tail(&self.server)
     }
 
-    /// Returns the address to dial for one that the carrier sees: under the origin it is at the server, else as it is.
+    /// Returns the address to dial for one that the carrier sees: at the server where it is ours, else as it is.
     #[must_use]
     pub fn dialled(&self, public: &str) -> String {
         let Ok(url) = Url::parse(public) else {
@@ -55,20 +51,79 @@ impl Lines {
         format!("{scheme}://{}{}", authority(&self.server), tail(&url))
     }
 
-    /// Says whether an address is under the origin, websockets included.
+    /// Says whether an address leads to the server: it is under the origin, websockets included, or it is a secure one at
+    /// the very host and port of a server that is reached in plain http. Programs write `wss://` before the `Host` that
+    /// they were asked by, and on their own machine that is the plain port.
     #[must_use]
     pub fn is_ours(&self, url: &Url) -> bool {
-        let secure = |url: &Url| matches!(url.scheme(), "https" | "wss");
-        url.host_str() == self.origin.host_str()
-            && url.port_or_known_default() == self.origin.port_or_known_default()
-            && secure(url) == secure(&self.origin)
+        let same_place = |other: &Url| {
+            url.host_str() == other.host_str()
+                && url.port_or_known_default() == other.port_or_known_default()
+        };
+        let as_written =
+            url.host_str() == self.server.host_str() && url.port() == self.server.port();
+        (same_place(&self.origin) && is_secure(url) == is_secure(&self.origin))
+            || (is_secure(url)
+                && !is_secure(&self.server)
+                && (same_place(&self.server) || as_written))
     }
 
-    /// Says whether the carrier sees the server over plain http, as on the machine itself.
+    /// Says whether the carrier may be sent to a plain `ws://`: only where it sees the server on this machine itself.
     #[must_use]
-    pub fn is_plain(&self) -> bool {
-        self.origin.scheme() == "http"
+    pub fn takes_plain(&self) -> bool {
+        self.origin.scheme() == "http" && is_loopback(&self.origin)
     }
+
+    /// Returns the headers that name the public address: the host, and behind it what a tunnel would say where one
+    /// would stand between the origin and the server.
+    #[must_use]
+    pub fn headers(&self, public: &Url) -> Vec<(&'static str, String)> {
+        let host = authority(public);
+        let mut headers = vec![("Host", host.clone())];
+        let tunnelled = authority(&self.origin) != authority(&self.server)
+            || is_secure(&self.origin) != is_secure(&self.server);
+        if tunnelled && self.is_ours(public) {
+            let proto = if is_secure(public) { "https" } else { "http" };
+            headers.extend([
+                ("X-Forwarded-Proto", proto.to_owned()),
+                ("X-Forwarded-Host", host),
+                ("X-Forwarded-For", CALLED_FROM.to_owned()),
+            ]);
+        }
+        headers
+    }
+}
+
+/// Where a tunnel would have been reached from: an address that is kept for documents.
+const CALLED_FROM: &str = "203.0.113.10";
+
+fn is_secure(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "wss")
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Reads an origin: scheme and host, and nothing behind them.
+fn read_origin(text: &str) -> Result<Url, String> {
+    let url = if text.contains("://") {
+        read(text)?
+    } else {
+        read(&format!("https://{text}"))?
+    };
+    if !matches!(url.path(), "" | "/") {
+        return Err("has a path, and an origin ends with the host".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has a query or a fragment, and an origin ends with the host".to_owned());
+    }
+    Ok(url)
 }
 
 /// Reads an http address.
@@ -133,7 +188,63 @@ mod tests {
             lines.dialled("ws://127.0.0.1:3000/s"),
             "ws://127.0.0.1:3000/s"
         );
-        assert!(lines.is_plain());
+        assert!(lines.takes_plain());
+        let far = Lines::new("http://192.0.2.7:8080/x", None).expect("lines");
+        assert!(!far.takes_plain(), "only on the machine itself");
+    }
+
+    #[test]
+    fn a_secure_address_at_the_servers_own_host_and_port_is_the_server() {
+        let lines = Lines::new("http://127.0.0.1:8080/voice", None).expect("lines");
+        for (public, dialled) in [
+            ("wss://127.0.0.1:8080/media", "ws://127.0.0.1:8080/media"),
+            ("https://127.0.0.1:8080/a", "http://127.0.0.1:8080/a"),
+            ("wss://127.0.0.1:8443/media", "wss://127.0.0.1:8443/media"),
+            ("wss://127.0.0.1/media", "wss://127.0.0.1/media"),
+        ] {
+            assert_eq!(lines.dialled(public), dialled);
+        }
+        let usual = Lines::new("http://voice.local/voice", None).expect("lines");
+        assert_eq!(usual.dialled("wss://voice.local/m"), "ws://voice.local/m");
+        let secure = Lines::new("https://voice.local/voice", None).expect("lines");
+        assert_eq!(
+            secure.dialled("http://voice.local/m"),
+            "http://voice.local/m"
+        );
+    }
+
+    #[test]
+    fn a_tunnel_is_spoken_of_only_where_one_would_stand() {
+        let names = |webhook, origin, public: &str| -> Vec<String> {
+            let lines = Lines::new(webhook, origin).expect("lines");
+            let headers = lines.headers(&Url::parse(public).expect("an address"));
+            headers
+                .into_iter()
+                .map(|(n, v)| format!("{n}: {v}"))
+                .collect()
+        };
+        let server = "http://127.0.0.1:3000/a";
+        let origin = Some("phone.example.com");
+        assert_eq!(
+            names(server, origin, "wss://phone.example.com/s"),
+            [
+                "Host: phone.example.com",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Host: phone.example.com",
+                "X-Forwarded-For: 203.0.113.10"
+            ]
+        );
+        assert_eq!(names(server, None, server), ["Host: 127.0.0.1:3000"]);
+        assert_eq!(
+            names(server, origin, "https://a.example/"),
+            ["Host: a.example"]
+        );
+    }
+
+    #[test]
+    fn a_bare_host_as_origin_is_meant_securely() {
+        let lines = Lines::new("http://h/x", Some("phone.example.com")).expect("lines");
+        assert_eq!(lines.public(), "https://phone.example.com/x");
     }
 
     #[test]
@@ -142,7 +253,8 @@ mod tests {
             ("127.0.0.1", None, "cannot be read"),
             ("ftp://h/", None, "other than http"),
             ("http://h/", Some("https://o/path"), "has a path"),
-            ("http://h/", Some("o"), "the origin"),
+            ("http://h/", Some("o?x=1"), "a query"),
+            ("http://h/", Some("ftp://o"), "the origin `ftp://o` begins"),
         ] {
             let error = Lines::new(webhook, origin).expect_err(webhook);
             assert!(error.contains(why), "{error}");

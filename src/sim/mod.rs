@@ -29,11 +29,12 @@ pub use lines::Lines;
 pub use playout::{MOST_QUEUED, Playout};
 pub use recording::{read_wav, write_recording};
 pub use report::{CallReport, Dialled, Ended, StreamReport, Warning};
-pub use rest::Rest;
+pub use rest::{Rest, RestRequest};
 pub use script::Step;
 pub use sign::sign;
 pub use twiml::{Element, parse};
 pub use webhook::{Answer, NoAnswer, Poster};
+pub use words::{Told, read as read_message};
 
 /// An account at the simulated carrier.
 #[derive(Clone)]

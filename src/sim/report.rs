@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::rest::RestRequest;
+
 /// Something that Twilio would complain of.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Warning {
@@ -92,6 +94,8 @@ pub struct StreamReport {
     pub clears: u64,
     /// What the caller heard, 8 kHz: every stream from its start to its end, one after the other.
     pub heard: Vec<i16>,
+    /// Messages from the server that were dropped, in whole or in part.
+    pub dropped: u64,
     /// When each media message came, from the call's beginning.
     pub arrivals: Vec<Duration>,
     /// How long each of them waited until its first sample was played.
@@ -125,6 +129,10 @@ pub struct CallReport {
     pub ended: Ended,
     /// What Twilio would have complained of.
     pub warnings: Vec<Warning>,
+    /// What the TwiML holds that Twilio plays and the simulator passed over.
+    pub not_simulated: Vec<String>,
+    /// What was asked over REST.
+    pub rest: Vec<RestRequest>,
     /// What else is worth knowing, mostly of a misbehaviour's effect.
     pub notes: Vec<String>,
     /// Every TwiML document, as received.
@@ -139,13 +147,15 @@ pub struct CallReport {
     pub stream: StreamReport,
     /// From the first webhook to the end.
     pub duration: Duration,
+    /// Who is told of what happens as it happens.
+    pub(super) tell: Option<fn(&str)>,
 }
 
 impl CallReport {
-    /// Says whether nothing was wrong: no warning, and the call did not fail.
+    /// Says whether nothing was wrong: no warning, nothing passed over, and the call did not fail.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        self.warnings.is_empty() && self.ended != Ended::Failed
+        self.warnings.is_empty() && self.not_simulated.is_empty() && self.ended != Ended::Failed
     }
 
     /// Adds a warning unless the same stands there already.
@@ -155,8 +165,33 @@ impl CallReport {
             text: text.into(),
         };
         if !self.warnings.contains(&warning) {
-            tracing::debug!(%warning, "the carrier would complain");
-            self.warnings.push(warning);
+            self.warn_again(warning.code, warning.text);
+        }
+    }
+
+    /// Adds a warning, even where the same stands there already.
+    pub(super) fn warn_again(&mut self, code: u32, text: impl Into<String>) {
+        let warning = Warning {
+            code,
+            text: text.into(),
+        };
+        tracing::debug!(%warning, "the carrier would complain");
+        self.news(&format!("warning {warning}"));
+        self.warnings.push(warning);
+    }
+
+    /// Notes what was passed over, once.
+    pub(super) fn pass_over(&mut self, what: String) {
+        if !self.not_simulated.contains(&what) {
+            self.news(&format!("{what} is not simulated, and passed over"));
+            self.not_simulated.push(what);
+        }
+    }
+
+    /// Tells of what happens.
+    pub(super) fn news(&self, text: &str) {
+        if let Some(tell) = self.tell {
+            tell(text);
         }
     }
 
@@ -170,6 +205,8 @@ impl CallReport {
             "fine": self.is_fine(),
             "duration_ms": millis(self.duration),
             "warnings": self.warnings.iter().map(|w| json!({"code": w.code, "text": w.text})).collect::<Vec<_>>(),
+            "not_simulated": self.not_simulated,
+            "rest": self.rest.iter().map(RestRequest::to_json).collect::<Vec<_>>(),
             "notes": self.notes,
             "documents": self.documents,
             "said": self.said,
@@ -178,6 +215,8 @@ impl CallReport {
                 "to": d.to,
                 "status": d.status,
                 "caller_id": d.caller_id,
+                "parameters": d.parameters.iter().map(|(name, value)| (name.clone(), value.clone().into()))
+                    .collect::<serde_json::Map<String, Value>>(),
             })).collect::<Vec<_>>(),
             "stream": {
                 "streams": stream.streams,
@@ -193,6 +232,7 @@ impl CallReport {
                 "pings": stream.pings,
                 "marks": stream.marks,
                 "clears": stream.clears,
+                "dropped": stream.dropped,
                 "heard_ms": stream.heard.len() / 8,
                 "first_sound_ms": first_sound(&stream.heard).map(|at| at / 8),
             },
@@ -240,6 +280,15 @@ impl fmt::Display for CallReport {
                     stream.heard.len() / 8
                 )?,
             }
+        }
+        if stream.dropped > 0 {
+            writeln!(f, "  dropped          {} messages", stream.dropped)?;
+        }
+        for request in &self.rest {
+            writeln!(f, "  REST             {request}")?;
+        }
+        for what in &self.not_simulated {
+            writeln!(f, "  not simulated    {what}")?;
         }
         for note in &self.notes {
             writeln!(f, "  note             {note}")?;

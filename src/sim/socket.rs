@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls};
 use url::Url;
 
-use super::lines::authority;
 use super::report::Warning;
 
 /// The longest that connecting and the handshake may take, each. The carrier's own limit is not documented.
@@ -32,11 +31,12 @@ pub(super) struct Socket {
     pub(super) raw: Option<std::net::TcpStream>,
 }
 
-/// Opens a socket to `dialled`, signed for and named as `public`. With `reset` it is reset when it is dropped.
+/// Opens a socket to `dialled`, with the headers of `public`, its signature among them. With `reset` it is reset when it
+/// is dropped.
 pub(super) async fn open(
     dialled: &str,
     public: &str,
-    signature: &str,
+    named: &[(&'static str, String)],
     reset: bool,
 ) -> Result<Socket, Warning> {
     let warning = |code, text: String| Warning { code, text };
@@ -47,15 +47,11 @@ pub(super) async fn open(
         )
     };
     let url = Url::parse(dialled).map_err(|_| malformed())?;
-    let shown = Url::parse(public).map_err(|_| malformed())?;
     let mut request = dialled.into_client_request().map_err(|_| malformed())?;
     let headers = request.headers_mut();
-    for (name, value) in [
-        ("host", authority(&shown)),
-        ("x-twilio-signature", signature.to_owned()),
-    ] {
-        let value = HeaderValue::from_str(&value).map_err(|_| malformed())?;
-        headers.insert(name, value);
+    for (name, value) in named {
+        let value = HeaderValue::from_str(value).map_err(|_| malformed())?;
+        headers.insert(*name, value);
     }
     let host = url.host_str().ok_or_else(malformed)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -110,7 +106,10 @@ pub(super) async fn open(
             ));
         }
         Ok(Err(Error::Tls(error))) => {
-            return Err(warning(31910, format!("{dialled} failed in TLS: {error}")));
+            return Err(warning(31910, failed_in_tls(dialled, &error)));
+        }
+        Ok(Err(Error::Io(error))) if url.scheme() == "wss" && is_of_tls(&error) => {
+            return Err(warning(31910, failed_in_tls(dialled, &error)));
         }
         Ok(Err(error)) => {
             return Err(warning(
@@ -127,4 +126,18 @@ pub(super) async fn open(
         // A second handle would keep the connection open when it is to be reset.
         raw: (!reset).then_some(raw),
     })
+}
+
+/// Says whether an error came out of the TLS layer, which wraps its own into those of the connection.
+fn is_of_tls(error: &io::Error) -> bool {
+    let inside = error.get_ref();
+    inside.is_some_and(|inside| inside.is::<rustls::Error>())
+        || error.kind() == io::ErrorKind::InvalidData
+        || inside.is_some_and(|inside| inside.to_string().contains("tls"))
+}
+
+fn failed_in_tls(dialled: &str, error: &dyn std::fmt::Display) -> String {
+    format!(
+        "{dialled} failed in TLS: {error}; did you mean --origin https://…, which stands for the webhook's own port?"
+    )
 }

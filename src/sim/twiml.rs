@@ -14,6 +14,8 @@ pub struct Element {
     pub text: String,
     /// Elements inside.
     pub children: Vec<Element>,
+    /// All text inside, that of elements in it too, in its order.
+    pub whole_text: String,
 }
 
 impl Element {
@@ -30,6 +32,13 @@ impl Element {
     #[must_use]
     pub fn child(&self, name: &str) -> Option<&Element> {
         self.children.iter().find(|child| child.name == name)
+    }
+
+    /// Returns what would be spoken: all text inside, however deep, with single spaces.
+    #[must_use]
+    pub fn spoken(&self) -> String {
+        let words: Vec<&str> = self.whole_text.split_whitespace().collect();
+        words.join(" ")
     }
 
     /// Returns the name and value of every `<Parameter>` inside that has both.
@@ -125,6 +134,9 @@ fn close(done: Element, open: &mut [Element], root: &mut Option<Element>) -> Res
 
 /// Adds text to the innermost element; outside there may be spaces only.
 fn add_text(text: &str, open: &mut [Element]) -> Result<(), String> {
+    for element in open.iter_mut() {
+        element.whole_text.push_str(text);
+    }
     match open.last_mut() {
         Some(element) => element.text.push_str(text),
         None if text.trim().is_empty() => {}
@@ -153,6 +165,14 @@ mod tests {
         let parameter = stream.child("Parameter").expect("a parameter");
         assert_eq!(parameter.attribute("value"), Some("<t>"));
         assert_eq!(root.children[1].text, "Tom & <Ann> é");
+    }
+
+    #[test]
+    fn what_is_marked_up_is_spoken_too() {
+        let say = "<Response><Say>Call <say-as interpret-as=\"date\">1 May</say-as>,\n  <p>not <s>now</s></p>!</Say></Response>";
+        let root = parse(say).expect("a document");
+        assert_eq!(root.children[0].spoken(), "Call 1 May, not now!");
+        assert_eq!(root.children[0].text, "Call ,\n  !");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Posts webhooks as the carrier does: signed, within 15 s, and reads at most 64 KB of answer.
 
+use std::error::Error as _;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use url::Url;
 
-use super::lines::{Lines, authority};
+use super::lines::Lines;
 use super::sign::sign;
 
 /// The longest that a webhook may take.
@@ -12,6 +15,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(15);
 
 /// The most that a document may have.
 const MOST_TWIML: usize = 64 * 1024;
+
+/// The most redirects that are followed.
+const MOST_REDIRECTS: usize = 10;
 
 /// What a server answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,11 +40,23 @@ pub struct NoAnswer {
 }
 
 /// Signs and posts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Poster {
-    http: reqwest::Client,
+    /// To the server itself.
+    here: reqwest::Client,
+    /// To everybody else; made when it is first needed, since a machine may have no certificates and need none.
+    away: Arc<OnceLock<Result<reqwest::Client, String>>>,
     token: String,
     lines: Lines,
+    limit: Duration,
+}
+
+impl fmt::Debug for Poster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poster")
+            .field("lines", &self.lines)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Poster {
@@ -49,23 +67,27 @@ impl Poster {
     pub fn new(token: &str, lines: Lines) -> Result<Poster, String> {
         // Whoever came first has chosen the same; reqwest only asks that somebody did.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .user_agent("TwilioProxy/1.1")
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(LIMIT)
-            .connect_timeout(Duration::from_secs(5));
-        if lines.dialled(&lines.public()).starts_with("http:") {
+        let away = Arc::new(OnceLock::new());
+        let here = if lines.dialled(&lines.public()).starts_with("http:") {
             // The server is named as it is, and needs neither a way out nor certificates.
-            http = http.no_proxy().tls_certs_only([]);
-        }
-        let http = http
-            .build()
-            .map_err(|error| format!("the way to the webhook cannot be prepared: {error}"))?;
+            build(client().no_proxy().tls_certs_only([]))?
+        } else {
+            away.get_or_init(|| build(client())).clone()?
+        };
         Ok(Poster {
-            http,
+            here,
+            away,
             token: token.to_owned(),
             lines,
+            limit: LIMIT,
         })
+    }
+
+    /// Waits no longer than this for an answer: for tests, which have no 15 s.
+    #[must_use]
+    pub fn with_limit(mut self, limit: Duration) -> Poster {
+        self.limit = limit;
+        self
     }
 
     /// Returns which address is signed and which dialled.
@@ -80,7 +102,8 @@ impl Poster {
         sign(&self.token, public, params)
     }
 
-    /// Asks for a public address, by POST with the parameters in a form, or by GET with them in the query.
+    /// Asks for a public address, by POST with the parameters in a form, or by GET with them in the query. A redirect is
+    /// an answer like any other.
     ///
     /// # Errors
     /// No answer, or more of it than the carrier takes. Any status is an answer.
@@ -90,26 +113,72 @@ impl Poster {
         method: &str,
         params: &[(String, String)],
     ) -> Result<Answer, NoAnswer> {
-        tokio::time::timeout(LIMIT, self.ask_patiently(public, method, params))
-            .await
-            .unwrap_or_else(|_| {
-                Err(NoAnswer {
-                    code: 11205,
-                    text: format!("{public} did not answer within {} s", LIMIT.as_secs()),
-                })
-            })
+        let asked = async { Ok(self.ask_once(public, method, params).await?.0) };
+        self.within_the_limit(public, asked).await
     }
 
-    async fn ask_patiently(
+    /// Asks, and goes where redirects lead, as the carrier does; returns the address that answered in the end as well.
+    ///
+    /// # Errors
+    /// As [`Poster::ask`], and where redirects find no end.
+    pub(super) async fn follow(
         &self,
         public: &str,
         method: &str,
         params: &[(String, String)],
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<(Answer, String), NoAnswer> {
+        let following = async {
+            let (mut address, mut method, mut params) = (public.to_owned(), method, params);
+            for _ in 0..=MOST_REDIRECTS {
+                let (answer, location) = self.ask_once(&address, method, params).await?;
+                let Some(location) = location else {
+                    return Ok((answer, address));
+                };
+                address = resolve(&address, &location);
+                if matches!(answer.status, 301 | 302) {
+                    // As documented, the parameters are lost on the way.
+                    (method, params) = ("GET", &[]);
+                }
+            }
+            Err(NoAnswer {
+                code: 11215,
+                text: format!("{public} redirects more than {MOST_REDIRECTS} times"),
+            })
+        };
+        self.within_the_limit(public, following).await
+    }
+
+    async fn within_the_limit<T>(
+        &self,
+        public: &str,
+        asked: impl Future<Output = Result<T, NoAnswer>>,
+    ) -> Result<T, NoAnswer> {
+        tokio::time::timeout(self.limit, asked)
+            .await
+            .unwrap_or_else(|_| {
+                Err(NoAnswer {
+                    code: 11205,
+                    text: format!(
+                        "{public} did not answer within {} s; the carrier waits no longer either",
+                        self.limit.as_secs_f32()
+                    ),
+                })
+            })
+    }
+
+    /// Asks once; a redirect's address comes beside the answer.
+    async fn ask_once(
+        &self,
+        public: &str,
+        method: &str,
+        params: &[(String, String)],
+    ) -> Result<(Answer, Option<String>), NoAnswer> {
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(params)
             .finish();
         let by_get = method.eq_ignore_ascii_case("GET");
+        // A fragment stays with whoever asks.
+        let public = public.split('#').next().unwrap_or_default();
         let public = if by_get && !form.is_empty() {
             let joint = if public.contains('?') { '&' } else { '?' };
             format!("{public}{joint}{form}")
@@ -122,14 +191,19 @@ impl Poster {
             text: format!("`{public}` is no address that can be asked"),
         };
         let url = Url::parse(&dialled).map_err(|_| unusable())?;
-        let host = Url::parse(&public).map_err(|_| unusable())?;
-        let request = if by_get {
-            self.http
-                .get(url)
+        let named = Url::parse(&public).map_err(|_| unusable())?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(unusable());
+        }
+        let http = self.client_to(&named).map_err(|why| NoAnswer {
+            code: 11205,
+            text: why,
+        })?;
+        let mut request = if by_get {
+            http.get(url)
                 .header("X-Twilio-Signature", self.signature(&public, &[]))
         } else {
-            self.http
-                .post(url)
+            http.post(url)
                 .header("X-Twilio-Signature", self.signature(&public, params))
                 .header(
                     "Content-Type",
@@ -137,12 +211,14 @@ impl Poster {
                 )
                 .body(form)
         };
+        for (name, value) in self.lines.headers(&named) {
+            request = request.header(name, value);
+        }
         let failed = |error: &reqwest::Error| NoAnswer {
             code: 11205,
             text: why(&dialled, error),
         };
         let mut response = request
-            .header("Host", authority(&host))
             .header("Accept", "*/*")
             .send()
             .await
@@ -157,20 +233,60 @@ impl Poster {
                 });
             }
         }
-        let content_type = response
-            .headers()
-            .get("content-type")
-            .and_then(|value| value.to_str().ok())
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok())
+        };
+        let content_type = header("content-type")
             .and_then(|value| value.split(';').next())
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
-        Ok(Answer {
-            status: response.status().as_u16(),
+        let status = response.status().as_u16();
+        let location = header("location")
+            .filter(|_| matches!(status, 301 | 302 | 307 | 308))
+            .map(str::to_owned);
+        let answer = Answer {
+            status,
             content_type,
             body: String::from_utf8_lossy(&body).into_owned(),
-        })
+        };
+        Ok((answer, location))
     }
+
+    /// Returns the client for an address.
+    fn client_to(&self, named: &Url) -> Result<&reqwest::Client, String> {
+        if self.lines.is_ours(named) {
+            return Ok(&self.here);
+        }
+        let away = self.away.get_or_init(|| build(client()));
+        away.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent("TwilioProxy/1.1")
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_only()
+        .timeout(LIMIT)
+        .connect_timeout(Duration::from_secs(5))
+}
+
+fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
+    builder.build().map_err(|error| {
+        let causes = causes(&error);
+        format!("the way to the webhook cannot be prepared: {error}{causes}")
+    })
+}
+
+/// Reads an address as seen from the document that holds it.
+pub(super) fn resolve(base: &str, url: &str) -> String {
+    if Url::parse(url).is_ok() {
+        return url.to_owned();
+    }
+    let joined = Url::parse(base).and_then(|base| base.join(url));
+    joined.map_or_else(|_| url.to_owned(), String::from)
 }
 
 /// Tells why a server did not answer, and what to do.
@@ -181,8 +297,60 @@ fn why(dialled: &str, error: &reqwest::Error) -> String {
             LIMIT.as_secs()
         );
     }
+    let causes = causes(error);
     if error.is_connect() {
-        return format!("{dialled} cannot be reached: is the server running, and on that port?");
+        return format!(
+            "{dialled} cannot be reached{causes}: is the server running, and on that port?"
+        );
     }
-    format!("{dialled} broke off its answer")
+    format!("{dialled} broke off its answer{causes}")
+}
+
+/// Writes what caused an error, from the outside in, each behind a colon.
+fn causes(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let told = cause.to_string();
+        // Layers like to repeat what lies beneath them.
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_relative_unless_it_reads_as_a_whole_one() {
+        let base = "https://phone.example.com/a/voice?x=1";
+        for (url, whole) in [
+            ("", base),
+            ("next", "https://phone.example.com/a/next"),
+            (
+                "/next?to=https://b.example/",
+                "https://phone.example.com/next?to=https://b.example/",
+            ),
+            (
+                "?back=http://b.example",
+                "https://phone.example.com/a/voice?back=http://b.example",
+            ),
+            ("//b.example/x", "https://b.example/x"),
+            ("http://b.example/x#rc=2", "http://b.example/x#rc=2"),
+        ] {
+            assert_eq!(resolve(base, url), whole, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_token_never_prints() {
+        let lines = Lines::new("http://127.0.0.1:1/x", None).expect("lines");
+        let poster = Poster::new("hush", lines).expect("a poster");
+        assert!(!format!("{poster:?}").contains("hush"));
+    }
 }

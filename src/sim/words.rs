@@ -91,7 +91,7 @@ impl Speech {
 
 /// What the carrier is told.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Told {
+pub enum Told {
     /// Mu-law to play.
     Media(Vec<u8>),
     /// A mark, by its name.
@@ -104,7 +104,7 @@ pub(super) enum Told {
 ///
 /// # Errors
 /// What is wrong with it, as a clause.
-pub(super) fn read(text: &str, stream_sid: &str) -> Result<Told, String> {
+pub fn read(text: &str, stream_sid: &str) -> Result<Told, String> {
     let value: Value = serde_json::from_str(text).map_err(|_| "is no JSON".to_owned())?;
     let Value::Object(object) = value else {
         return Err("is no object".to_owned());

@@ -37,9 +37,16 @@ pub(crate) struct Request {
     pub(crate) content_type: String,
     pub(crate) form: Vec<(String, String)>,
     pub(crate) signature: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Request {
+    /// Returns a header by its name in lower case; nothing where it is not there.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        Some(headers.find(|(key, _)| key == name)?.1.as_str())
+    }
+
     /// Returns a field of the form; nothing where it is not there.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.form.iter();
@@ -225,6 +232,10 @@ async fn serve(State(script): State<Arc<Script>>, request: HttpRequest) -> Respo
     };
     let is_handshake = text(header::UPGRADE) == "websocket";
     let body = to_bytes(body, 1 << 20).await.expect("a small body");
+    let headers = parts.headers.iter().map(|(name, value)| {
+        let value = value.to_str().unwrap_or_default();
+        (name.as_str().to_owned(), value.to_owned())
+    });
     let seen = Request {
         method: match parts.method {
             Method::GET if is_handshake => "handshake".to_owned(),
@@ -235,6 +246,7 @@ async fn serve(State(script): State<Arc<Script>>, request: HttpRequest) -> Respo
         content_type: text(header::CONTENT_TYPE),
         form: form_urlencoded::parse(&body).into_owned().collect(),
         signature: text(header::HeaderName::from_static("x-twilio-signature")),
+        headers: headers.collect(),
     };
     locked(&script.requests).push(seen.clone());
     let answer = (script.answers)(&seen);
@@ -249,6 +261,7 @@ async fn serve(State(script): State<Arc<Script>>, request: HttpRequest) -> Respo
             let line = Line {
                 socket,
                 log,
+                open: true,
                 stream_sid: String::new(),
             };
             (script.talks)(line).await;
@@ -256,14 +269,24 @@ async fn serve(State(script): State<Arc<Script>>, request: HttpRequest) -> Respo
         });
     }
     let status = StatusCode::from_u16(answer.status).expect("a status");
-    let kind = [(header::CONTENT_TYPE, answer.content_type)];
-    (status, kind, answer.body).into_response()
+    // A redirect has its address where others have their body.
+    let place = if status.is_redirection() {
+        header::LOCATION
+    } else {
+        header::CONTENT_TYPE
+    };
+    let told = match status.is_redirection() {
+        true => answer.body.clone(),
+        false => answer.content_type.to_owned(),
+    };
+    (status, [(place, told)], answer.body).into_response()
 }
 
 /// Its end of a media socket.
 pub(crate) struct Line {
     socket: WebSocket,
     log: Log,
+    open: bool,
     pub(crate) stream_sid: String,
 }
 
@@ -331,7 +354,12 @@ impl Line {
 
     /// Sends any message; a caller who has gone is no failure.
     pub(crate) async fn send(&mut self, message: Message) {
-        let _ = self.socket.send(message).await;
+        self.open &= self.socket.send(message).await.is_ok();
+    }
+
+    /// Says whether everything so far could be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Closes the socket by the rules.

@@ -13,18 +13,18 @@ use super::stranger::{Stranger, TOKEN, answer, decode, twiml};
 use super::{ORIGIN, STREAM, without_stream};
 
 /// A folder of its own, in which nothing of the machine's is read.
-struct Place(TempDir);
+pub(super) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Place {
+    pub(super) fn new() -> Place {
         Place(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn program(&self) -> Command {
+    pub(super) fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_offhook"));
         command
             .env_clear()
@@ -35,7 +35,7 @@ impl Place {
     }
 
     /// Runs a verb of `offhook sim` with a token.
-    async fn sim(&self, arguments: &[&str]) -> Output {
+    pub(super) async fn sim(&self, arguments: &[&str]) -> Output {
         let mut program = self.program();
         program.env("TWILIO_AUTH_TOKEN", TOKEN);
         program.arg("sim").args(arguments);
@@ -43,12 +43,12 @@ impl Place {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 /// Asks for exit code, standard output and standard error.
-fn parts(output: &Output) -> (Option<i32>, String, String) {
+pub(super) fn parts(output: &Output) -> (Option<i32>, String, String) {
     let Output {
         status,
         stdout,
@@ -128,7 +128,15 @@ async fn a_call_speaks_a_file_and_keeps_what_it_hears_as_wav_or_opus() {
             ])
             .await;
         let (code, report, told) = parts(&output);
-        assert_eq!((code, told.as_str()), (Some(0), ""), "{report}");
+        assert_eq!(code, Some(0), "{report}{told}");
+        assert!(
+            told.contains("POST https://phone.example.com/voice: 200\n"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("warning") && !told.contains("error"),
+            "{told}"
+        );
         assert!(report.starts_with("call CA"), "{report}");
         assert!(report.ends_with("\n  nothing to complain of\n"), "{report}");
         std::fs::read(place.path().join(record)).expect("a recording")
@@ -207,8 +215,17 @@ async fn a_call_that_twilio_would_complain_of_is_exit_1_and_told_on_both_streams
     assert!(report.contains("  warning          11200: "), "{report}");
     assert!(report.ends_with("\n  NOT fine\n"), "{report}");
     assert!(
-        told.starts_with("error: Twilio would complain: 11200: "),
+        told.starts_with(&format!("POST {webhook}: 500\nwarning 11200: ")),
         "{told}"
+    );
+    let verdict = told.lines().last().expect("a verdict");
+    assert!(
+        verdict.starts_with("error: Twilio would complain: 11200: "),
+        "{told}"
+    );
+    assert!(
+        verdict.contains("answered 500 (`no`)"),
+        "what the server said is told: {told}"
     );
 
     let json = place.sim(&["call", "--webhook", &webhook, "--json"]).await;
@@ -243,7 +260,7 @@ async fn a_report_as_json_says_what_the_call_was_like() {
         ])
         .await;
     let (code, report, told) = parts(&output);
-    assert_eq!((code, told.as_str()), (Some(0), ""), "{report}");
+    assert_eq!(code, Some(0), "{report}{told}");
     let report: Value = serde_json::from_str(&report).expect("JSON alone");
     assert_eq!(report["call_sid"], "CA7");
     assert_eq!(report["ended"], "the caller hung up");
@@ -280,6 +297,23 @@ async fn without_a_token_or_with_a_wrong_option_it_is_exit_2_and_nobody_is_calle
         &["call", "--webhook", &webhook, "--param", "nothing"],
         &["post", &webhook, "nothing"],
         &["post", "ftp://127.0.0.1/"],
+        &["call", "--webhook", "127.0.0.1:8080/voice"],
+        &["call", "--webhook", "ftp://127.0.0.1/"],
+        &[
+            "call",
+            "--webhook",
+            &webhook,
+            "--origin",
+            "https://o.example/path",
+        ],
+        &[
+            "call",
+            "--webhook",
+            &webhook,
+            "--most",
+            "18446744073709551615",
+        ],
+        &["call", "--webhook", &webhook, "--echo", "601"],
         &["post"],
     ] {
         let (code, printed, told) = parts(&place.sim(wrong).await);
@@ -357,6 +391,14 @@ async fn a_posted_webhook_prints_the_answer_and_a_curl_that_really_does_the_same
     let second = &requests[1];
     assert_eq!((&second.form, &second.path), (&first.form, &first.path));
     assert_eq!(second.signature, first.signature);
+    assert_eq!(
+        (&first.host, &second.host),
+        (&"phone.example.com".to_owned(), &first.host)
+    );
+    for name in ["x-forwarded-proto", "x-forwarded-host", "x-forwarded-for"] {
+        assert!(first.header(name).is_some(), "{name}");
+        assert_eq!(first.header(name), second.header(name), "{name}");
+    }
     let url = format!("{ORIGIN}{}", first.path);
     assert_eq!(
         second.signature,

@@ -1,7 +1,9 @@
 //! What each fault looks like to the program that suffers it: whoever tests against one should get that one.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::extract::ws::Message;
 use offhook::sim::{self, CallReport, Misbehaviour};
 use serde_json::{Value, json};
 
@@ -39,8 +41,12 @@ impl Seen {
 async fn suffer(misbehaviour: Misbehaviour) -> Seen {
     let verbs = r#"<Connect><Stream url="wss://phone.example.com/media"><Parameter name="token" value="right"/>
         </Stream></Connect>"#;
-    let server = Stranger::with_stream(verbs, |mut line| async move {
+    let pings = misbehaviour == Misbehaviour::NeverReads;
+    let server = Stranger::with_stream(verbs, move |mut line| async move {
         while let Some(message) = line.next().await {
+            if message["event"] == "start" && pings {
+                line.send(Message::Ping("anybody?".into())).await;
+            }
             if message["event"] == "stop" {
                 line.close().await;
             }
@@ -134,7 +140,10 @@ fn wrong(misbehaviour: Misbehaviour, seen: &Seen) -> Option<&'static str> {
                 "a second stream of the same call and token",
             )
         }
-        Misbehaviour::NeverReads => (seen.report.stream.pings == 0, "nothing is read"),
+        Misbehaviour::NeverReads => (
+            seen.report.stream.pings == 0 && !seen.has(|m| m["pong"] == true),
+            "not even a ping is answered",
+        ),
         Misbehaviour::WebhookTwice => (
             seen.webhooks == 2 && seen.report.notes.len() == 1,
             "two webhooks, and a note",
@@ -155,11 +164,26 @@ async fn each_fault_is_what_its_name_says() {
 
 #[tokio::test]
 async fn a_stall_holds_everything_back_and_then_lets_it_go_at_once() {
-    let verbs = super::STREAM;
-    let gaps = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let seen = std::sync::Arc::clone(&gaps);
-    let server = Stranger::with_stream(verbs, move |mut line| {
-        let seen = std::sync::Arc::clone(&seen);
+    let mut seen = Vec::new();
+    // A busy machine may add a stall of its own; it will not do so three times at the very same place.
+    for _ in 0..3 {
+        let gaps = gaps_of_a_stall().await;
+        assert_eq!(gaps.len(), 100);
+        let (held, behind) = (gaps[50], gaps[51..75].iter().sum::<Duration>());
+        if held > Duration::from_millis(300) && held > 2 * behind {
+            return;
+        }
+        seen.push((held, behind));
+    }
+    panic!("no stall after a second: {seen:?}");
+}
+
+/// Returns the time before each media message of a stream that stalls a second after its start.
+async fn gaps_of_a_stall() -> Vec<Duration> {
+    let gaps = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&gaps);
+    let server = Stranger::with_stream(super::STREAM, move |mut line| {
+        let seen = Arc::clone(&seen);
         async move {
             let mut last = std::time::Instant::now();
             while let Some(message) = line.next().await {
@@ -175,15 +199,6 @@ async fn a_stall_holds_everything_back_and_then_lets_it_go_at_once() {
     let mut plan = plan(&server, 2_000);
     plan.misbehaviour = Some(Misbehaviour::Stall(Duration::from_millis(500)));
     sim::call(plan).await;
-    let gaps = gaps.lock().expect("nobody failed").clone();
-    assert_eq!(gaps.len(), 100);
-    // The longest gap holds half a second of messages back, whatever the machine adds to the others.
-    let (at, longest) = gaps
-        .iter()
-        .enumerate()
-        .max_by_key(|(_, gap)| **gap)
-        .expect("there are gaps");
-    assert_eq!(at, 50, "after a second");
-    let behind: Duration = gaps[at + 1..at + 25].iter().sum();
-    assert!(*longest > 2 * behind, "{longest:?}, then {behind:?}");
+    server.lines().await;
+    gaps.lock().expect("nobody failed").clone()
 }

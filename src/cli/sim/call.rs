@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
+use tokio::sync::oneshot;
 
 use crate::cli::failure::Failure;
 use crate::cli::flags::{Basics, Flags};
-use crate::cli::output::{print, print_json, tell};
+use crate::cli::output::{print, print_json, tell, warn};
 use crate::cli::terminal::Stop;
 use crate::cli::{Context, runtime};
-use crate::config;
+use crate::config::{self, CarrierSide, CarrierWants};
 use crate::sim::{
     self, CallPlan, CallReport, DialOutcome, Misbehaviour, Rest, Step, read_wav, voice,
     write_recording,
@@ -22,23 +23,23 @@ use crate::sim::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
         offhook sim call\n  \
-        offhook sim call --wait 5 --echo 3 --record heard.wav\n  \
+        offhook sim call --wait 5 --record heard.wav\n  \
         offhook sim call --webhook http://127.0.0.1:8080/voice --origin https://phone.example.com \\\n      \
         --from +15145550100 --say hello.wav --record out.opus\n  \
         offhook sim call --fault stall\n\n\
         The token that signs is TWILIO_AUTH_TOKEN, from the environment, `.env`, or the file that \
         TWILIO_AUTH_TOKEN_FILE names. The exit code is 1 where Twilio would complain of anything.")]
 pub(crate) struct Args {
-    /// The server's webhook [default: /handle_calls on this machine's PORT]
-    #[arg(long, value_name = "URL")]
-    webhook: Option<String>,
+    /// The server's webhook: a path on this machine's PORT, or a whole address
+    #[arg(long, value_name = "PATH|URL", default_value = "/handle_calls")]
+    webhook: String,
     /// The origin that Twilio would see, and sign; addresses under it are dialled at the webhook's host and port
     #[arg(long, value_name = "URL")]
     origin: Option<String>,
     /// Who calls
     #[arg(long, value_name = "NUMBER", default_value = "+15005550010")]
     from: String,
-    /// Who is called [default: TWILIO_PHONE_NUMBER, else +15005550006]
+    /// Who is called [default: TWILIO_PHONE_NUMBER, else +15005550006; nobody where a client calls]
     #[arg(long, value_name = "NUMBER")]
     to: Option<String>,
     /// The call's identifier [default: made up]
@@ -48,22 +49,22 @@ pub(crate) struct Args {
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = super::parameter)]
     parameters: Vec<(String, String)>,
     /// How long the caller says nothing once the stream is up, while somebody picks up
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = seconds(3_600))]
     wait: u64,
-    /// What the caller says, a WAV file [default: a greeting]
+    /// What the caller says, a WAV file [default: a greeting, then a tone and --echo 3]
     #[arg(long, value_name = "FILE")]
     say: Option<PathBuf>,
     /// Keys that the caller presses after that
     #[arg(long, value_name = "DIGITS", value_parser = digits)]
     dtmf: Option<String>,
     /// Then record what comes for so long, and play it back
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds(600))]
     echo: Option<u64>,
     /// Then listen for so long, and hang up
-    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = seconds(3_600))]
     listen: u64,
     /// Hang up after so long, whatever happens
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds(86_400))]
     most: u64,
     /// Keep what the caller heard: WAV, or Ogg Opus where the name ends in .opus
     #[arg(long, value_name = "FILE")]
@@ -108,6 +109,11 @@ impl Dialled {
     }
 }
 
+/// Reads whole seconds, up to so many.
+fn seconds(most: u64) -> RangedU64ValueParser<u64> {
+    RangedU64ValueParser::new().range(0..=most)
+}
+
 fn faults() -> PossibleValuesParser {
     Misbehaviour::ALL.map(Misbehaviour::name).into()
 }
@@ -123,75 +129,124 @@ fn digits(text: &str) -> Result<String, String> {
 
 /// Makes the call, and reports.
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let side = config::load_carrier_side(&context.sources)?;
-    let said = match &args.say {
-        Some(path) => read_sound(path)?,
-        None => voice::greeting(context.local.lang),
-    };
-    if let Some(path) = &args.record {
-        // Better now than after the call.
-        write(path, &[])?;
+    let side = config::load_carrier_side(
+        &context.sources,
+        CarrierWants {
+            server: args.webhook.starts_with('/'),
+            number: args.to.is_none(),
+            key: args.rest.is_some(),
+        },
+    )?;
+    for warning in &side.warnings {
+        warn(warning);
     }
-    let (webhook, origin) = match args.webhook {
-        Some(webhook) => (webhook, None),
-        None => super::local(&side, "/handle_calls"),
-    };
+    let named = super::lines(&side, &args.webhook, args.origin.as_deref())?;
+    let script = script(&args, context)?;
     let account = super::account(&side);
+    let record = args.record.clone();
+    let is_json = args.json;
     let report = runtime()?.block_on(async {
         let rest = match args.rest {
-            Some(port) => Some(serve_rest(account.clone(), port).await?),
+            Some(port) => Some(serve_rest(account.clone(), port, &side).await?),
             None => None,
         };
-        let mut plan = CallPlan::new(webhook, account);
-        plan.origin = args.origin.or(origin);
-        plan.from = args.from;
-        if let Some(to) = args
-            .to
-            .or_else(|| side.phone_number.map(|number| number.as_str().to_owned()))
-        {
-            plan.to = to;
+        if let Some(path) = &record {
+            // Better now than after the call.
+            try_to_write(path)?;
         }
+        let (hang_up, is_hung_up) = oneshot::channel();
+        let mut plan = CallPlan::new(named.server, account);
+        plan.origin = named.origin;
+        if let Some(to) = args.to {
+            plan.to = to;
+        } else if args.from.starts_with("client:") {
+            // Whom a client calls is its own parameter.
+            plan.to.clear();
+        } else if let Some(number) = side.phone_number {
+            number.as_str().clone_into(&mut plan.to);
+        }
+        plan.from = args.from;
         plan.call_sid = args.call_sid.unwrap_or_else(super::call_sid);
         plan.params = args.parameters;
         plan.rest = rest.as_ref();
         plan.dial = args.dial.outcome();
         plan.misbehaviour = args.fault.as_deref().and_then(Misbehaviour::parse);
         plan.most = Duration::from_secs(args.most);
-        plan.script = vec![
-            Step::Silence(Duration::from_secs(args.wait)),
-            Step::Speak(said),
-        ];
-        plan.script.extend(args.dtmf.map(Step::Dtmf));
-        plan.script.extend(args.echo.map(|seconds| Step::EchoTest {
-            record: Duration::from_secs(seconds),
-        }));
-        plan.script
-            .push(Step::Listen(Duration::from_secs(args.listen)));
+        plan.script = script;
+        plan.hang_up = Some(is_hung_up);
+        plan.tell = Some(|text| tell(&super::harmless(text)));
         let mut stop = Stop::new()?;
+        let call = sim::call(plan);
+        tokio::pin!(call);
         tokio::select! {
-            report = sim::call(plan) => Ok(report),
+            report = &mut call => return Ok(report),
+            () = stop.wait() => {}
+        }
+        tell("hanging up; once more breaks the call off");
+        // Where it is over at this very moment there is nobody left to tell.
+        let _ = hang_up.send(());
+        tokio::select! {
+            report = &mut call => Ok(report),
             // The connections break, as where a network goes away.
             () = stop.wait() => Err(Failure::world("the call was broken off")),
         }
     })?;
-    if let Some(path) = &args.record {
+    if let Some(path) = &record {
         write(path, &report.stream.heard)?;
     }
-    if args.json {
+    if is_json {
         print_json(&report.to_json())?;
     } else {
-        print(&report.to_string())?;
+        print(&super::harmless(&report.to_string()))?;
     }
     verdict(&report)
 }
 
-async fn serve_rest(account: sim::Account, port: u16) -> Result<Rest, Failure> {
-    let rest = Rest::start_on(account, port).await.map_err(|cause| {
-        Failure::world(format!("port {port} cannot be listened on"))
-            .caused_by(&cause)
-            .hint("choose another with --rest")
-    })?;
+/// Returns what the caller does.
+fn script(args: &Args, context: &Context) -> Result<Vec<Step>, Failure> {
+    let mut script = vec![Step::Silence(Duration::from_secs(args.wait))];
+    let mut echo = args.echo;
+    match &args.say {
+        Some(path) => script.push(Step::Speak(read_sound(path)?)),
+        None => {
+            script.push(Step::Speak(voice::greeting(context.local.lang)));
+            // The greeting promises it.
+            echo = echo.or(Some(3));
+        }
+    }
+    script.extend(args.dtmf.clone().map(Step::Dtmf));
+    if let Some(seconds) = echo.filter(|seconds| *seconds > 0) {
+        if args.say.is_none() {
+            script.push(Step::Speak(voice::beep()));
+        }
+        script.push(Step::EchoTest {
+            record: Duration::from_secs(seconds),
+        });
+    }
+    script.push(Step::Listen(Duration::from_secs(args.listen)));
+    Ok(script)
+}
+
+async fn serve_rest(account: sim::Account, port: u16, side: &CarrierSide) -> Result<Rest, Failure> {
+    let rest = Rest::start_on(account.clone(), port)
+        .await
+        .map_err(|cause| {
+            Failure::world(format!("port {port} cannot be listened on"))
+                .caused_by(&cause)
+                .hint("choose another with --rest")
+        })?;
     tell(&format!("the REST API is at {}", rest.url()));
+    let mut made_up = Vec::new();
+    if side.account_sid.is_none() {
+        made_up.push(format!("TWILIO_ACCOUNT_SID={}", account.account_sid));
+    }
+    if side.api_key.is_none() {
+        made_up.push(format!("TWILIO_API_KEY={}", account.api_key));
+        made_up.push(format!("TWILIO_API_SECRET={}", account.api_secret));
+    }
+    if !made_up.is_empty() {
+        tell(&format!("made up for this call: {}", made_up.join(" ")));
+    }
     Ok(rest)
 }
 
@@ -199,11 +254,18 @@ fn verdict(report: &CallReport) -> Result<(), Failure> {
     if report.is_fine() {
         return Ok(());
     }
-    Err(Failure::world(match report.warnings.as_slice() {
-        [] => "the call went wrong".to_owned(),
-        [one] => format!("Twilio would complain: {one}"),
-        [first, more @ ..] => format!("Twilio would complain: {first} (and {} more)", more.len()),
-    }))
+    let what = match (report.warnings.as_slice(), report.not_simulated.as_slice()) {
+        ([], []) => "the call went wrong".to_owned(),
+        ([], passed_over) => format!(
+            "the simulator does not play {}: Twilio may be content, but this call does not show it",
+            passed_over.join(", ")
+        ),
+        ([one], _) => format!("Twilio would complain: {one}"),
+        ([first, more @ ..], _) => {
+            format!("Twilio would complain: {first} (and {} more)", more.len())
+        }
+    };
+    Err(Failure::world(super::harmless(&what)))
 }
 
 fn read_sound(path: &Path) -> Result<Vec<i16>, Failure> {
@@ -212,7 +274,19 @@ fn read_sound(path: &Path) -> Result<Vec<i16>, Failure> {
     })?;
     read_wav(file).map_err(|why| {
         Failure::world(format!("`{}` {why}", path.display()))
-            .hint("it must be a WAV file: PCM or float, of any rate")
+            .hint(
+                "it must be a WAV file, PCM or float, of any rate; `ffmpeg -i FILE -c:a pcm_s16le new.wav` makes one of \
+                 mu-law and most others",
+            )
+    })
+}
+
+/// Makes sure that a file can be written, and leaves what is in it alone.
+fn try_to_write(path: &Path) -> Result<(), Failure> {
+    let mut options = File::options();
+    let tried = options.append(true).create(true).open(path);
+    tried.map(drop).map_err(|cause| {
+        Failure::world(format!("`{}` cannot be written", path.display())).caused_by(&cause)
     })
 }
 

@@ -1,13 +1,16 @@
 //! `offhook sim post`: one signed webhook, its answer, and the `curl` that does the same.
 
+use std::io::IsTerminal as _;
+
 use serde_json::json;
+use url::Url;
 
 use crate::cli::failure::Failure;
 use crate::cli::flags::{Basics, Flags};
-use crate::cli::output::{print, print_json, tell};
+use crate::cli::output::{print, print_json, tell, warn};
 use crate::cli::{Context, runtime};
-use crate::config;
-use crate::sim::{Lines, Poster};
+use crate::config::{self, CarrierWants};
+use crate::sim::Poster;
 
 /// What `offhook sim post` takes.
 #[derive(Debug, clap::Args)]
@@ -37,24 +40,22 @@ pub(crate) struct Args {
 
 /// Posts, and prints what comes back.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let side = config::load_carrier_side(&context.sources)?;
-    let (server, origin) = if args.to.starts_with('/') {
-        super::local(&side, &args.to)
-    } else {
-        (args.to.clone(), None)
-    };
-    let origin = args.origin.clone().or(origin);
-    let poster = Lines::new(&server, origin.as_deref())
-        .and_then(|lines| Poster::new(side.auth_token.reveal(), lines))
-        .map_err(|why| {
-            Failure::usage(why).hint("name a path such as /handle_calls, or a whole address")
-        })?;
+    let is_path = args.to.starts_with('/');
+    let side = config::load_carrier_side(
+        &context.sources,
+        CarrierWants {
+            server: is_path,
+            number: false,
+            key: false,
+        },
+    )?;
+    for warning in &side.warnings {
+        warn(warning);
+    }
+    let named = super::lines(&side, &args.to, args.origin.as_deref())?;
+    let poster = Poster::new(side.auth_token.reveal(), named.lines).map_err(Failure::world)?;
     let public = poster.lines().public();
-    let curl = curl(
-        &poster.lines().dialled(&public),
-        &poster.signature(&public, &args.parameters),
-        &args.parameters,
-    );
+    let curl = curl(&poster, &public, &args.parameters);
     let answer = runtime()?
         .block_on(poster.ask(&public, "POST", &args.parameters))
         .map_err(|no_answer| {
@@ -68,7 +69,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             "curl": curl,
         }))?;
     } else {
-        print(answer.body.trim_end())?;
+        let body = answer.body.trim_end();
+        if std::io::stdout().is_terminal() {
+            print(&super::harmless(body))?;
+        } else {
+            print(body)?;
+        }
         tell(&format!("the same by hand:\n  {curl}"));
     }
     if answer.status < 300 {
@@ -84,13 +90,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// Writes the same request for a shell.
-fn curl(address: &str, signature: &str, parameters: &[(String, String)]) -> String {
-    let mut command = format!(
-        "curl -X POST {} -H {}",
-        quoted(address),
-        quoted(&format!("X-Twilio-Signature: {signature}"))
-    );
+/// Writes the same request for a shell: the server's own address, and every header by which it is known in public.
+fn curl(poster: &Poster, public: &str, parameters: &[(String, String)]) -> String {
+    let address = poster.lines().dialled(public);
+    let mut command = format!("curl -X POST {}", quoted(&address));
+    let mut header = |name: &str, value: &str| {
+        command.push_str(" -H ");
+        command.push_str(&quoted(&format!("{name}: {value}")));
+    };
+    let headers = Url::parse(public).map(|public| poster.lines().headers(&public));
+    for (name, value) in headers.unwrap_or_default() {
+        header(name, &value);
+    }
+    header("X-Twilio-Signature", &poster.signature(public, parameters));
     if parameters.is_empty() {
         command.push_str(" -d ''");
     }
@@ -109,16 +121,22 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::Lines;
 
     #[test]
     fn the_command_for_a_shell_survives_quotes() {
+        let lines = Lines::new("http://127.0.0.1:3000/a", Some("o.example")).expect("lines");
+        let poster = Poster::new("key", lines).expect("a poster");
+        let public = poster.lines().public();
+        let parameters = [("Name".to_owned(), "it's $HOME".to_owned())];
+        let signature = poster.signature(&public, &parameters);
         assert_eq!(
-            curl(
-                "http://127.0.0.1:3000/a",
-                "c2ln",
-                &[("Name".to_owned(), "it's $HOME".to_owned())]
-            ),
-            r"curl -X POST 'http://127.0.0.1:3000/a' -H 'X-Twilio-Signature: c2ln' --data-urlencode 'Name=it'\''s $HOME'"
+            curl(&poster, &public, &parameters),
+            format!(
+                "curl -X POST 'http://127.0.0.1:3000/a' -H 'Host: o.example' -H 'X-Forwarded-Proto: https' \
+                 -H 'X-Forwarded-Host: o.example' -H 'X-Forwarded-For: 203.0.113.10' \
+                 -H 'X-Twilio-Signature: {signature}' --data-urlencode 'Name=it'\\''s $HOME'"
+            )
         );
     }
 }

@@ -7,6 +7,7 @@ use url::Url;
 use super::{Call, Callback, Ended, Flow, resolve, steered};
 use crate::sim::date::iso8601;
 use crate::sim::media::{self, Opening, StreamEnd};
+use crate::sim::rest::Steer;
 use crate::sim::sid;
 use crate::sim::twiml::Element;
 use crate::sim::words::Speech;
@@ -15,12 +16,13 @@ impl Call<'_> {
     /// Connects a stream, and follows the action afterwards.
     pub(super) async fn connect(&mut self, verb: &Element, base: &str) -> Flow {
         let Some(stream) = verb.child("Stream") else {
-            self.report
-                .warn(12200, "<Connect> without <Stream> is not simulated");
+            if verb.children.is_empty() {
+                self.report.warn(12200, "<Connect> connects to nothing");
+            }
             return Flow::Next;
         };
         let stream_sid = sid("MZ");
-        let (end, error) = match self.opening(stream, &stream_sid) {
+        let (end, error) = match self.opening(stream, &stream_sid, base) {
             Err((code, text)) => {
                 self.report.warn(code, text.clone());
                 (StreamEnd::Refused, Some(text))
@@ -59,16 +61,15 @@ impl Call<'_> {
         let action = verb.attribute("action").map(|url| resolve(base, url));
         let method = verb.attribute("method").unwrap_or("POST").to_owned();
         match end {
-            StreamEnd::Steered(steer) => steered(steer),
-            StreamEnd::TooLong => Flow::End(Ended::TooLong),
-            StreamEnd::HungUp => {
-                self.set_status("completed");
-                if let Some(url) = action {
-                    // The server hears of it; what it answers has no call left to be carried out on.
-                    let _ = self.document(&url, &method, &[]).await;
-                }
+            StreamEnd::HungUp | StreamEnd::Steered(Steer::HangUp) => {
+                self.hung_up(action.map(|url| (url, method)), &[]).await;
                 Flow::End(Ended::CallerHungUp)
             }
+            StreamEnd::TooLong => {
+                self.hung_up(action.map(|url| (url, method)), &[]).await;
+                Flow::End(Ended::TooLong)
+            }
+            StreamEnd::Steered(steer) => steered(steer),
             StreamEnd::Closed | StreamEnd::Refused => match action {
                 Some(url) => Flow::Fetch {
                     url,
@@ -81,8 +82,14 @@ impl Call<'_> {
     }
 
     /// Checks a `<Stream>` as the carrier does, and prepares what opening it takes.
-    fn opening(&mut self, stream: &Element, stream_sid: &str) -> Result<Opening, (u32, String)> {
-        let public = stream.attribute("url").unwrap_or_default().to_owned();
+    fn opening(
+        &mut self,
+        stream: &Element,
+        stream_sid: &str,
+        base: &str,
+    ) -> Result<Opening, (u32, String)> {
+        let written = stream.attribute("url").unwrap_or_default();
+        let public = absolute(base, written);
         let mut url = Url::parse(&public)
             .ok()
             .filter(|_| !public.contains(char::is_whitespace))
@@ -93,7 +100,7 @@ impl Call<'_> {
                 )
             })?;
         let lines = self.poster.lines();
-        let on_this_machine = lines.is_plain() && lines.is_ours(&url);
+        let on_this_machine = lines.takes_plain() && lines.is_ours(&url);
         match url.scheme() {
             "wss" => {}
             "ws" if on_this_machine => {}
@@ -128,9 +135,11 @@ impl Call<'_> {
                 format!("the parameter `{name}` has 500 characters or more"),
             );
         }
+        let mut named = self.poster.lines().headers(&url);
+        named.push(("X-Twilio-Signature", self.poster.signature(&shown, &[])));
         Ok(Opening {
             dialled: self.poster.lines().dialled(&shown),
-            signature: self.poster.signature(&shown, &[]),
+            named,
             public: shown,
             parameters,
             speech: Speech::new(&self.account_sid, &self.report.call_sid, stream_sid),
@@ -166,5 +175,18 @@ impl Call<'_> {
             method: method.to_owned(),
             params,
         })
+    }
+}
+
+/// Reads a stream's address; a relative one stands on the document's, with a websocket's scheme.
+fn absolute(base: &str, written: &str) -> String {
+    if written.is_empty() || written.contains(char::is_whitespace) || Url::parse(written).is_ok() {
+        return written.to_owned();
+    }
+    let whole = resolve(base, written);
+    match whole.split_once("://") {
+        Some(("https", rest)) => format!("wss://{rest}"),
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some(_) | None => whole,
     }
 }

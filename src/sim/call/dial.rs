@@ -28,10 +28,11 @@ pub enum DialOutcome {
 }
 
 impl DialOutcome {
-    /// Returns what is told of a leg, and of the whole, when it is over.
-    pub(super) fn status(self) -> &'static str {
+    /// Returns what is told of a leg that was never answered, and of the whole, where nothing else ended it before.
+    fn unanswered(self) -> &'static str {
         match self {
-            DialOutcome::Answered(_) => "completed",
+            // It would have been, later.
+            DialOutcome::Answered(_) => "canceled",
             DialOutcome::NoAnswer => "no-answer",
             DialOutcome::Busy => "busy",
             DialOutcome::Failed => "failed",
@@ -89,9 +90,8 @@ pub(super) fn legs(dial: &Element) -> (Vec<Leg>, Vec<String>) {
                 let identity = identity.map_or(&noun.text, |inner| &inner.text);
                 legs.push(leg(noun, format!("client:{identity}")));
             }
-            other => strange.push(format!(
-                "<{other}> inside <Dial> is not simulated; <Number> and <Client> are"
-            )),
+            // Whatever else stands there was told of already.
+            _ => {}
         }
     }
     if legs.len() > 10 {
@@ -128,7 +128,10 @@ impl Call<'_> {
             self.report.warn(12200, text);
         }
         if legs.is_empty() {
-            self.report.warn(13223, "<Dial> calls nobody");
+            // A conference or the like is somebody, if nobody that rings here.
+            if verb.children.is_empty() {
+                self.report.warn(13223, "<Dial> calls nobody");
+            }
             return Flow::Next;
         }
         let caller_id = verb.attribute("callerId").unwrap_or(&self.from).to_owned();
@@ -150,39 +153,32 @@ impl Call<'_> {
                 self.leg_event(leg, base, &caller_id, event, event, None);
             }
         }
-        let answered = match self.dial {
-            DialOutcome::Failed => Ok(None),
-            DialOutcome::NoAnswer | DialOutcome::Busy => {
-                self.pass(&mut children[0], RING).await.map(|_| None)
-            }
+        let mut answered_at = None;
+        let passed = match self.dial {
+            DialOutcome::Failed => Ok(false),
+            DialOutcome::NoAnswer | DialOutcome::Busy => self.pass(&mut children[0], RING).await,
             DialOutcome::Answered(time) => match self.pass(&mut children[0], RING).await {
-                // The leg was ended while it rang.
-                Ok(true) => Ok(None),
-                Err(flow) => Err(flow),
                 Ok(false) => {
+                    answered_at = Some(Instant::now());
                     self.set_status("in-progress");
                     children[0].set("in-progress");
-                    self.leg_event(
-                        &mut legs[0],
-                        base,
-                        &caller_id,
-                        "answered",
-                        "in-progress",
-                        None,
-                    );
-                    let since = Instant::now();
-                    let passed = self.pass(&mut children[0], time).await;
-                    passed.map(|_| Some(since.elapsed()))
+                    let leg = &mut legs[0];
+                    self.leg_event(leg, base, &caller_id, "answered", "in-progress", None);
+                    self.pass(&mut children[0], time).await
                 }
+                ended => ended,
             },
         };
-        let talked = answered.as_ref().ok().copied().flatten();
-        let outcome = match (self.dial, talked) {
-            (DialOutcome::Answered(_), None) if answered.is_ok() => "canceled",
-            (outcome, _) => outcome.status(),
+        let talked = answered_at.map(|at: Instant| at.elapsed());
+        let outcome = match (talked, &passed) {
+            (Some(_), _) => "completed",
+            (None, Ok(false)) => self.dial.unanswered(),
+            // Somebody ended the leg, or the call, while it rang.
+            (None, Ok(true) | Err(_)) => "canceled",
         };
         for (index, (leg, child)) in legs.iter_mut().zip(&children).enumerate() {
-            let is_other = index > 0 && matches!(self.dial, DialOutcome::Answered(_));
+            // Where one answers, the others stop ringing.
+            let is_other = index > 0 && talked.is_some();
             let status = if is_other { "canceled" } else { outcome };
             child.set(status);
             let talked = talked.filter(|_| !is_other).unwrap_or_default();
@@ -190,12 +186,10 @@ impl Call<'_> {
             let shown = verb.attribute("callerId");
             self.report.dialled.push(leg.report(status, shown));
         }
-        if let Err(flow) = answered {
-            return flow;
-        }
-        let Some(url) = verb.attribute("action") else {
-            return Flow::Next;
-        };
+        let action = verb.attribute("action").map(|url| {
+            let method = verb.attribute("method").unwrap_or("POST");
+            (resolve(base, url), method.to_owned())
+        });
         let duration = talked.unwrap_or_default().as_secs().to_string();
         let extra = [
             ("DialCallStatus", outcome),
@@ -206,16 +200,24 @@ impl Call<'_> {
                 if talked.is_some() { "true" } else { "false" },
             ),
         ];
-        Flow::Fetch {
-            url: resolve(base, url),
-            method: verb.attribute("method").unwrap_or("POST").to_owned(),
-            extra: extra.map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+        let extra: Vec<(String, String)> = extra.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        match passed {
+            Err(Flow::End(ended @ (Ended::CallerHungUp | Ended::TooLong))) => {
+                self.hung_up(action, &extra).await;
+                Flow::End(ended)
+            }
+            Err(flow) => flow,
+            Ok(_) => match action {
+                Some((url, method)) => Flow::Fetch { url, method, extra },
+                None => Flow::Next,
+            },
         }
     }
 
     /// Lets time pass on a dialled leg; returns whether somebody ended the leg.
     async fn pass(&mut self, child: &mut Listed, time: Duration) -> Result<bool, Flow> {
-        let until = (Instant::now() + time).min(self.deadline);
+        let until = Instant::now().checked_add(time);
+        let until = until.map_or(self.deadline, |until| until.min(self.deadline));
         tokio::select! {
             Some(steer) = self.listed.steered.recv() => Err(steered(steer)),
             Some(_) = child.steered.recv() => Ok(true),
@@ -276,7 +278,7 @@ mod tests {
     fn numbers_and_clients_become_legs_with_the_events_they_ask_for() {
         let document = crate::sim::parse(
             "<Response><Dial><Number statusCallback=\"/s\" statusCallbackEvent=\"initiated answered\">+15005550006</Number>\
-             <Client><Identity>kitchen</Identity><Parameter name=\"call\" value=\"7\"/></Client><Sip>x</Sip></Dial></Response>",
+             <Client><Identity>kitchen</Identity><Parameter name=\"call\" value=\"7\"/></Client></Dial></Response>",
         )
         .expect("a document");
         let (mut legs, strange) = legs(&document.children[0]);
@@ -296,6 +298,20 @@ mod tests {
             legs[1].report("completed", None).parameters,
             [("call".to_owned(), "7".to_owned())]
         );
-        assert_eq!(strange.len(), 1);
+        assert_eq!(strange, [""; 0]);
+    }
+
+    #[test]
+    fn ten_are_called_at_once_and_no_more() {
+        let numbers = "<Number>+15005550006</Number>";
+        for (count, wrong) in [(10, 0), (11, 1)] {
+            let text = format!(
+                "<Response><Dial>{}</Dial></Response>",
+                numbers.repeat(count)
+            );
+            let document = crate::sim::parse(&text).expect("a document");
+            let (legs, strange) = legs(&document.children[0]);
+            assert_eq!((legs.len(), strange.len()), (10, wrong));
+        }
     }
 }

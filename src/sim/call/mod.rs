@@ -2,14 +2,14 @@
 
 mod connect;
 mod dial;
+mod known;
 mod verbs;
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use url::Url;
 
 use super::fault::Misbehaviour;
 use super::lines::Lines;
@@ -17,12 +17,15 @@ use super::report::{CallReport, Ended};
 use super::rest::{Listed, Listing, Rest, Steer};
 use super::script::{Caller, Step};
 use super::twiml;
-use super::webhook::{LIMIT, NoAnswer, Poster};
+use super::webhook::{LIMIT, NoAnswer, Poster, resolve};
 use super::{Account, sid};
 pub use dial::DialOutcome;
 
 /// Documents of one call; more of them go round in a circle.
 const MOST_DOCUMENTS: usize = 50;
+
+/// The longest that any call lasts, whatever its plan says: the carrier's own limit.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What a call is to be like.
 #[derive(Debug)]
@@ -50,8 +53,14 @@ pub struct CallPlan<'a> {
     pub dial: DialOutcome,
     /// What the carrier does wrong: once, on the first stream or webhook.
     pub misbehaviour: Option<Misbehaviour>,
-    /// The longest that the call may last; ending it takes up to ten seconds more.
+    /// The longest that the call may last; then the caller hangs up. Ending it takes up to ten seconds more.
     pub most: Duration,
+    /// When this is used, the caller hangs up; dropping it means nothing.
+    pub hang_up: Option<oneshot::Receiver<()>>,
+    /// The longest that a webhook may take.
+    pub patience: Duration,
+    /// Who is told of webhooks, streams and warnings as they happen.
+    pub tell: Option<fn(&str)>,
 }
 
 impl<'a> CallPlan<'a> {
@@ -71,6 +80,9 @@ impl<'a> CallPlan<'a> {
             dial: DialOutcome::NoAnswer,
             misbehaviour: None,
             most: Duration::from_secs(60),
+            hang_up: None,
+            patience: LIMIT,
+            tell: None,
         }
     }
 }
@@ -78,15 +90,17 @@ impl<'a> CallPlan<'a> {
 /// Makes a call, and returns what it was like. Nothing that the server does keeps it from returning in time.
 pub async fn call(plan: CallPlan<'_>) -> CallReport {
     let began = Instant::now();
+    let (to, params) = called(&plan);
     let mut report = CallReport {
         call_sid: plan.call_sid.clone(),
         ended: Ended::Failed,
+        tell: plan.tell,
         ..CallReport::default()
     };
     let poster = Lines::new(&plan.webhook, plan.origin.as_deref())
         .and_then(|lines| Poster::new(&plan.account.auth_token, lines));
     let poster = match poster {
-        Ok(poster) => poster,
+        Ok(poster) => poster.with_limit(plan.patience),
         Err(why) => {
             report.warn(11100, why);
             return report;
@@ -97,11 +111,21 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
             sid: &plan.call_sid,
             parent: None,
             from: &plan.from,
-            to: &plan.to,
+            to: &to,
             direction: "inbound",
         }),
         None => Listed::nowhere(&plan.call_sid),
     };
+    let hanging_up = plan.hang_up.map(|hang_up| {
+        let steer = listed.steer.clone();
+        tokio::spawn(async move {
+            if hang_up.await.is_ok() {
+                // A call that is over already has nobody left to hang up.
+                let _ = steer.send(Steer::HangUp);
+            }
+        })
+    });
+    let asked_before = plan.rest.map_or(0, |rest| rest.seen().len());
     let (callbacks, waiting) = mpsc::unbounded_channel();
     let teller = tokio::spawn(tell(poster.clone(), waiting));
     let mut call = Call {
@@ -112,17 +136,33 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         report,
         status: "ringing",
         began,
-        deadline: began + plan.most,
+        deadline: began + plan.most.min(LONGEST),
+        application: plan.from.starts_with("client:").then(|| sid("AP")),
         from: plan.from,
-        to: plan.to,
-        params: plan.params,
+        to,
+        params,
         account_sid: plan.account.account_sid,
         rest: plan.rest,
         dial: plan.dial,
         misbehaviour: plan.misbehaviour,
+        asked_before,
     };
     let ended = call.run().await;
+    if let Some(waiting) = hanging_up {
+        waiting.abort();
+    }
     call.finish(ended, teller).await
+}
+
+/// Returns who is called, and the further parameters: a client that sends a parameter `To` says itself who is called.
+fn called(plan: &CallPlan<'_>) -> (String, Vec<(String, String)>) {
+    let mut params = plan.params.clone();
+    let own = |param: &(String, String)| plan.from.starts_with("client:") && param.0 == "To";
+    let to = params
+        .iter()
+        .position(own)
+        .map(|index| params.remove(index).1);
+    (to.unwrap_or_else(|| plan.to.clone()), params)
 }
 
 /// A request that tells of something; whatever is answered is not carried out.
@@ -176,6 +216,8 @@ struct Call<'a> {
     status: &'static str,
     began: Instant,
     deadline: Instant,
+    /// The TwiML app that a client calls through.
+    application: Option<String>,
     from: String,
     to: String,
     params: Vec<(String, String)>,
@@ -183,6 +225,8 @@ struct Call<'a> {
     rest: Option<&'a Rest>,
     dial: DialOutcome,
     misbehaviour: Option<Misbehaviour>,
+    /// How many requests the REST API had seen before this call.
+    asked_before: usize,
 }
 
 impl Call<'_> {
@@ -199,10 +243,11 @@ impl Call<'_> {
                 Flow::Next => return Ended::ByTwiml,
                 Flow::Document(text) => text,
                 Flow::Fetch { url, method, extra } => {
-                    base = resolve(&base, &url);
-                    let Some(text) = self.document(&base, &method, &extra).await else {
+                    let url = resolve(&base, &url);
+                    let Some((text, from)) = self.document(&url, &method, &extra).await else {
                         return Ended::Failed;
                     };
+                    base = from;
                     text
                 }
             };
@@ -227,6 +272,7 @@ impl Call<'_> {
 
     /// Ends everything and waits for the callbacks.
     async fn finish(mut self, ended: Ended, mut teller: JoinHandle<Vec<String>>) -> CallReport {
+        self.note_what_rest_saw();
         self.set_status(match ended {
             Ended::Rejected(ref reason) if reason == "busy" => "busy",
             Ended::Rejected(_) => "no-answer",
@@ -260,9 +306,32 @@ impl Call<'_> {
         report
     }
 
+    /// Takes what was asked over REST into the report; what was refused there is a complaint.
+    fn note_what_rest_saw(&mut self) {
+        let Some(rest) = self.rest else {
+            return;
+        };
+        for request in rest.seen().into_iter().skip(self.asked_before) {
+            if let Some((code, why)) = &request.refused {
+                let text = format!("the REST request {} was refused: {why}", request.what);
+                self.report.warn(*code, text);
+            }
+            self.report.rest.push(request);
+        }
+    }
+
     fn set_status(&mut self, status: &'static str) {
         self.status = status;
         self.listed.set(status);
+    }
+
+    /// Has the caller hang up while the call is elsewhere: the action hears of it, and what it answers has no call left to
+    /// be carried out on.
+    async fn hung_up(&mut self, action: Option<(String, String)>, extra: &[(String, String)]) {
+        self.set_status("completed");
+        if let Some((url, method)) = action {
+            let _ = self.document(&url, &method, extra).await;
+        }
     }
 
     /// Returns the parameters that every webhook of this call has.
@@ -280,23 +349,29 @@ impl Call<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
+        params.extend(
+            self.application
+                .iter()
+                .map(|sid| ("ApplicationSid".to_owned(), sid.clone())),
+        );
         params.extend(self.params.iter().cloned());
         params
     }
 
-    /// Fetches a document; what is wrong with the answer becomes a warning.
+    /// Fetches a document, and returns it with the address that it came from in the end; what is wrong with the answer
+    /// becomes a warning.
     async fn document(
         &mut self,
         url: &str,
         method: &str,
         extra: &[(String, String)],
-    ) -> Option<String> {
+    ) -> Option<(String, String)> {
         let mut params = self.usual();
         params.extend_from_slice(extra);
-        let mut answer = self.poster.ask(url, method, &params).await;
+        let mut answer = self.poster.follow(url, method, &params).await;
         if self.misbehaviour == Some(Misbehaviour::WebhookTwice) {
             self.misbehaviour = None;
-            let again = self.poster.ask(url, method, &params).await;
+            let again = self.poster.follow(url, method, &params).await;
             self.report.notes.push(
                 if answer == again {
                     "the webhook was answered alike both times"
@@ -307,39 +382,60 @@ impl Call<'_> {
             );
             answer = again;
         }
-        let answer = match answer {
-            Ok(answer) => answer,
+        let (answer, from) = match answer {
+            Ok(answered) => answered,
             Err(NoAnswer { code, text }) => {
                 self.report.warn(code, text);
                 return None;
             }
         };
+        self.report
+            .news(&format!("{method} {url}: {}", answer.status));
         if answer.status >= 300 {
             let meant = match answer.status {
                 403 => "; does it know this token, and the origin that was signed?",
                 404 => "; is the path right?",
                 _ => "",
             };
-            self.report
-                .warn(11200, format!("{url} answered {}{meant}", answer.status));
+            let said = first_line(&answer.body);
+            self.report.warn(
+                11200,
+                format!("{from} answered {}{said}{meant}", answer.status),
+            );
             return None;
         }
         let kind = answer.content_type.as_str();
         if !matches!(kind, "text/xml" | "application/xml" | "text/html") {
             self.report.warn(
                 12300,
-                format!("{url} answered with the content type `{kind}`, which is no TwiML's"),
+                format!("{from} answered with the content type `{kind}`, which is no TwiML's"),
             );
             return None;
         }
-        Some(answer.body)
+        Some((answer.body, from))
     }
+}
+
+/// Quotes the first line of what a server said with a bad status, if it said anything: at most 120 characters.
+fn first_line(body: &str) -> String {
+    const MOST: usize = 120;
+    let Some(line) = body.lines().map(str::trim).find(|line| !line.is_empty()) else {
+        return String::new();
+    };
+    let short: String = line.chars().take(MOST).collect();
+    let more = if line.chars().count() > MOST {
+        "…"
+    } else {
+        ""
+    };
+    format!(" (`{}{more}`)", short.escape_debug())
 }
 
 /// Goes where somebody steered the call.
 fn steered(steer: Steer) -> Flow {
     match steer {
         Steer::Complete => Flow::End(Ended::ByRest),
+        Steer::HangUp => Flow::End(Ended::CallerHungUp),
         Steer::Twiml(text) => Flow::Document(text),
         Steer::Url { url, method } => Flow::Fetch {
             url,
@@ -347,13 +443,4 @@ fn steered(steer: Steer) -> Flow {
             extra: Vec::new(),
         },
     }
-}
-
-/// Reads an address as seen from the document that holds it.
-fn resolve(base: &str, url: &str) -> String {
-    if url.contains("://") {
-        return url.to_owned();
-    }
-    let joined = Url::parse(base).and_then(|base| base.join(url));
-    joined.map_or_else(|_| url.to_owned(), String::from)
 }

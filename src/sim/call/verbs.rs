@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::known::{is_played, look_through};
 use super::{Call, Ended, Flow, steered};
 use crate::sim::twiml::Element;
 
@@ -13,6 +14,13 @@ const LONGEST_SPEECH: Duration = Duration::from_secs(2);
 impl Call<'_> {
     /// Carries a document out, until a verb leads elsewhere.
     pub(super) async fn carry_out(&mut self, response: &Element, base: &str) -> Flow {
+        let strange = look_through(response);
+        for text in strange.wrong {
+            self.report.warn(12200, text);
+        }
+        for what in strange.not_simulated {
+            self.report.pass_over(what);
+        }
         for (index, verb) in response.children.iter().enumerate() {
             if let Ok(steer) = self.listed.steered.try_recv() {
                 return steered(steer);
@@ -26,13 +34,16 @@ impl Call<'_> {
             if !keeps_ringing && self.status == "ringing" {
                 self.set_status("in-progress");
             }
+            if !is_played("Response", &verb.name) {
+                continue;
+            }
             let flow = match verb.name.as_str() {
                 "Connect" => self.connect(verb, base).await,
                 "Dial" => self.dial(verb, base).await,
                 "Say" => self.say(verb).await,
                 "Pause" => {
-                    let seconds = verb.attribute("length").and_then(|text| text.parse().ok());
-                    self.wait(Duration::from_secs(seconds.unwrap_or(1))).await
+                    let seconds = self.pause_length(verb);
+                    self.wait(Duration::from_secs(seconds)).await
                 }
                 "Play" => {
                     let what = match verb.attribute("digits") {
@@ -55,11 +66,8 @@ impl Call<'_> {
                     let reason = verb.attribute("reason").unwrap_or("rejected");
                     Flow::End(Ended::Rejected(reason.to_owned()))
                 }
-                other => {
-                    self.report
-                        .warn(12200, format!("<{other}> is no verb that is simulated"));
-                    Flow::Next
-                }
+                // Everything that is played has its line above.
+                _ => Flow::Next,
             };
             if !matches!(flow, Flow::Next) {
                 return flow;
@@ -68,14 +76,32 @@ impl Call<'_> {
         Flow::End(Ended::ByTwiml)
     }
 
+    /// Reads how many seconds a `<Pause>` takes; one where nothing sensible stands there.
+    fn pause_length(&mut self, verb: &Element) -> u64 {
+        let Some(text) = verb.attribute("length") else {
+            return 1;
+        };
+        text.trim().parse().unwrap_or_else(|_| {
+            self.report.warn(
+                12200,
+                format!(
+                    "<Pause> has the length `{}`, which is no whole number",
+                    text.escape_debug()
+                ),
+            );
+            1
+        })
+    }
+
     /// Notes what is spoken, and takes about as long, but not for ever.
     async fn say(&mut self, verb: &Element) -> Flow {
-        let length = verb.text.chars().count();
+        let text = verb.spoken();
+        let length = text.chars().count();
         if length > 4096 {
             self.report
                 .warn(12200, "<Say> has more than 4096 characters");
         }
-        self.report.said.push(verb.text.clone());
+        self.report.said.push(text);
         // People speak about 15 characters a second.
         let time = Duration::from_millis(1_000 * length as u64 / 15);
         self.wait(time.min(LONGEST_SPEECH)).await
@@ -83,7 +109,8 @@ impl Call<'_> {
 
     /// Lets time pass, unless somebody steers the call or it has lasted too long.
     async fn wait(&mut self, time: Duration) -> Flow {
-        let until = (Instant::now() + time).min(self.deadline);
+        let until = Instant::now().checked_add(time);
+        let until = until.map_or(self.deadline, |until| until.min(self.deadline));
         tokio::select! {
             Some(steer) = self.listed.steered.recv() => steered(steer),
             () = sleep_until(until) => {

@@ -60,8 +60,8 @@ pub(super) struct Opening {
     pub(super) dialled: String,
     /// As the TwiML says.
     pub(super) public: String,
-    /// Over the public address.
-    pub(super) signature: String,
+    /// The headers that name the public address, its signature among them.
+    pub(super) named: Vec<(&'static str, String)>,
     pub(super) parameters: Vec<(String, String)>,
     pub(super) speech: Speech,
     pub(super) misbehaviour: Option<Misbehaviour>,
@@ -85,7 +85,7 @@ pub(super) async fn run(
         }
     }
     let reset = opening.misbehaviour == Some(Misbehaviour::Reset);
-    let opened = socket::open(&opening.dialled, &opening.public, &opening.signature, reset).await;
+    let opened = socket::open(&opening.dialled, &opening.public, &opening.named, reset).await;
     let Socket { sink, stream, raw } = match opened {
         Ok(socket) => socket,
         Err(Warning { code, text }) => {
@@ -94,6 +94,7 @@ pub(super) async fn run(
         }
     };
     report.stream.streams += 1;
+    report.news(&format!("the stream to {} is up", opening.public));
     up();
     caller.new_stream();
     let (outbox, waiting) = mpsc::channel(MOST_WAITING);
@@ -107,6 +108,7 @@ pub(super) async fn run(
         tick: 0,
         held: Vec::new(),
         last_arrival: None,
+        complained: Vec::new(),
         second: None,
         report,
     };
@@ -139,6 +141,8 @@ struct Leg<'a> {
     /// Media messages that a fault holds back.
     held: Vec<String>,
     last_arrival: Option<Instant>,
+    /// What was complained of already: once a stream is enough, the carrier is as sparing.
+    complained: Vec<u32>,
     /// The second socket with the same parameters, and what became of it.
     second: Option<JoinHandle<String>>,
     report: &'a mut CallReport,
@@ -176,15 +180,16 @@ impl Leg<'_> {
                 steered = steer.recv() => if let Some(steered) = steered {
                     return (StreamEnd::Steered(steered), stream);
                 },
-                message = stream.next(), if reads => if !self.take(message) {
-                    return (StreamEnd::Closed, stream);
-                },
                 () = sleep_until(next_mark.unwrap_or(next_frame)), if next_mark.is_some() => {
                     let marks = self.playout.advance(self.started.elapsed());
                     self.give_back(marks);
                 }
                 () = sleep_until(next_frame) => if let Some(end) = self.frame(caller) {
                     return (end, stream);
+                },
+                // Last, so that a server that floods us keeps neither the caller from speaking nor the call from ending.
+                message = stream.next(), if reads => if !self.take(message) {
+                    return (StreamEnd::Closed, stream);
                 },
             }
         }
@@ -236,9 +241,10 @@ impl Leg<'_> {
     fn take(&mut self, message: Option<Result<Message, Error>>) -> bool {
         match message {
             Some(Ok(Message::Text(text))) => self.told(text.as_str()),
-            Some(Ok(Message::Binary(_))) => self
-                .report
-                .warn(31950, "the server sent a binary message, which was dropped"),
+            Some(Ok(Message::Binary(_))) => {
+                self.report.stream.dropped += 1;
+                self.complain(31950, "the server sent a binary message, which was dropped");
+            }
             Some(Ok(Message::Ping(_))) => self.report.stream.pings += 1,
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Close(frame))) => {
@@ -282,7 +288,8 @@ impl Leg<'_> {
                 self.report.stream.waits.push(wait);
                 self.give_back(marks);
                 if !fits {
-                    self.report.warn(
+                    self.report.stream.dropped += 1;
+                    self.complain(
                         31931,
                         "more than 10 minutes of sound were queued; the rest was thrown away",
                     );
@@ -297,13 +304,18 @@ impl Leg<'_> {
                 let marks = self.playout.clear(now);
                 self.give_back(marks);
             }
-            // Once is enough to tell; the carrier is as sparing, once a stream.
             Err(why) => {
-                if !self.report.warnings.iter().any(|w| w.code == 31951) {
-                    self.report
-                        .warn(31951, format!("a message was dropped: it {why}"));
-                }
+                self.report.stream.dropped += 1;
+                self.complain(31951, format!("a message was dropped: it {why}"));
             }
+        }
+    }
+
+    /// Complains, unless this stream gave reason for the same already.
+    fn complain(&mut self, code: u32, text: impl Into<String>) {
+        if !self.complained.contains(&code) {
+            self.complained.push(code);
+            self.report.warn_again(code, text);
         }
     }
 
@@ -337,7 +349,7 @@ impl Leg<'_> {
 
     fn post(&mut self, message: Message) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(message) {
-            self.report.warn(
+            self.complain(
                 31930,
                 "the server reads too slowly; sound for it was thrown away",
             );
@@ -359,6 +371,7 @@ impl Leg<'_> {
         let marks = self.playout.advance(self.started.elapsed());
         self.give_back(marks);
         let half = self.is(Misbehaviour::HalfClose);
+        let never_reads = self.is(Misbehaviour::NeverReads);
         let left_open = self.is(Misbehaviour::StopWithoutClose);
         if !matches!(end, StreamEnd::Closed) {
             let stop = self.opening.speech.stop();
@@ -381,6 +394,12 @@ impl Leg<'_> {
             report,
             ..
         } = self;
+        let mut outbox = Some(outbox);
+        if never_reads {
+            // The close goes out before anything is read, so that not even a ping is answered.
+            outbox = None;
+            let _ = timeout(CLOSING, &mut writer).await;
+        }
         if !(matches!(end, StreamEnd::Closed) && raw.is_none()) {
             let patience = if half || left_open {
                 LEFT_OPEN
@@ -398,7 +417,7 @@ impl Leg<'_> {
             }
         }
         drop(outbox);
-        if timeout(CLOSING, &mut writer).await.is_err() {
+        if !writer.is_finished() && timeout(CLOSING, &mut writer).await.is_err() {
             writer.abort();
             let _ = writer.await;
         }

@@ -83,16 +83,16 @@ impl Leg<'_> {
 
     /// Opens a second socket with the same parameters, and watches for three seconds what becomes of it.
     fn intrude(&self) -> JoinHandle<String> {
-        let (dialled, public, signature) = (
+        let (dialled, public, named) = (
             self.opening.dialled.clone(),
             self.opening.public.clone(),
-            self.opening.signature.clone(),
+            self.opening.named.clone(),
         );
         let speech = &self.opening.speech;
         let mut speech = Speech::new(&speech.account_sid, &speech.call_sid, &sid("MZ"));
         let parameters = self.opening.parameters.clone();
         tokio::spawn(async move {
-            let mut socket = match socket::open(&dialled, &public, &signature, false).await {
+            let mut socket = match socket::open(&dialled, &public, &named, false).await {
                 Ok(socket) => socket,
                 Err(refused) => return format!("the second socket was refused: {refused}"),
             };
