@@ -2,7 +2,14 @@
 //!
 //! Read [`Phone::answer_carrier`] first.
 
-use super::*;
+use super::{
+    Ask, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening, LegStatus,
+    MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN, Ring, TOKEN_LIFE,
+};
+use crate::pure::call::{Call, CallState, Far, Next};
+use crate::pure::destination::{self, Destination};
+use crate::pure::ids::{CallId, Identity, LegId, Party};
+use crate::pure::time::Time;
 
 impl Phone {
     pub(super) fn answer_carrier(
@@ -13,35 +20,57 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
-        self.forget_namesake(&leg, &ask, now, effects);
         let known = self.calls.iter().position(|call| call.leg == leg);
         match (ask, known) {
+            (Ask::Incoming { .. }, _) if self.stopping => {
+                Document::SayAndHangUp(Phrase::NobodyCanAnswer)
+            }
+            (Ask::Outgoing { .. }, _) if self.stopping => {
+                Document::SayAndHangUp(Phrase::CouldNotBeReached)
+            }
             // A webhook that is repeated gets what it got.
-            (Ask::Incoming { .. } | Ask::Outgoing { .. }, Some(n)) => self.say_again(n, now),
-            (Ask::Incoming { from, to }, None) => self.incoming(leg, from, to, fresh, now, effects),
-            (Ask::Outgoing { from, to }, None) => {
-                self.outgoing(leg, from, &to, fresh.call, now, effects)
+            (ask @ (Ask::Incoming { .. } | Ask::Outgoing { .. }), Some(n))
+                if self.calls[n].is_asked_again(&ask) =>
+            {
+                self.say_again(n, now)
+            }
+            (Ask::Incoming { from, to }, known) => {
+                self.forget(known, now, effects);
+                self.incoming(leg, from, to, fresh, now, effects)
+            }
+            (Ask::Outgoing { from, to }, known) => {
+                self.forget(known, now, effects);
+                self.outgoing(leg, from, to, fresh.call, now, effects)
             }
             (Ask::AfterStream { leg_status }, Some(n)) => {
                 self.after_stream(n, leg_status, now, effects)
             }
             (Ask::AfterDial { outcome }, Some(n)) => self.after_dial(n, outcome, now, effects),
-            (Ask::AfterStream { .. } | Ask::AfterDial { .. }, None) => Document::HangUp,
+            // We know nothing of the leg, as after a restart. Whoever may still be there hears why it ends.
+            (Ask::AfterStream { leg_status }, None) if leg_status.is_over() => Document::HangUp,
+            (
+                Ask::AfterDial {
+                    outcome: DialOutcome::Completed | DialOutcome::Canceled,
+                },
+                None,
+            ) => Document::HangUp,
+            (
+                Ask::AfterStream { .. }
+                | Ask::AfterDial {
+                    outcome: DialOutcome::Busy | DialOutcome::NoAnswer | DialOutcome::Failed,
+                },
+                None,
+            ) => Document::SayAndHangUp(Phrase::NobodyCanAnswer),
         }
     }
 
-    /// Ends and forgets a call of the same name that went the other way: no leg goes both ways, so this is another one,
-    /// as when somebody tries the doors by hand.
-    fn forget_namesake(&mut self, leg: &LegId, ask: &Ask, now: Time, effects: &mut Vec<Effect>) {
-        let direction = match ask {
-            Ask::Incoming { .. } => Direction::Incoming,
-            Ask::Outgoing { .. } => Direction::Outgoing,
-            Ask::AfterStream { .. } | Ask::AfterDial { .. } => return,
-        };
-        let is_namesake = |call: &Call| call.leg == *leg && call.direction != direction;
-        if self.calls.iter().any(is_namesake) {
-            self.leg_is(leg, LegStatus::Completed, now, effects);
-            self.calls.retain(|call| !is_namesake(call));
+    /// Ends and forgets a call whose name another one bears now: the carrier names no two legs alike, but whoever tries
+    /// the doors by hand does.
+    fn forget(&mut self, known: Option<usize>, now: Time, effects: &mut Vec<Effect>) {
+        if let Some(n) = known {
+            let leg = self.calls[n].leg.clone();
+            self.leg_is(&leg, LegStatus::Completed, now, effects);
+            self.calls.remove(n);
         }
     }
 
@@ -79,8 +108,9 @@ impl Phone {
             id: fresh.call,
             leg,
             direction: Direction::Incoming,
-            from,
-            to,
+            from: from.clone(),
+            to: to.clone(),
+            asked: Ask::Incoming { from, to },
             state: CallState::Offered {
                 token: fresh.token,
                 until: now + TOKEN_LIFE,
@@ -99,7 +129,7 @@ impl Phone {
         &mut self,
         leg: LegId,
         from: Party,
-        to: &str,
+        dialled: String,
         id: CallId,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -112,7 +142,7 @@ impl Phone {
         if !may_dial {
             return Document::SayAndHangUp(Phrase::NotAllowedToDial);
         }
-        let (told, to) = match destination::judge(to) {
+        let (told, to, rings_for) = match destination::judge(&dialled) {
             Destination::Refused(phrase) => return Document::SayAndHangUp(phrase),
             Destination::Client(identity) if !self.is_registered(&identity, now) => {
                 return Document::SayAndHangUp(Phrase::CouldNotBeReached);
@@ -123,6 +153,7 @@ impl Phone {
                     identities: vec![identity.clone()],
                 },
                 Party::Client(identity),
+                self.settings.ring_for,
             ),
             Destination::Number(number) => match &self.settings.own_number {
                 Some(own) => (
@@ -132,6 +163,7 @@ impl Phone {
                         caller_id: own.clone(),
                     },
                     Party::Number(number),
+                    NUMBER_RINGS_FOR,
                 ),
                 None => return Document::SayAndHangUp(Phrase::NotAllowedToDial),
             },
@@ -144,11 +176,12 @@ impl Phone {
             id,
             leg,
             direction: Direction::Outgoing,
-            from,
+            from: from.clone(),
             to,
+            asked: Ask::Outgoing { from, to: dialled },
             state: CallState::Elsewhere {
-                answered: false,
-                until: now + LONGEST_ELSEWHERE,
+                far: Far::Rings,
+                until: now + rings_for + RING_MARGIN,
             },
             since: now,
             answered: false,
@@ -160,7 +193,7 @@ impl Phone {
     /// What comes after a desk that did not answer: the browsers, or a polite end.
     fn next_stage(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) -> Document {
         let browsers_ring = match self.settings.ring {
-            Ring::Browser | Ring::DeskThenBrowser => true,
+            Ring::Browser | Ring::DeskThenBrowser => !self.stopping,
             Ring::Desk => false,
         };
         let identities: Vec<Identity> = self
@@ -178,8 +211,8 @@ impl Phone {
             Document::SayAndHangUp(Phrase::NobodyCanAnswer)
         } else {
             call.state = CallState::Elsewhere {
-                answered: false,
-                until: now + LONGEST_ELSEWHERE,
+                far: Far::Rings,
+                until: now + self.settings.ring_for + RING_MARGIN,
             };
             effects.push(Effect::Event(call.id.clone(), Happening::RingsBrowsers));
             Document::RingBrowsers {
@@ -202,49 +235,78 @@ impl Phone {
             let reason = match call.state {
                 CallState::Leaving {
                     then: Next::End, ..
-                } => EndReason::HungUpHere,
+                }
+                | CallState::EndingElsewhere { .. } => EndReason::HungUpHere,
                 CallState::Offered { .. }
                 | CallState::Ringing { .. }
                 | CallState::Talking { .. }
-                | CallState::Leaving { .. }
+                | CallState::Leaving {
+                    then: Next::Stage, ..
+                }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }
                 | CallState::Ended { .. } => EndReason::HungUpThere,
             };
-            call.leave_desk(effects);
+            call.drop_stream(effects);
             call.end(reason, now, effects);
             return Document::HangUp;
         }
-        match call.state {
+        match &call.state {
             // The question may overtake the end of the stream.
             CallState::Ringing { .. }
             | CallState::Leaving {
                 then: Next::Stage, ..
             } => {
-                call.leave_desk(effects);
+                call.drop_stream(effects);
                 self.next_stage(n, now, effects)
             }
             CallState::Offered { .. } | CallState::Deciding { .. } => {
                 self.next_stage(n, now, effects)
             }
-            // Its stream broke before anybody answered, and the carrier took its time to ask.
-            CallState::Ended {
-                reason: EndReason::StreamLost,
-                ..
-            } if !call.answered => self.next_stage(n, now, effects),
             CallState::Talking { .. } => {
-                call.leave_desk(effects);
+                call.drop_stream(effects);
                 call.end(EndReason::HungUpThere, now, effects);
                 Document::HangUp
             }
             CallState::Leaving {
                 then: Next::End, ..
-            } => {
-                call.leave_desk(effects);
+            }
+            | CallState::EndingElsewhere { .. } => {
+                call.drop_stream(effects);
                 call.end(EndReason::HungUpHere, now, effects);
                 Document::HangUp
             }
-            CallState::Elsewhere { .. } | CallState::Ended { .. } => Document::HangUp,
+            // Asked twice: whoever waits must not lose the call for it.
+            CallState::Elsewhere {
+                far: Far::Rings, ..
+            } => match call.direction {
+                Direction::Incoming => call.told.clone(),
+                Direction::Outgoing => Document::HangUp,
+            },
+            CallState::Elsewhere {
+                far: Far::Answered(_) | Far::HungUp,
+                ..
+            } => Document::HangUp,
+            CallState::Ended { reason, .. } => {
+                match (&call.told, reason, call.answered) {
+                    // Nobody answered, and the carrier took longer to ask than we waited: better late than never.
+                    (
+                        Document::Stream { .. },
+                        EndReason::StreamLost | EndReason::NotAnswered | EndReason::Failed,
+                        false,
+                    ) => self.next_stage(n, now, effects),
+                    (Document::SayAndHangUp(_), _, false) => call.told.clone(),
+                    (
+                        Document::Stream { .. }
+                        | Document::RingBrowsers { .. }
+                        | Document::DialNumber { .. }
+                        | Document::SayAndHangUp(_)
+                        | Document::HangUp,
+                        _,
+                        _,
+                    ) => Document::HangUp,
+                }
+            }
         }
     }
 
@@ -276,10 +338,11 @@ impl Phone {
         match call.state {
             CallState::Elsewhere { .. } => {
                 call.end(reason, now, effects);
+                call.told = document.clone();
                 document
             }
-            CallState::Leaving { .. } => {
-                call.leave_desk(effects);
+            CallState::Leaving { .. } | CallState::EndingElsewhere { .. } => {
+                call.drop_stream(effects);
                 call.end(EndReason::HungUpHere, now, effects);
                 Document::HangUp
             }

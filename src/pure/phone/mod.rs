@@ -4,7 +4,8 @@
 //! with [`Input::Timeout`]. Nothing else changes it. Late, early and doubled news are normal: three signs tell that a call
 //! is over (its stream, the carrier's question after it, the leg's status), in any order and any number.
 //!
-//! Read [`Phone::handle`] first, then the table that its test prints.
+//! Read [`Phone::handle`] first, then the table that its test prints. `answers` is what the carrier is told, `news` what it
+//! tells, `steps` what one call does on its way.
 
 mod answers;
 mod news;
@@ -15,10 +16,9 @@ use std::time::Duration;
 
 pub use types::*;
 
-use super::audio::{Feed, Route};
-use super::call::{Call, CallState, Next, Registration};
-use super::destination::{self, Destination};
-use super::ids::{CallId, Identity, LegId, Party, StreamId, StreamToken};
+use super::audio::Route;
+use super::call::{Call, CallState, Far, Next, Registration};
+use super::ids::{CallId, Identity};
 use super::time::Time;
 
 /// How long a stream token is good.
@@ -28,10 +28,16 @@ const TOKEN_LIFE: Duration = Duration::from_secs(60);
 const CARRIER_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long the carrier may take to ask what comes after a stream that we ended.
-const QUESTION_LIMIT: Duration = Duration::from_secs(10);
+const QUESTION_LIMIT: Duration = Duration::from_secs(20);
 
-/// How long it may take to ask after a stream that broke by itself.
-const LOST_LIMIT: Duration = Duration::from_secs(1);
+/// How long it may take to ask after a stream that broke by itself: the call is to be over within a second, all told.
+const LOST_LIMIT: Duration = Duration::from_millis(700);
+
+/// How much longer than it rings the carrier may take to say that nobody answered elsewhere.
+const RING_MARGIN: Duration = Duration::from_secs(60);
+
+/// How long it may take to ask what comes next once whoever answered elsewhere has hung up.
+const HUNG_UP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A call in a browser is over after this at the latest: Twilio's own limit of 4 h, and some.
 const LONGEST_ELSEWHERE: Duration = Duration::from_secs(4 * 3600 + 600);
@@ -53,6 +59,8 @@ pub struct Phone {
     // The freshest last.
     browsers: Vec<Registration>,
     desk_usable: bool,
+    // Being switched off: nobody comes in any more.
+    stopping: bool,
 }
 
 impl Phone {
@@ -64,6 +72,7 @@ impl Phone {
             calls: Vec::new(),
             browsers: Vec::new(),
             desk_usable: false,
+            stopping: false,
         }
     }
 
@@ -76,7 +85,11 @@ impl Phone {
                 effects.push(Effect::Answer(document));
             }
             Input::LegIs { leg, status } => self.leg_is(&leg, status, now, &mut effects),
-            Input::ChildIs { parent, status } => self.child_is(&parent, status, now, &mut effects),
+            Input::ChildIs {
+                parent,
+                child,
+                status,
+            } => self.child_is(&parent, child, status, now, &mut effects),
             Input::StreamUp { stream, leg, token } => {
                 self.stream_up(stream, &leg, &token, now, &mut effects)
             }
@@ -94,6 +107,13 @@ impl Phone {
             Input::Registered { identity, until } => {
                 self.browsers.retain(|known| known.identity != identity);
                 self.browsers.push(Registration { identity, until });
+            }
+            Input::Stop => {
+                self.stopping = true;
+                for call in &mut self.calls {
+                    // Whatever is over, or about to be, needs no hanging up.
+                    let _ = call.hang_up(now, &mut effects);
+                }
             }
             Input::Timeout => self.timeout(now, &mut effects),
         }
@@ -134,36 +154,10 @@ impl Phone {
                 | CallState::Leaving { .. }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }
+                | CallState::EndingElsewhere { .. }
                 | CallState::Ended { .. },
             ) => Err(CommandError::WrongState),
-            (
-                Command::HangUp,
-                CallState::Offered { .. }
-                | CallState::Ringing { .. }
-                | CallState::Talking { .. }
-                | CallState::Leaving {
-                    then: Next::Stage, ..
-                }
-                | CallState::Deciding { .. }
-                | CallState::Elsewhere { .. },
-            ) => {
-                let stream = call.leave_desk(effects);
-                call.state = CallState::Leaving {
-                    stream,
-                    then: Next::End,
-                    until: now + CARRIER_LIMIT,
-                };
-                call.since = now;
-                effects.push(Effect::Carrier(CarrierRequest::End(call.leg.clone())));
-                Ok(())
-            }
-            (
-                Command::HangUp,
-                CallState::Leaving {
-                    then: Next::End, ..
-                }
-                | CallState::Ended { .. },
-            ) => Err(CommandError::WrongState),
+            (Command::HangUp, _) => call.hang_up(now, effects),
         };
         effects.push(Effect::Reply(outcome.map(|()| call.view())));
     }
@@ -195,20 +189,20 @@ impl Phone {
                     call.pick_up(now, effects);
                     effects.push(Effect::Beep);
                 }
-                CallState::Leaving {
-                    stream: Some(stream),
-                    then,
-                    ..
-                } => {
-                    effects.push(Effect::CloseStream(stream));
-                    call.leave_desk(effects);
+                CallState::Leaving { then, .. } => {
+                    call.drop_stream(effects);
                     call.waited_in_vain(then, now, effects);
                 }
-                CallState::Leaving {
-                    stream: None, then, ..
-                } => call.waited_in_vain(then, now, effects),
                 CallState::Deciding { otherwise, .. } => call.end(otherwise, now, effects),
-                CallState::Elsewhere { .. } => call.end(EndReason::Failed, now, effects),
+                CallState::Elsewhere { ref far, .. } => {
+                    let reason = match far {
+                        Far::Rings => EndReason::NotAnswered,
+                        Far::Answered(_) => EndReason::Failed,
+                        Far::HungUp => EndReason::HungUpThere,
+                    };
+                    call.end(reason, now, effects);
+                }
+                CallState::EndingElsewhere { .. } => call.is_elsewhere_again(),
                 CallState::Talking { .. } | CallState::Ended { .. } => {}
             }
         }

@@ -3,7 +3,14 @@
 //! Three signs tell that a call is over (its stream, the carrier's question after it, the leg's status), in any order and
 //! any number.
 
-use super::*;
+use super::{
+    AutoAnswer, CarrierRequest, Direction, Effect, EndReason, Happening, LOST_LIMIT, LegStatus,
+    Phone, QUESTION_LIMIT, StreamEnd, StreamRefusal,
+};
+use crate::pure::audio::{Feed, Route};
+use crate::pure::call::{CallState, Far, Next};
+use crate::pure::ids::{LegId, StreamId, StreamToken};
+use crate::pure::time::Time;
 
 impl Phone {
     pub(super) fn leg_is(
@@ -18,7 +25,7 @@ impl Phone {
         };
         if !status.is_over() {
             if status == LegStatus::InProgress && call.direction == Direction::Outgoing {
-                call.answered_elsewhere(now, effects);
+                call.answered_elsewhere(None, now, effects);
             }
             return;
         }
@@ -26,13 +33,19 @@ impl Phone {
             (
                 CallState::Leaving {
                     then: Next::End, ..
-                },
+                }
+                | CallState::EndingElsewhere { .. },
                 _,
             ) => EndReason::HungUpHere,
             (_, LegStatus::Failed) => EndReason::Failed,
-            (CallState::Talking { .. } | CallState::Elsewhere { answered: true, .. }, _) => {
-                EndReason::HungUpThere
-            }
+            (
+                CallState::Talking { .. }
+                | CallState::Elsewhere {
+                    far: Far::Answered(_) | Far::HungUp,
+                    ..
+                },
+                _,
+            ) => EndReason::HungUpThere,
             (_, LegStatus::Completed | LegStatus::Canceled) => EndReason::HungUpThere,
             (
                 _,
@@ -43,15 +56,15 @@ impl Phone {
                 | LegStatus::NoAnswer,
             ) => EndReason::NotAnswered,
         };
-        if let Some(stream) = call.leave_desk(effects) {
-            effects.push(Effect::CloseStream(stream));
-        }
+        call.drop_stream(effects);
         call.end(reason, now, effects);
     }
 
+    /// Statuses overtake each other, so each says only how far the call has come at least.
     pub(super) fn child_is(
         &mut self,
         parent: &LegId,
+        child: LegId,
         status: LegStatus,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -59,8 +72,20 @@ impl Phone {
         let Some(call) = self.calls.iter_mut().find(|call| call.leg == *parent) else {
             return;
         };
-        if status == LegStatus::InProgress {
-            call.answered_elsewhere(now, effects);
+        match status {
+            LegStatus::InProgress => call.answered_elsewhere(Some(child), now, effects),
+            LegStatus::Completed => {
+                // Only what was answered is completed; the news of that may be yet to come.
+                call.answered_elsewhere(Some(child.clone()), now, effects);
+                call.hung_up_elsewhere(&child, now);
+            }
+            // The carrier asks what comes next when nobody is left who may answer.
+            LegStatus::Queued
+            | LegStatus::Ringing
+            | LegStatus::Busy
+            | LegStatus::NoAnswer
+            | LegStatus::Failed
+            | LegStatus::Canceled => {}
         }
     }
 
@@ -72,6 +97,10 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
+        if self.stopping {
+            effects.push(Effect::Refuse(stream, StreamRefusal::Stopping));
+            return;
+        }
         let taken_by_other = self
             .calls
             .iter()
@@ -106,6 +135,7 @@ impl Phone {
             CallState::Leaving { stream: None, .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
+            | CallState::EndingElsewhere { .. }
             | CallState::Ended { .. } => Some(StreamRefusal::BadToken),
         };
         if let Some(refusal) = refusal {
@@ -194,6 +224,7 @@ impl Phone {
                 CallState::Offered { .. }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }
+                | CallState::EndingElsewhere { .. }
                 | CallState::Ended { .. },
                 _,
             ) => {}
@@ -211,25 +242,62 @@ impl Phone {
         let Some(call) = self.calls.iter_mut().find(|call| call.leg == *leg) else {
             return;
         };
-        let CallState::Leaving { stream, then, .. } = call.state else {
-            return;
-        };
-        if done && stream.is_some() {
-            // The carrier closes the stream now; the limit stands in case that it does not.
-            return;
-        }
-        if !done && let Some(stream) = stream {
-            effects.push(Effect::CloseStream(stream));
-            return;
-        }
-        match then {
-            Next::End => call.end(EndReason::HungUpHere, now, effects),
-            Next::Stage => {
-                call.state = CallState::Deciding {
-                    until: now + QUESTION_LIMIT,
-                    otherwise: EndReason::NotAnswered,
-                };
+        match (request, &call.state) {
+            (
+                CarrierRequest::End(_),
+                CallState::Leaving {
+                    stream,
+                    then: then @ Next::End,
+                    ..
+                },
+            )
+            | (
+                CarrierRequest::Redirect(_),
+                CallState::Leaving {
+                    stream,
+                    then: then @ Next::Stage,
+                    ..
+                },
+            ) => match (*stream, done) {
+                // The carrier closes the stream now; the limit stands in case that it does not.
+                (Some(_), true) => {}
+                (Some(stream), false) => effects.push(Effect::CloseStream(stream)),
+                (None, _) => call.waited_in_vain(*then, now, effects),
+            },
+            // It may take longer than we waited for it.
+            (
+                CarrierRequest::End(_),
+                CallState::Elsewhere { .. } | CallState::EndingElsewhere { .. },
+            ) => {
+                if done {
+                    call.end(EndReason::HungUpHere, now, effects);
+                } else {
+                    call.is_elsewhere_again();
+                }
             }
+            // Something else was wanted of the call meanwhile, or it is over.
+            (
+                CarrierRequest::End(_),
+                CallState::Leaving {
+                    then: Next::Stage, ..
+                },
+            )
+            | (
+                CarrierRequest::Redirect(_),
+                CallState::Leaving {
+                    then: Next::End, ..
+                }
+                | CallState::Elsewhere { .. }
+                | CallState::EndingElsewhere { .. },
+            )
+            | (
+                CarrierRequest::End(_) | CarrierRequest::Redirect(_),
+                CallState::Offered { .. }
+                | CallState::Ringing { .. }
+                | CallState::Talking { .. }
+                | CallState::Deciding { .. }
+                | CallState::Ended { .. },
+            ) => {}
         }
     }
 }
