@@ -224,7 +224,7 @@ async fn call_status(State(door): State<Arc<Door>>, request: Request) -> Respons
         Ok(news) => {
             debug!(leg = %news.leg, status = ?news.status, sequence = ?news.sequence, "the carrier tells where a leg stands");
             match (news.status, news.parent) {
-                (Some(status), Some(parent)) => door.phone.child_is(parent, status).await,
+                (Some(status), Some(parent)) => door.phone.child_is(parent, news.leg, status).await,
                 (Some(status), None) => door.phone.leg_is(news.leg, status).await,
                 // A word that we do not know is no news.
                 (None, _) => {}
