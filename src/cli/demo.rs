@@ -193,6 +193,7 @@ impl Demonstration {
                 api_base_url: rest.url().parse().map_err(|_| made_up("address"))?,
             },
             auth_tokens: vec![Secret::new(account.auth_token.clone())],
+            insecure_no_signature: false,
             public_url: Origin::loopback(port),
             public_url_by_default: true,
             port,

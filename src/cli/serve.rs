@@ -32,7 +32,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut sources = context.sources.clone();
     sources.insecure_no_signature = args.insecure_no_signature;
     let settings = ask::settings(sources, context.local.lang)?;
-    if settings.auth_tokens.is_empty() {
+    if settings.insecure_no_signature {
         warn(
             "signatures are NOT checked: whoever reaches this port can ring, and dial at your cost",
         );

@@ -75,6 +75,8 @@ pub struct Settings {
     /// The auth tokens that sign webhooks: primary, and next during a rotation. Empty only with
     /// `--insecure-no-signature`.
     pub auth_tokens: Vec<Secret>,
+    /// Whether whatever comes to the carrier's door is let in unsigned (`--insecure-no-signature`).
+    pub insecure_no_signature: bool,
     /// The origin that Twilio sees, and signs.
     pub public_url: Origin,
     /// Whether that origin is only `http://127.0.0.1:PORT` for want of another: with port 0 it follows the port.
@@ -162,6 +164,7 @@ impl Settings {
         let (twilio, local) = (twilio?, local?);
         Some(Settings {
             auth_tokens,
+            insecure_no_signature: insecure,
             public_url: origin,
             public_url_by_default: public_url.is_none(),
             port,

@@ -27,6 +27,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             api_base_url: "http://127.0.0.1:9".parse().expect("valid"),
         },
         auth_tokens: vec![Secret::new(AUTH_TOKEN)],
+        insecure_no_signature: false,
         public_url: Origin::parse("http://127.0.0.1:3000").expect("valid"),
         public_url_by_default: true,
         port: 0,
