@@ -21,7 +21,7 @@ use crate::audio::{SocketEnd, stream_port};
 use crate::phone::{PhoneHandle, StreamControl, StreamOffer};
 use crate::pure::ids::{LegId, StreamId, StreamToken};
 use crate::pure::time::Time;
-use crate::pure::twilio::session::{Action, Broken, CloseReason, Heard, Session};
+use crate::pure::twilio::session::{Action, Broken, CloseReason, Faults, Heard, Session};
 use crate::pure::twilio::stream::StreamCommand;
 
 /// Frames that may wait for a socket that takes none; older ones are shed. Twilio plays whatever arrives one after the
@@ -365,7 +365,12 @@ impl Line {
     /// Tells the log how the socket did, once it is over.
     fn tell(&self) {
         let (faults, counts) = (self.session.faults(), self.counts);
-        if faults == Default::default() && counts == Counts::default() {
+        // Being turned away was told when it was.
+        let all_well = Faults {
+            refused: faults.refused,
+            ..Faults::default()
+        };
+        if faults == all_well && counts == Counts::default() {
             debug!(stream = %self.id, "a media socket is over");
             return;
         }

@@ -89,6 +89,9 @@ proptest! {
             if let Input::CarrierAsks { fresh, .. } = &mut input {
                 fresh.call = CallId::new(format!("s{n}"));
             }
+            if let Input::Registered { until, .. } = &mut input {
+                *until = *until + Duration::from_millis(now);
+            }
             if let Input::Command { call, .. } = &mut input
                 && let Some(view) = phone.views().get(n % 3) {
                 *call = view.id.clone();
