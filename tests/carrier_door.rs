@@ -6,6 +6,7 @@ mod bare_phone;
 mod rig;
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use bare_phone::{LIMIT, http};
@@ -585,32 +586,38 @@ async fn after_stop_nothing_more_comes_but_a_close() {
     rig.call("CA2").await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_never_stops_talking_puts_no_end_off() {
     let rig = Rig::start().await;
     let mut socket = rig.call("CA1").await;
     say(&mut socket, STOP).await;
     let began = Instant::now();
-    let (mut to, mut from) = socket.split();
-    let talking = async { while to.send(Message::Text("{}".into())).await.is_ok() {} };
-    let listening = async {
-        loop {
-            match from.next().await {
-                Some(Ok(Message::Close(frame))) => break frame.map(|frame| frame.code.into()),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => break None,
+    let raw = socket.get_ref().as_fd().try_clone_to_owned();
+    let raw = std::net::TcpStream::from(raw.expect("another handle"));
+    let talking = std::thread::spawn(move || talk_without_end(raw));
+    assert_eq!(close_code(&mut socket).await, Some(1000));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2) + 2 * MARGIN, "after {took:?}");
+    drop(socket);
+    drop(rig);
+    talking.join().expect("it ends with the socket");
+}
+
+/// Writes tiny messages by the thousand until the other side has gone: more than anybody can read up.
+fn talk_without_end(mut socket: std::net::TcpStream) {
+    use std::io::Write as _;
+    // Masked text frames of two characters; the mask is zero.
+    let much = [0x81, 0x82, 0, 0, 0, 0, b'{', b'}'].repeat(8_192);
+    let mut written = 0;
+    loop {
+        match socket.write(&much[written..]) {
+            Ok(n) => written = (written + n) % much.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::yield_now();
             }
+            Err(_) => return,
         }
-    };
-    let both = async {
-        tokio::select! {
-            code = listening => code,
-            () = talking => None,
-        }
-    };
-    let code: Option<u16> = timeout(LIMIT, both).await.expect("in time");
-    assert_eq!(code, Some(1000));
-    assert!(began.elapsed() < Duration::from_secs(2) + 2 * MARGIN);
+    }
 }
 
 #[tokio::test]
@@ -686,6 +693,18 @@ async fn a_phone_that_stops_during_a_call_closes_it_with_a_frame_and_tells_calle
         "the door is open a moment longer than the phone"
     );
     assert!(xml.contains("<Say "), "{xml}");
+}
+
+#[test]
+fn when_the_phone_has_stopped_its_close_frames_have_left() {
+    let runtime = || tokio::runtime::Runtime::new().expect("threads");
+    let (server, client) = (runtime(), runtime());
+    let rig = server.block_on(Rig::start());
+    let mut socket = client.block_on(rig.call("CA1"));
+    server.block_on(rig.phone.stop());
+    // Whatever has not left by now never will.
+    server.shutdown_background();
+    assert_eq!(client.block_on(close_code(&mut socket)), Some(1000));
 }
 
 #[tokio::test]
