@@ -4,6 +4,7 @@
 //! an input before it takes the next. It never waits for the carrier: what is asked over REST runs beside it and comes
 //! back as an input.
 
+mod tally;
 mod task;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use crate::store::StoreHandle;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
+pub use tally::StreamTally;
 
 /// Inputs that wait for the task; whoever sends more waits, sound never does.
 const WAITING: usize = 64;
@@ -91,9 +93,30 @@ struct Shared {
     media: MediaHandle,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     log: Arc<Mutex<EventLog>>,
+    tally: Arc<StreamTally>,
     streams: AtomicU64,
     clock: Instant,
     began: SystemTime,
+}
+
+/// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
+/// so that no call waits for ever for a socket that is gone.
+#[derive(Debug)]
+pub struct StreamGuard {
+    stream: StreamId,
+    inputs: mpsc::Sender<Message>,
+}
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        let gone = self.inputs.try_send(Message::StreamGone(self.stream));
+        if let Err(mpsc::error::TrySendError::Full(message)) = gone
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let inputs = self.inputs.clone();
+            runtime.spawn(async move { inputs.send(message).await });
+        }
+    }
 }
 
 impl PhoneHandle {
@@ -113,6 +136,7 @@ impl PhoneHandle {
         let (inputs, for_task) = mpsc::channel(WAITING);
         let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
         let log = Arc::new(Mutex::new(EventLog::begun(SystemTime::now())));
+        let tally = Arc::new(StreamTally::new());
         let known = store.registrations(SystemTime::now()).await;
         let task = Task::new(
             settings,
@@ -123,6 +147,7 @@ impl PhoneHandle {
             began,
             publish,
             Arc::clone(&log),
+            Arc::clone(&tally),
         );
         tokio::spawn(task.run(known, for_task, inputs.downgrade()));
         PhoneHandle {
@@ -131,6 +156,7 @@ impl PhoneHandle {
                 media,
                 snapshots,
                 log,
+                tally,
                 streams: AtomicU64::new(1),
                 clock,
                 began,
@@ -166,8 +192,13 @@ impl PhoneHandle {
     }
 
     /// Takes note of where a leg stands that the carrier dialled for `parent`.
-    pub async fn child_is(&self, parent: LegId, status: LegStatus) {
-        self.told(Message::ChildIs(parent, status)).await;
+    pub async fn child_is(&self, parent: LegId, child: LegId, status: LegStatus) {
+        self.told(Message::ChildIs {
+            parent,
+            child,
+            status,
+        })
+        .await;
     }
 
     /// Returns a name for a new stream.
@@ -176,14 +207,23 @@ impl PhoneHandle {
         StreamId(self.shared.streams.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Returns what the task of a media socket holds for as long as it lives.
+    #[must_use]
+    pub fn guard_stream(&self, stream: StreamId) -> StreamGuard {
+        StreamGuard {
+            stream,
+            inputs: self.inputs.clone(),
+        }
+    }
+
     /// Lets a stream in, or turns it away.
     ///
     /// # Errors
-    /// [`StreamRefusal`]; while the daemon stops, that the token is not good.
+    /// [`StreamRefusal`].
     pub async fn stream_up(&self, offer: StreamOffer) -> Result<CallId, StreamRefusal> {
         self.asked(|reply| Message::StreamUp { offer, reply })
             .await
-            .unwrap_or(Err(StreamRefusal::BadToken))
+            .unwrap_or(Err(StreamRefusal::Stopping))
     }
 
     /// Takes note that an admitted stream is gone.
@@ -285,7 +325,13 @@ impl PhoneHandle {
         &self.shared.media
     }
 
-    /// Hangs up every call, waits at most 3 s for it, and stops the task.
+    /// Returns how many streams were turned away and closed so far.
+    #[must_use]
+    pub fn tally(&self) -> &StreamTally {
+        &self.shared.tally
+    }
+
+    /// Hangs up every call, waits at most 3.5 s until carrier and sockets have done their part, and stops the task.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(4), self.asked(Message::Stop)).await;
     }

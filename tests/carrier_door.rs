@@ -6,15 +6,18 @@ mod bare_phone;
 mod rig;
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use bare_phone::{LIMIT, http};
 use base64::Engine as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use offhook::config::{Origin, Settings};
-use offhook::phone::PhoneHandle;
-use offhook::pure::phone::{AutoAnswer, Stage};
+use offhook::audio::stream_port;
+use offhook::config::{Origin, Secret, Settings};
+use offhook::phone::{PhoneHandle, StreamOffer};
+use offhook::pure::ids::{LegId, StreamToken};
+use offhook::pure::phone::{AutoAnswer, Command, Stage};
 use offhook::twilio;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
@@ -47,6 +50,9 @@ const HOOKS: &[&str] = &[
     "/twilio/call-status",
     "/twilio/stream-status",
 ];
+/// What a busy machine may add to a limit that a test measures.
+const MARGIN: Duration = Duration::from_secs(1);
+
 /// The size of a socket's buffers where they are to be full soon, in bytes.
 const SMALL: u32 = 4096;
 
@@ -166,6 +172,14 @@ impl Rig {
         socket
     }
 
+    /// Waits until the call of a leg is over, which must take no longer than so.
+    async fn over_within(&self, leg: &str, limit: Duration) {
+        let began = Instant::now();
+        self.over(leg).await;
+        let took = began.elapsed();
+        assert!(took < limit + MARGIN, "{leg} was over after {took:?}");
+    }
+
     /// Waits until the call of a leg is over.
     async fn over(&self, leg: &str) {
         let mut snapshots = self.phone.snapshots();
@@ -191,11 +205,16 @@ fn settings(folder: &TempDir) -> Settings {
     settings
 }
 
-/// Signs as Twilio does: the address, then the parameters by name.
+/// Signs as Twilio does, with the token of every test.
 fn sign(url: &str, params: &[(&str, &str)]) -> String {
+    sign_with(TOKEN, url, params)
+}
+
+/// Signs as Twilio does: the address, then the parameters by name.
+fn sign_with(token: &str, url: &str, params: &[(&str, &str)]) -> String {
     let mut sorted = params.to_vec();
     sorted.sort_unstable();
-    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(TOKEN.as_bytes()).expect("any length");
+    let mut mac = Hmac::<sha1::Sha1>::new_from_slice(token.as_bytes()).expect("any length");
     mac.update(url.as_bytes());
     for (name, value) in sorted {
         mac.update(name.as_bytes());
@@ -294,15 +313,79 @@ async fn only_post_is_served_and_only_64_kib() {
         let url = format!("http://{}{path}", rig.address);
         let answer = http().get(url).send().await.expect("an answer");
         assert_eq!(answer.status(), 405, "{path}");
+        assert_eq!(error_code(answer).await, "wrong_method", "{path}");
     }
     let media = format!("http://{}/twilio/media", rig.address);
-    let answer = http().post(media).send().await.expect("an answer");
+    let answer = http().post(&media).send().await.expect("an answer");
     assert_eq!(answer.status(), 405);
+    assert_eq!(error_code(answer).await, "wrong_method");
+    let no_websocket = http()
+        .get(&media)
+        .header("X-Twilio-Signature", sign(MEDIA, &[]))
+        .send();
+    let answer = no_websocket.await.expect("an answer");
+    assert!(answer.status().is_client_error());
+    assert_eq!(error_code(answer).await, "no_websocket");
     let long = "x".repeat(70_000);
     let (status, _) = rig
         .hook("/handle_calls", &[("CallSid", "CA1"), ("X", &long)])
         .await;
     assert_eq!(status, 413);
+}
+
+/// Returns the code of an error as every door of ours writes it.
+async fn error_code(answer: reqwest::Response) -> String {
+    let error: serde_json::Value = answer.json().await.expect("an error in JSON");
+    assert!(error["error"]["message"].is_string(), "{error}");
+    error["error"]["code"].as_str().expect("a code").to_owned()
+}
+
+#[tokio::test]
+async fn a_request_signed_with_the_next_token_is_let_in_and_with_a_third_is_not() {
+    const NEXT: &str = "fedcba9876543210fedcba9876543210";
+    let rig = Rig::with(|settings| settings.auth_tokens.push(Secret::new(NEXT))).await;
+    let url = format!("{ORIGIN}/handle_calls");
+    for (token, expected) in [(TOKEN, 200), (NEXT, 200), ("third", 403)] {
+        let signature = sign_with(token, &url, INCOMING);
+        let (status, _) = rig.post("/handle_calls", INCOMING, Some(signature)).await;
+        assert_eq!(status, expected);
+    }
+    assert!(rig.socket(Some(&sign_with(NEXT, MEDIA, &[]))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_name_that_is_used_again_is_judged_afresh() {
+    let rig = Rig::start().await;
+    for (to, dials) in [("+18738402100", true), ("911", false), ("hello", false)] {
+        let form = [("To", to), ("From", "+18199754345"), ("CallSid", "test123")];
+        let (status, xml) = rig.hook("/twiml/outgoing", &form).await;
+        assert_eq!(status, 200);
+        assert_eq!(xml.contains("<Dial "), dials, "{to}: {xml}");
+        assert_eq!(xml.contains("<Say "), !dials, "{to}: {xml}");
+    }
+}
+
+#[tokio::test]
+async fn two_values_of_who_dials_or_where_are_answered_with_a_word() {
+    let rig = Rig::start().await;
+    for twice in [
+        [
+            ("From", "client:mallory"),
+            ("From", "+18199754345"),
+            ("To", "+18738402100"),
+        ],
+        [
+            ("From", "+18199754345"),
+            ("To", "+18738402100"),
+            ("To", "+15145550100"),
+        ],
+    ] {
+        let mut form = twice.to_vec();
+        form.push(("CallSid", "CA1"));
+        let (status, xml) = rig.hook("/twiml/outgoing", &form).await;
+        assert_eq!(status, 200);
+        assert!(xml.contains("<Say ") && !xml.contains("<Dial"), "{xml}");
+    }
 }
 
 #[tokio::test]
@@ -362,6 +445,13 @@ async fn a_handshake_needs_a_signature_over_one_of_its_four_forms() {
             panic!("an unsigned handshake is refused");
         };
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        if let Some(body) = answer.body() {
+            let body = String::from_utf8_lossy(body);
+            assert!(
+                !body.contains("sim post"),
+                "a socket cannot be posted: {body}"
+            );
+        }
     }
     for url in [
         MEDIA,
@@ -386,6 +476,28 @@ async fn a_stream_with_a_wrong_token_is_closed_with_1008_and_hears_nothing() {
         };
         assert_eq!(u16::from(frame.code), 1008);
     }
+    let mut without = rig.socket(Some(&sign(MEDIA, &[]))).await.expect("let in");
+    say(&mut without, &start("CA1", "").replace("token", "other")).await;
+    assert_eq!(close_code(&mut without).await, Some(1008));
+    let tally = rig.phone.tally();
+    assert_eq!(tally.refused()["bad_token"], 3);
+    assert_eq!(tally.refused()["no_token"], 1);
+    assert_eq!(tally.closed()["refused"], 4);
+}
+
+#[tokio::test]
+async fn of_two_callers_who_both_hold_a_stream_the_later_is_sent_on() {
+    let rig = Rig::start().await;
+    let (first, second) = (rig.rings("CA1").await, rig.rings("CA2").await);
+    let mut taken = rig.stream("CA2", &second).await;
+    sound(&mut taken).await;
+    let mut late = rig.stream("CA1", &first).await;
+    assert_eq!(close_code(&mut late).await, Some(1008));
+    assert_eq!(rig.phone.tally().refused()["desk_taken"], 1);
+    let form = [("CallSid", "CA1"), ("CallStatus", "in-progress")];
+    let (_, xml) = rig.hook("/twilio/after-stream", &form).await;
+    assert!(xml.contains("<Say "), "nobody else is there: {xml}");
+    sound(&mut taken).await;
 }
 
 #[tokio::test]
@@ -428,7 +540,7 @@ async fn garbage_of_every_kind_is_survived() {
         r#"{"event":"media","media":{"payload":"*"}}"#,
         r#"{"event":"levitate"}"#,
         &start("CA1", "again"),
-        &"x".repeat(200_000),
+        &"x".repeat(1_000_000),
         &format!(
             r#"{{"event":"media","media":{{"payload":"{}"}}}}"#,
             "/39/".repeat(50_000)
@@ -452,27 +564,181 @@ async fn after_stop_nothing_more_comes_but_a_close() {
     let rig = Rig::start().await;
     let mut socket = rig.call("CA1").await;
     say(&mut socket, STOP).await;
-    rig.over("CA1").await;
-    assert_eq!(close_code(&mut socket).await, Some(1000));
+    rig.over_within("CA1", Duration::from_millis(200)).await;
+    let began = Instant::now();
+    let mut texts = 0;
+    let code = loop {
+        let message = timeout(LIMIT, socket.next()).await.expect("in time");
+        match message.expect("a close frame").expect("an open socket") {
+            Message::Text(_) => texts += 1,
+            Message::Close(frame) => break frame.map(|frame| u16::from(frame.code)),
+            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => {}
+        }
+    };
+    assert_eq!(code, Some(1000));
+    // What was on its way when `stop` came; two seconds of sound would be a hundred.
+    assert!(texts < 20, "{texts} messages came after `stop`");
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(2) + MARGIN,
+        "closed after {took:?}"
+    );
     rig.call("CA2").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_never_stops_talking_puts_no_end_off() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    say(&mut socket, STOP).await;
+    let began = Instant::now();
+    let raw = socket.get_ref().as_fd().try_clone_to_owned();
+    let raw = std::net::TcpStream::from(raw.expect("another handle"));
+    let talking = std::thread::spawn(move || talk_without_end(raw));
+    assert_eq!(close_code(&mut socket).await, Some(1000));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2) + 2 * MARGIN, "after {took:?}");
+    drop(socket);
+    drop(rig);
+    talking.join().expect("it ends with the socket");
+}
+
+/// Writes tiny messages by the thousand until the other side has gone: more than anybody can read up.
+fn talk_without_end(mut socket: std::net::TcpStream) {
+    use std::io::Write as _;
+    // Masked text frames of two characters; the mask is zero.
+    let much = [0x81, 0x82, 0, 0, 0, 0, b'{', b'}'].repeat(8_192);
+    let mut written = 0;
+    loop {
+        match socket.write(&much[written..]) {
+            Ok(n) => written = (written + n) % much.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::yield_now();
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_longest_message_of_sound_is_heard_whole() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    let payload = base64::engine::general_purpose::STANDARD.encode(vec![0xff; 64 * 1024]);
+    let media = format!(
+        r#"{{"event":"media","sequenceNumber":"2","streamSid":"MZ1","media":{{"track":"inbound","chunk":"1","timestamp":"0","payload":"{payload}"}}}}"#
+    );
+    say(&mut socket, &media).await;
+    let stream = rig.phone.snapshots().borrow().calls[0].stream.expect("up");
+    let heard = async {
+        let frames = || rig.phone.media().stats(stream).map_or(0, |s| s.frames_down);
+        while frames() < 410 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, heard)
+        .await
+        .expect("all 410 frames are heard");
+}
+
+#[tokio::test]
+async fn a_socket_whose_task_breaks_off_ends_its_call() {
+    let rig = Rig::start().await;
+    let token = rig.rings("CA1").await;
+    let (_socket, port) = stream_port();
+    let (control, _controlled) = tokio::sync::mpsc::channel(1);
+    let stream = rig.phone.next_stream();
+    let guard = rig.phone.guard_stream(stream);
+    let offer = StreamOffer {
+        stream,
+        leg: LegId::new("CA1"),
+        token: StreamToken::new(token),
+        port,
+        control,
+    };
+    rig.phone.stream_up(offer).await.expect("let in");
+    drop(guard);
+    rig.over_within("CA1", Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_phone_that_stops_during_a_call_closes_it_with_a_frame_and_tells_callers_so() {
+    // The carrier says that it ends the leg, and does not.
+    let rig = Rig::start().await;
+    let waiting = rig.rings("CA2").await;
+    let mut socket = rig.call("CA1").await;
+    let began = Instant::now();
+    let others = async {
+        let mut snapshots = rig.phone.snapshots();
+        let over = |snapshot: &std::sync::Arc<offhook::pure::phone::Snapshot>| {
+            snapshot.calls.iter().all(|call| call.stage == Stage::Ended)
+        };
+        snapshots.wait_for(over).await.expect("the phone lives");
+        let (status, xml) = rig.hook("/handle_calls", INCOMING).await;
+        assert_eq!(status, 200);
+        assert!(xml.contains("<Say "), "{xml}");
+        let mut late = rig.stream("CA2", &waiting).await;
+        assert_eq!(close_code(&mut late).await, Some(1008));
+    };
+    let (code, (), ()) = tokio::join!(close_code(&mut socket), rig.phone.stop(), others);
+    assert_eq!(code, Some(1000));
+    let took = began.elapsed();
+    assert!(
+        took < Duration::from_secs(4) + MARGIN,
+        "stopped after {took:?}"
+    );
+    let (status, xml) = rig.hook("/handle_calls", INCOMING).await;
+    assert_eq!(
+        status, 200,
+        "the door is open a moment longer than the phone"
+    );
+    assert!(xml.contains("<Say "), "{xml}");
+}
+
+#[test]
+fn when_the_phone_has_stopped_its_close_frames_have_left() {
+    let runtime = || tokio::runtime::Runtime::new().expect("threads");
+    let (server, client) = (runtime(), runtime());
+    let rig = server.block_on(Rig::start());
+    let mut socket = client.block_on(rig.call("CA1"));
+    server.block_on(rig.phone.stop());
+    // Whatever has not left by now never will.
+    server.shutdown_background();
+    assert_eq!(client.block_on(close_code(&mut socket)), Some(1000));
+}
+
+#[tokio::test]
+async fn a_phone_without_calls_stops_at_once() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    say(&mut socket, STOP).await;
+    rig.over("CA1").await;
+    drop(socket);
+    let began = Instant::now();
+    rig.phone.stop().await;
+    assert!(began.elapsed() < MARGIN);
+    let refused = rig.phone.command("CA1", Command::HangUp).await;
+    assert!(refused.is_err());
 }
 
 #[tokio::test]
 async fn a_socket_that_is_closed_half_closed_reset_or_broken_ends_its_call_and_no_other() {
+    /// A call is over so soon after its socket is.
+    const LOST: Duration = Duration::from_secs(1);
     let rig = Rig::start().await;
 
     let mut closed = rig.call("CA1").await;
     closed.close(None).await.expect("an open socket");
-    rig.over("CA1").await;
+    rig.over_within("CA1", LOST).await;
 
     let mut half = rig.call("CA2").await;
     half.get_mut().shutdown().await.expect("an open socket");
-    rig.over("CA2").await;
+    rig.over_within("CA2", LOST).await;
 
     let reset = rig.call("CA3").await;
     reset.get_ref().set_zero_linger().expect("an open socket");
     drop(reset);
-    rig.over("CA3").await;
+    rig.over_within("CA3", LOST).await;
 
     let mut broken = rig.call("CA4").await;
     broken
@@ -481,7 +747,7 @@ async fn a_socket_that_is_closed_half_closed_reset_or_broken_ends_its_call_and_n
         .await
         .expect("an open socket");
     assert_eq!(close_code(&mut broken).await, Some(1002));
-    rig.over("CA4").await;
+    rig.over_within("CA4", LOST).await;
 
     let mut no_text = rig.call("CA5").await;
     // A masked text frame of one byte that is no UTF-8; the mask is zero.
@@ -491,10 +757,14 @@ async fn a_socket_that_is_closed_half_closed_reset_or_broken_ends_its_call_and_n
         .await
         .expect("an open socket");
     assert_eq!(close_code(&mut no_text).await, Some(1007));
-    rig.over("CA5").await;
+    rig.over_within("CA5", LOST).await;
 
     let mut huge = rig.call("CA6").await;
-    say(&mut huge, &"x".repeat(300_000)).await;
+    // The beginning of a masked text frame of 5 MiB.
+    huge.get_mut()
+        .write_all(&[0x81, 0xff, 0, 0, 0, 0, 0, 0x50, 0, 0, 0, 0, 0, 0])
+        .await
+        .expect("an open socket");
     assert_eq!(close_code(&mut huge).await, Some(1009));
     rig.over("CA6").await;
 
@@ -541,11 +811,15 @@ async fn another_sound_format_is_closed_with_a_reason() {
 }
 
 #[tokio::test]
-async fn without_signatures_everybody_comes_in() {
-    let rig = Rig::with(|settings| settings.auth_tokens.clear()).await;
+async fn only_who_asks_for_it_lets_everybody_in_unsigned() {
+    let rig = Rig::with(|settings| settings.insecure_no_signature = true).await;
     let (status, _) = rig.post("/handle_calls", INCOMING, None).await;
     assert_eq!(status, 200);
     assert!(rig.socket(None).await.is_ok());
+    let forgotten = Rig::with(|settings| settings.auth_tokens.clear()).await;
+    let (status, _) = forgotten.post("/handle_calls", INCOMING, None).await;
+    assert_eq!(status, 403, "no token is no permission");
+    assert!(forgotten.socket(None).await.is_err());
 }
 
 #[tokio::test]
@@ -558,6 +832,9 @@ async fn the_next_stream_is_recorded_without_its_secrets() {
     })
     .await;
     let token = rig.rings("CA1").await;
+    // One that is turned away is not the next stream.
+    let mut refused = rig.stream("CA1", "wrong").await;
+    assert_eq!(close_code(&mut refused).await, Some(1008));
     let mut socket = rig.stream("CA1", &token).await;
     sound(&mut socket).await;
     say(&mut socket, STOP).await;
@@ -577,5 +854,7 @@ async fn the_next_stream_is_recorded_without_its_secrets() {
     };
     let text = timeout(LIMIT, whole).await.expect("in time");
     assert!(text.contains(r#""by":"us""#));
+    let said_before = text.matches(r#""event":"start""#).count();
+    assert_eq!(said_before, 1, "what was said before it was let in is kept");
     assert!(!text.contains(&token) && !text.contains("AC00000000000000000000000000000001"));
 }

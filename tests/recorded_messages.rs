@@ -131,10 +131,14 @@ fn every_prefix_of_every_message_is_refused_or_read() {
     }
 }
 
+/// Rotations of one recording that are tried, spread over its length.
+const MOST_ROTATIONS: usize = 100;
+
 #[test]
 fn a_call_in_any_rotation_of_its_messages_ends_at_most_once() {
     for (path, said) in recordings() {
-        for first in 0..said.len() {
+        // A long call has thousands of messages, and each rotation replays them all.
+        for first in (0..said.len()).step_by(said.len().div_ceil(MOST_ROTATIONS).max(1)) {
             let rotated = said[first..].iter().chain(&said[..first]);
             let replay = replay(rotated.map(String::as_str));
             assert!(replay.ends.len() <= 1, "{} from {first}", path.display());

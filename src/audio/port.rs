@@ -6,8 +6,9 @@ use tokio::sync::Notify;
 
 use crate::pure::audio::{DownFrame, UpFrame};
 
-/// Frames that the ring towards the speaker holds: 2 s. When it is full the socket drops what is newest and counts.
-pub const DOWN_FRAMES: usize = 100;
+/// Frames that the ring towards the speaker holds: 10 s, so that the longest message (64 KiB, 410 frames) fits even where
+/// nobody empties it for a while. When it is full the socket drops what is newest and counts.
+pub const DOWN_FRAMES: usize = 512;
 
 /// Frames that the ring towards the carrier holds: 200 ms. When it is full the engine drops what is newest and counts.
 pub const UP_FRAMES: usize = 10;

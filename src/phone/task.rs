@@ -7,12 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Carrier, Event, StreamControl, StreamOffer};
+use super::{Carrier, Event, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, Document, Effect, Fresh, Happening,
-    Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, Stage, StreamEnd, StreamRefusal,
+    Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, StreamEnd, StreamRefusal,
 };
 use crate::pure::time::Time;
 use crate::store::StoreHandle;
@@ -22,6 +22,9 @@ const LOG: usize = 1_000;
 
 /// How long hanging up may take when the daemon stops.
 const STOPPING: Duration = Duration::from_secs(3);
+
+/// How long the sockets that are still there may take to close after that.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// How long the carrier may take.
 const CARRIER_LIMIT: Duration = Duration::from_secs(3);
@@ -35,12 +38,17 @@ pub(super) enum Message {
         reply: oneshot::Sender<Document>,
     },
     LegIs(LegId, LegStatus),
-    ChildIs(LegId, LegStatus),
+    ChildIs {
+        parent: LegId,
+        child: LegId,
+        status: LegStatus,
+    },
     StreamUp {
         offer: StreamOffer,
         reply: oneshot::Sender<Result<CallId, StreamRefusal>>,
     },
     StreamDown(StreamId, StreamEnd),
+    StreamGone(StreamId),
     Key(StreamId, char),
     Command {
         call: CallId,
@@ -108,6 +116,29 @@ struct Offered {
     reply: oneshot::Sender<Result<CallId, StreamRefusal>>,
 }
 
+/// The socket of a stream that was let in, until its task is over.
+struct Socket {
+    control: mpsc::Sender<StreamControl>,
+    /// Whether the stream has told how it ended.
+    told: bool,
+}
+
+/// The daemon is stopping.
+struct Stopping {
+    done: oneshot::Sender<()>,
+    phase: StopPhase,
+    until: Instant,
+}
+
+/// How far stopping has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum StopPhase {
+    /// The carrier ends its legs, and the sockets with them.
+    HangingUp,
+    /// It did not in time; the sockets that are left close by our own frame.
+    Closing,
+}
+
 /// Who waits for the answer to the input at hand.
 #[derive(Default)]
 struct Waiting {
@@ -126,9 +157,12 @@ pub(super) struct Task {
     began: SystemTime,
     publish: watch::Sender<Arc<Snapshot>>,
     log: Arc<Mutex<EventLog>>,
-    // Every stream that is up, so that it can be told to close.
-    streams: HashMap<StreamId, mpsc::Sender<StreamControl>>,
-    stopping: Option<(oneshot::Sender<()>, Instant)>,
+    tally: Arc<StreamTally>,
+    // Every socket that was let in, so that it can be told to close.
+    sockets: HashMap<StreamId, Socket>,
+    // What was asked of the carrier and is not answered.
+    requests: usize,
+    stopping: Option<Stopping>,
 }
 
 /// Returns the moment on a clock that began at `clock`.
@@ -150,6 +184,7 @@ impl Task {
         began: SystemTime,
         publish: watch::Sender<Arc<Snapshot>>,
         log: Arc<Mutex<EventLog>>,
+        tally: Arc<StreamTally>,
     ) -> Task {
         Task {
             phone: Phone::new(settings),
@@ -160,7 +195,9 @@ impl Task {
             began,
             publish,
             log,
-            streams: HashMap::new(),
+            tally,
+            sockets: HashMap::new(),
+            requests: 0,
             stopping: None,
         }
     }
@@ -179,13 +216,11 @@ impl Task {
         let usable = devices.borrow_and_update().desk_usable();
         self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
         loop {
-            if let Some((_, deadline)) = &self.stopping
-                && (Instant::now() >= *deadline || self.all_over())
-            {
-                if let Some((done, _)) = self.stopping.take() {
-                    let _ = done.send(());
-                }
-                return;
+            if let Some(stopping) = self.stopping.take() {
+                let Some(stopping) = self.go_on_stopping(stopping, Instant::now()) else {
+                    return;
+                };
+                self.stopping = Some(stopping);
             }
             let due = self.next_due();
             tokio::select! {
@@ -216,16 +251,34 @@ impl Task {
         );
         self.stopping
             .as_ref()
-            .map_or(due, |(_, deadline)| due.min(*deadline))
+            .map_or(due, |stopping| due.min(stopping.until))
     }
 
-    fn all_over(&self) -> bool {
-        self.streams.is_empty()
-            && self
-                .phone
-                .views()
-                .iter()
-                .all(|view| view.stage == Stage::Ended)
+    /// Takes the next step of stopping; returns nothing once it is done.
+    fn go_on_stopping(&mut self, stopping: Stopping, now: Instant) -> Option<Stopping> {
+        let Stopping { done, phase, until } = stopping;
+        let sockets_gone = self.sockets.values().all(|s| s.control.is_closed());
+        let over = match phase {
+            // A request that is half sent would leave a leg that nobody ends.
+            StopPhase::HangingUp => sockets_gone && self.requests == 0,
+            StopPhase::Closing => sockets_gone || now >= until,
+        };
+        if over || (sockets_gone && now >= until) {
+            let _ = done.send(());
+            return None;
+        }
+        if now < until {
+            return Some(Stopping { done, phase, until });
+        }
+        for socket in self.sockets.values() {
+            // A socket that takes no word is closing already.
+            let _ = socket.control.try_send(StreamControl::Close);
+        }
+        Some(Stopping {
+            done,
+            phase: StopPhase::Closing,
+            until: now + CLOSING,
+        })
     }
 
     fn take(&mut self, message: Message, inputs: &mpsc::WeakSender<Message>) {
@@ -242,7 +295,15 @@ impl Task {
                 Input::CarrierAsks { leg, ask, fresh }
             }
             Message::LegIs(leg, status) => Input::LegIs { leg, status },
-            Message::ChildIs(parent, status) => Input::ChildIs { parent, status },
+            Message::ChildIs {
+                parent,
+                child,
+                status,
+            } => Input::ChildIs {
+                parent,
+                child,
+                status,
+            },
             Message::StreamUp { offer, reply } => {
                 waiting.stream = Some(Offered {
                     port: offer.port,
@@ -256,9 +317,19 @@ impl Task {
                 }
             }
             Message::StreamDown(stream, end) => {
-                self.streams.remove(&stream);
+                if let Some(socket) = self.sockets.get_mut(&stream) {
+                    socket.told = true;
+                }
                 Input::StreamDown { stream, end }
             }
+            Message::StreamGone(stream) => match self.sockets.remove(&stream) {
+                // Its task broke off without a word.
+                Some(Socket { told: false, .. }) => Input::StreamDown {
+                    stream,
+                    end: StreamEnd::Lost,
+                },
+                Some(Socket { told: true, .. }) | None => return,
+            },
             Message::Key(stream, digit) => Input::Key { stream, digit },
             Message::Command {
                 call,
@@ -268,26 +339,21 @@ impl Task {
                 waiting.command = Some(reply);
                 Input::Command { call, command }
             }
-            Message::CarrierDid(request, done) => Input::CarrierDid { request, done },
+            Message::CarrierDid(request, done) => {
+                self.requests = self.requests.saturating_sub(1);
+                Input::CarrierDid { request, done }
+            }
             Message::Register(identity, until) => {
                 self.store.keep_registration(&identity, until);
                 return self.register(identity, until, inputs);
             }
             Message::Stop(done) => {
-                self.stopping = Some((done, Instant::now() + STOPPING));
-                for view in self
-                    .phone
-                    .views()
-                    .into_iter()
-                    .filter(|view| view.stage != Stage::Ended)
-                {
-                    let input = Input::Command {
-                        call: view.id,
-                        command: Command::HangUp,
-                    };
-                    self.handle(input, Waiting::default(), inputs);
-                }
-                return;
+                self.stopping = Some(Stopping {
+                    done,
+                    phase: StopPhase::HangingUp,
+                    until: Instant::now() + STOPPING,
+                });
+                Input::Stop
             }
         };
         self.handle(input, waiting, inputs);
@@ -350,12 +416,14 @@ impl Task {
                 }) = waiting.stream.take()
                 {
                     self.media.attach(stream, port, route);
-                    self.streams.insert(stream, control);
+                    let told = false;
+                    self.sockets.insert(stream, Socket { control, told });
                     let _ = reply.send(Ok(call));
                 }
             }
             Effect::Refuse(stream, why) => {
                 tracing::debug!(%stream, %why, "a stream was turned away");
+                self.tally.add_refused(why.word());
                 if let Some(Offered { reply, .. }) = waiting.stream.take() {
                     let _ = reply.send(Err(why));
                 }
@@ -363,9 +431,9 @@ impl Task {
             Effect::Route(stream, route) => self.media.route(stream, route),
             Effect::Detach(stream) => self.media.detach(stream),
             Effect::CloseStream(stream) => {
-                if let Some(control) = self.streams.get(&stream) {
+                if let Some(socket) = self.sockets.get(&stream) {
                     // A socket that takes no word is closing already.
-                    let _ = control.try_send(StreamControl::Close);
+                    let _ = socket.control.try_send(StreamControl::Close);
                 }
             }
             Effect::Carrier(request) => self.ask_carrier(request, inputs),
@@ -382,7 +450,8 @@ impl Task {
     }
 
     /// Asks the carrier beside this task; what becomes of it is an input like any other.
-    fn ask_carrier(&self, request: CarrierRequest, inputs: &mpsc::WeakSender<Message>) {
+    fn ask_carrier(&mut self, request: CarrierRequest, inputs: &mpsc::WeakSender<Message>) {
+        self.requests += 1;
         let asked = self.carrier.perform(request.clone());
         let inputs = inputs.clone();
         tokio::spawn(async move {
@@ -393,7 +462,7 @@ impl Task {
                 tracing::warn!(
                     ?request,
                     cause,
-                    "the carrier did not do what it was asked; the stream is closed instead"
+                    "the carrier did not do what it was asked; where the call has a stream, that is closed instead"
                 );
             }
             if let Some(inputs) = inputs.upgrade() {

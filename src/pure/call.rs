@@ -1,7 +1,7 @@
 //! One call: where it stands, and what it becomes.
 
 use super::ids::{CallId, Identity, LegId, Party, StreamId, StreamToken};
-use super::phone::{CallView, Direction, Document, EndReason, Place, Stage};
+use super::phone::{Ask, CallView, Direction, Document, EndReason, Place, Stage};
 use super::time::Time;
 
 /// Where a call stands.
@@ -46,9 +46,19 @@ pub enum CallState {
     },
     /// Rings or is held in a browser, or was dialled from one; its sound never passes us.
     Elsewhere {
-        /// Whether somebody answered.
-        answered: bool,
+        /// How far it has come there.
+        far: Far,
         /// When it is over at the latest.
+        until: Time,
+    },
+    /// Elsewhere, and hung up here. There is no stream to close, so only the carrier can end it, and may fail to: then it
+    /// is elsewhere as before.
+    EndingElsewhere {
+        /// How far it has come there.
+        far: Far,
+        /// When it is over at the latest, if the carrier fails.
+        over_by: Time,
+        /// When we stop waiting for the carrier.
         until: Time,
     },
     /// Over, and it stays over.
@@ -58,6 +68,17 @@ pub enum CallState {
         /// When it is forgotten.
         until: Time,
     },
+}
+
+/// How far a call has come whose sound never passes us. News of it comes in any order, so it only ever moves on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Far {
+    /// It rings.
+    Rings,
+    /// Somebody answered: on which leg of the carrier's, where that is known.
+    Answered(Option<LegId>),
+    /// Whoever answered has hung up, and only the carrier's question is to come.
+    HungUp,
 }
 
 /// What is to become of a call that leaves its stream.
@@ -82,6 +103,8 @@ pub struct Call {
     pub from: Party,
     /// Who was called.
     pub to: Party,
+    /// What the carrier asked when it began.
+    pub asked: Ask,
     /// Where it stands.
     pub state: CallState,
     /// Since when.
@@ -102,6 +125,7 @@ impl Call {
             CallState::Offered { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
+            | CallState::EndingElsewhere { .. }
             | CallState::Ended { .. } => None,
         }
     }
@@ -130,6 +154,7 @@ impl Call {
             | CallState::Leaving { until, .. }
             | CallState::Deciding { until, .. }
             | CallState::Elsewhere { until, .. }
+            | CallState::EndingElsewhere { until, .. }
             | CallState::Ended { until, .. } => until,
             CallState::Talking { .. } => Time::from_micros(u64::MAX),
         }
@@ -146,13 +171,15 @@ impl Call {
             | CallState::Deciding { .. } => (Stage::Connecting, Place::Nowhere, None),
             CallState::Ringing { .. } => (Stage::Ringing, Place::Desk, None),
             CallState::Talking { .. } => (Stage::Talking, Place::Desk, None),
-            CallState::Elsewhere { answered: true, .. } => (Stage::Talking, Place::Browser, None),
-            CallState::Elsewhere {
-                answered: false, ..
-            } => match self.direction {
-                Direction::Incoming => (Stage::Ringing, Place::Browser, None),
-                Direction::Outgoing => (Stage::Dialing, Place::Browser, None),
-            },
+            // While the carrier is asked to end it, it goes on: whoever hung up must see it if that fails.
+            CallState::Elsewhere { far, .. } | CallState::EndingElsewhere { far, .. } => {
+                let stage = match (far, self.direction) {
+                    (Far::Answered(_) | Far::HungUp, _) => Stage::Talking,
+                    (Far::Rings, Direction::Incoming) => Stage::Ringing,
+                    (Far::Rings, Direction::Outgoing) => Stage::Dialing,
+                };
+                (stage, Place::Browser, None)
+            }
             CallState::Leaving {
                 then: Next::End, ..
             } => (Stage::Ended, Place::Nowhere, Some(EndReason::HungUpHere)),

@@ -24,27 +24,41 @@ const EMERGENCY: [&str; 14] = [
     "933",
 ];
 
-/// Prefixes that cost the caller more than a call. Each with where it is written.
-const PREMIUM: [&str; 41] = [
-    // International networks and services: ITU-T E.164 list of assigned country codes (satellite 870, 881; networks 882
-    // and 883; shared cost 808; premium rate 979; trials 991).
-    "870", "881", "882", "883", "808", "979", "991",
+/// International networks and services without a country, which cost more than a call: ITU-T E.164 list of assigned
+/// country codes (satellite 870, 881; networks 882 and 883; shared cost 808; premium rate 979; trials 991).
+const WITHOUT_COUNTRY: [&str; 7] = ["870", "881", "882", "883", "808", "979", "991"];
+
+/// Prefixes that cost the caller more than a call, behind the country code that they belong to. Each with where it is
+/// written. A trunk zero between the two is dropped before they are looked up.
+const PREMIUM: [(&str, &[&str]); 14] = [
     // +1 900, pay-per-call: North American Numbering Plan, 47 CFR 64.1506. (976 is an exchange; see below.)
-    "1900",
+    ("1", &["900"]),
     // United Kingdom: Ofcom National Telephone Numbering Plan, 09 premium, 084 and 087 service charge, 070 personal.
-    "449", "4484", "4487", "4470",
-    // France: Arcep numbering plan, 08 1 to 08 9 less the free 080.
-    "3381", "3382", "3389",
+    ("44", &["9", "84", "87", "70"]),
+    // France: Arcep numbering plan, 081 and 082 shared, 089 premium. (080 is free.)
+    ("33", &["81", "82", "89"]),
     // Germany: Bundesnetzagentur, 0900 premium, 0180 service, 0137 mass calls, 0118 directory.
-    "49900", "49180", "49137", "49118",
-    // Ireland: ComReg, 15xx premium. Italy: AGCOM, 89x and 1xx. Spain: CNMC, 803, 806, 807, 905, 907.
-    "35315", "3989", "34803", "34806", "34807", "34905", "34907",
-    // Switzerland: OFCOM, 0900, 0901, 0906. Austria: RTR, 0900, 0901, 0930, 0931. Belgium: BIPT, 090x, 0070.
-    "41900", "41901", "41906", "43900", "43901", "43930", "43931", "3290", "3270",
-    // The Netherlands: ACM, 0900, 0906, 0909. Australia: ACMA, 190x premium. New Zealand: 0900.
-    "31900", "31906", "31909", "61190", "64900",
+    ("49", &["900", "180", "137", "118"]),
+    // Ireland: ComReg, 15xx premium.
+    ("353", &["15"]),
+    // Italy: AGCOM, 89x premium; 1xx are services and shared cost, 144, 166 and 199 among them, and no subscriber.
+    ("39", &["89", "1"]),
+    // Spain: CNMC, 803, 806, 807, 905, 907.
+    ("34", &["803", "806", "807", "905", "907"]),
+    // Switzerland: OFCOM, 0900, 0901, 0906.
+    ("41", &["900", "901", "906"]),
+    // Austria: RTR, 0900, 0901, 0930, 0931.
+    ("43", &["900", "901", "930", "931"]),
+    // Belgium: BIPT, 090x, 0070.
+    ("32", &["90", "70"]),
+    // The Netherlands: ACM, 0900, 0906, 0909.
+    ("31", &["900", "906", "909"]),
+    // Australia: ACMA, 190x premium.
+    ("61", &["190"]),
+    // New Zealand: 0900.
+    ("64", &["900"]),
     // Japan: 0990 (Dial Q2), Ministry of Internal Affairs and Communications.
-    "81990",
+    ("81", &["990"]),
 ];
 
 /// Judges what was dialled: `+…`, or `client:…`.
@@ -66,10 +80,31 @@ pub fn judge(dialled: &str) -> Destination {
     let Ok(number) = PhoneNumber::parse(dialled) else {
         return Destination::Refused(Phrase::NotANumber);
     };
-    if PREMIUM.iter().any(|prefix| digits.starts_with(prefix)) || is_north_american_976(&digits) {
+    if digits.starts_with('1') && digits.len() != 11 {
+        // All of North America has ten digits behind its 1; what has others is a short number, or a slip.
+        return Destination::Refused(Phrase::NotANumber);
+    }
+    if is_premium(&digits) || is_north_american_976(&digits) {
         return Destination::Refused(Phrase::DestinationNotAllowed);
     }
     Destination::Number(number)
+}
+
+fn is_premium(digits: &str) -> bool {
+    if WITHOUT_COUNTRY.iter().any(|code| digits.starts_with(code)) {
+        return true;
+    }
+    PREMIUM.iter().any(|(country, prefixes)| {
+        let Some(national) = digits.strip_prefix(country) else {
+            return false;
+        };
+        // Networks put up with the zero that is dialled at home, but in Italy it is part of the number.
+        let national = match *country {
+            "39" => national,
+            _ => national.strip_prefix('0').unwrap_or(national),
+        };
+        prefixes.iter().any(|prefix| national.starts_with(prefix))
+    })
 }
 
 /// In North America the exchange 976 is pay-per-call in every area.
@@ -92,6 +127,9 @@ mod tests {
             "+33142685300",
             "+493012345678",
             "+18005550100",
+            // Zero and nine in Palermo, not a premium number behind a zero.
+            "+390918901234",
+            "+440207946000",
         ] {
             assert!(matches!(judge(number), Destination::Number(_)), "{number}");
         }
@@ -106,6 +144,13 @@ mod tests {
             "+33899123456",
             "+881612345678",
             "+979123456789",
+            // With the zero that is dialled at home.
+            "+440909879000",
+            "+330899123456",
+            "+4909001234567",
+            "+39899123456",
+            "+39144123456",
+            "+39199123456",
         ] {
             assert_eq!(
                 judge(number),
@@ -137,6 +182,8 @@ mod tests {
             "5145550100",
             "+0",
             "sip:me@example.com",
+            "+1514555010",
+            "+151455501000",
         ] {
             assert_eq!(
                 judge(wrong),

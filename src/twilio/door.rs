@@ -23,10 +23,13 @@ use super::media;
 use crate::config::Settings;
 use crate::phone::PhoneHandle;
 use crate::pure::ids::LegId;
-use crate::pure::phone::Ask;
+use crate::pure::phone::{Ask, Document, Phrase};
 use crate::pure::twilio::form::{self, Form, FormError, StreamNews};
 use crate::pure::twilio::signature::{SignatureError, Verifier, names_body_hash};
 use crate::pure::twilio::twiml::{self, Links};
+
+/// Where media sockets come in.
+const MEDIA: &str = "/twilio/media";
 
 /// The largest body that is read. Twilio's forms have some 2 KiB.
 const MAX_BODY: usize = 64 * 1024;
@@ -34,8 +37,9 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long a body may take to arrive; Twilio itself waits 15 s for the whole answer.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-/// The largest websocket message: 64 KiB of sound in base64, and room for a carrier's whim.
-const MAX_MESSAGE: usize = 256 * 1024;
+/// The largest websocket message. Sound has 64 KiB at most; what is longer is survived and counted, and only what no
+/// memory should be given for ends the socket.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// How often the log tells of requests that were turned away.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -54,7 +58,13 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Returns where the transcript of a stream is to be kept: once, for whichever stream asks first.
+    /// Says whether the transcript of the next stream is wanted.
+    pub(super) fn wants_record(&self) -> bool {
+        let path = self.record_stream.lock();
+        path.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Returns where the transcript of a stream is to be kept: once, for whichever stream is let in first.
     pub(super) fn take_record_path(&self) -> Option<PathBuf> {
         self.record_stream
             .lock()
@@ -93,11 +103,12 @@ impl Door {
     async fn answer(&self, asked: Result<(LegId, Ask), FormError>) -> Result<Response, Refused> {
         let (leg, ask) = asked.map_err(Refused::Form)?;
         debug!(%leg, "the carrier asks for a document");
+        // A phone that has stopped answers nobody, but whoever calls hears so.
         let document = self
             .phone
             .ask(leg, ask)
             .await
-            .map_err(|_| Refused::Stopping)?;
+            .unwrap_or(Document::SayAndHangUp(Phrase::NobodyCanAnswer));
         let xml = twiml::render(&document, &self.links);
         Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], xml).into_response())
     }
@@ -120,9 +131,10 @@ impl Door {
     fn refuse(&self, path: &'static str, refused: Refused) -> Response {
         let (status, code, message) = match refused {
             Refused::Signature(why) => {
-                self.turned_away.tell(self.clock, path, why);
+                let by_hand = by_hand(path);
+                self.turned_away.tell(self.clock, path, &by_hand, why);
                 let message = format!(
-                    "{why}, so nothing was done; to try it by hand: `offhook sim post {path} To=… From=… CallSid=…` signs it; if Twilio sent it: PUBLIC_URL must be the address set in its console, and TWILIO_AUTH_TOKEN the account's"
+                    "{why}, so nothing was done; to try it by hand: `{by_hand}` signs it; if Twilio sent it: PUBLIC_URL must be the address set in its console, and TWILIO_AUTH_TOKEN the account's"
                 );
                 (StatusCode::FORBIDDEN, "unsigned", message)
             }
@@ -145,15 +157,33 @@ impl Door {
                 "unreadable",
                 "the body could not be read to its end".to_owned(),
             ),
-            Refused::Stopping => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "stopping",
-                "the telephone is being switched off".to_owned(),
-            ),
         };
-        let error = json!({ "error": { "code": code, "message": message } });
-        (status, axum::Json(error)).into_response()
+        error(status, code, &message)
     }
+}
+
+/// Writes an error as every door of ours does.
+fn error(status: StatusCode, code: &str, message: &str) -> Response {
+    let error = json!({ "error": { "code": code, "message": message } });
+    (status, axum::Json(error)).into_response()
+}
+
+/// Returns the command that does the same, signed. A socket needs a call around it, and a token that its TwiML carried.
+fn by_hand(path: &str) -> String {
+    if path == MEDIA {
+        "offhook sim call".to_owned()
+    } else {
+        format!("offhook sim post {path} To=… From=… CallSid=…")
+    }
+}
+
+async fn wrong_method(uri: Uri) -> Response {
+    let message = if uri.path() == MEDIA {
+        "this is a websocket: only GET is served"
+    } else {
+        "only POST is served here"
+    };
+    error(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
 }
 
 /// Why a request is not served.
@@ -164,12 +194,12 @@ enum Refused {
     TooLarge,
     TooSlow,
     Unreadable,
-    Stopping,
 }
 
 /// Builds the routes.
 pub(super) fn router(settings: &Settings, phone: PhoneHandle, clock: Instant) -> Router {
-    let verifier = (!settings.auth_tokens.is_empty())
+    // Without a token, but with the check, nobody comes in.
+    let verifier = (!settings.insecure_no_signature)
         .then(|| Verifier::new(settings.auth_tokens.iter().map(|token| token.reveal())));
     let door = Arc::new(Door {
         verifier,
@@ -191,7 +221,8 @@ pub(super) fn router(settings: &Settings, phone: PhoneHandle, clock: Instant) ->
         .route("/twilio/after-dial", post(after_dial))
         .route("/twilio/call-status", post(call_status))
         .route("/twilio/stream-status", post(stream_status))
-        .route("/twilio/media", get(media_socket))
+        .route(MEDIA, get(media_socket))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(door)
 }
 
@@ -222,9 +253,9 @@ async fn call_status(State(door): State<Arc<Door>>, request: Request) -> Respons
     };
     match news {
         Ok(news) => {
-            debug!(leg = %news.leg, status = ?news.status, sequence = ?news.sequence, "the carrier tells where a leg stands");
+            debug!(leg = %news.leg, status = ?news.status, "the carrier tells where a leg stands");
             match (news.status, news.parent) {
-                (Some(status), Some(parent)) => door.phone.child_is(parent, status).await,
+                (Some(status), Some(parent)) => door.phone.child_is(parent, news.leg, status).await,
                 (Some(status), None) => door.phone.leg_is(news.leg, status).await,
                 // A word that we do not know is no news.
                 (None, _) => {}
@@ -262,8 +293,9 @@ async fn media_socket(
 ) -> Response {
     if let Some(verifier) = &door.verifier {
         let url = door.signed_url(&door.links.websocket, &uri);
-        if let Err(why) = verifier.handshake(&url, signature(&headers)) {
-            return door.refuse("/twilio/media", Refused::Signature(why));
+        match verifier.handshake(&url, signature(&headers)) {
+            Ok(signed) => debug!(signed, "the handshake of a media socket is signed"),
+            Err(why) => return door.refuse(MEDIA, Refused::Signature(why)),
         }
     }
     match upgrade {
@@ -273,7 +305,7 @@ async fn media_socket(
             // Every message goes to the connection at once; what that does not take is shed, not kept.
             .write_buffer_size(0)
             .on_upgrade(move |socket| media::serve(socket, door)),
-        Err(rejection) => rejection.into_response(),
+        Err(rejection) => error(rejection.status(), "no_websocket", &rejection.body_text()),
     }
 }
 
@@ -312,7 +344,7 @@ struct TurnedAway {
 }
 
 impl TurnedAway {
-    fn tell(&self, clock: Instant, path: &str, why: SignatureError) {
+    fn tell(&self, clock: Instant, path: &str, by_hand: &str, why: SignatureError) {
         let count = self.since_told.fetch_add(1, Ordering::Relaxed) + 1;
         let now = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
         let told = self.told_at.load(Ordering::Relaxed);
@@ -329,7 +361,7 @@ impl TurnedAway {
                 path,
                 count,
                 %why,
-                "turned away at the carrier's door; to try it by hand: `offhook sim post {path} …`"
+                "turned away at the carrier's door; to try it by hand: `{by_hand}`"
             );
         }
     }

@@ -16,12 +16,12 @@ use tokio_tungstenite::tungstenite;
 use tracing::{debug, warn};
 
 use super::door::Door;
-use super::transcript::{By, Transcript};
+use super::transcript::{By, Record};
 use crate::audio::{SocketEnd, stream_port};
 use crate::phone::{PhoneHandle, StreamControl, StreamOffer};
 use crate::pure::ids::{LegId, StreamId, StreamToken};
 use crate::pure::time::Time;
-use crate::pure::twilio::session::{Action, Broken, CloseReason, Heard, Session};
+use crate::pure::twilio::session::{Action, Broken, CloseReason, Faults, Heard, Session};
 use crate::pure::twilio::stream::StreamCommand;
 
 /// Frames that may wait for a socket that takes none; older ones are shed. Twilio plays whatever arrives one after the
@@ -30,6 +30,10 @@ const WAITING_FRAMES: usize = 2;
 
 /// Control messages that the phone may send ahead.
 const CONTROL: usize = 4;
+
+/// Messages that may still be heard after something was due: what waited while this task was held up belongs before it,
+/// but whoever never stops talking must not put off an end for ever.
+const MOST_OVERDUE: u32 = 64;
 
 /// What happens next on a socket.
 enum Step {
@@ -42,16 +46,12 @@ enum Step {
 
 /// Serves one socket to its end.
 pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
-    let transcript = door.take_record_path().and_then(|path| {
-        Transcript::begin(&path)
-            .inspect_err(|error| {
-                warn!(path = %path.display(), %error, "the transcript of the stream cannot be kept");
-            })
-            .ok()
-    });
+    let id = door.phone.next_stream();
+    // Let go last, and whatever happens: no call may wait for a socket that is gone.
+    let _guard = door.phone.guard_stream(id);
     let (control_in, control_out) = mpsc::channel(CONTROL);
     let mut line = Line {
-        id: door.phone.next_stream(),
+        id,
         phone: door.phone.clone(),
         clock: door.clock,
         session: Session::new(now(door.clock)),
@@ -62,8 +62,10 @@ pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
         outbox: Outbox::default(),
         reading: true,
         blocked: false,
-        transcript,
+        record: Record::new(door.wants_record()),
+        overdue: 0,
         counts: Counts::default(),
+        door,
     };
     debug!(stream = %line.id, "a media socket was opened");
     line.run().await;
@@ -107,8 +109,11 @@ struct Line {
     reading: bool,
     /// Whether the socket took no more when it was last tried.
     blocked: bool,
-    transcript: Option<Transcript>,
+    record: Record,
+    /// Messages that came since something was due.
+    overdue: u32,
     counts: Counts,
+    door: Arc<Door>,
 }
 
 impl Line {
@@ -117,6 +122,7 @@ impl Line {
         loop {
             let step = self.next_step().await;
             let now = now(self.clock);
+            let spoke = matches!(step, Step::Came(_));
             match step {
                 Step::Came(message) => self.came(message, now, &mut actions),
                 Step::Writable(Ok(())) => self.blocked = false,
@@ -126,14 +132,19 @@ impl Line {
                 Step::Asked(None) | Step::FrameReady => {}
                 Step::Due => self.session.timeout(now, &mut actions),
             }
+            let is_due = self.session.poll_timeout().is_some_and(|due| due <= now);
+            self.overdue = if spoke && is_due { self.overdue + 1 } else { 0 };
+            if self.overdue > MOST_OVERDUE {
+                self.session.timeout(now, &mut actions);
+            }
             if self.perform(&mut actions).await || self.write().await {
                 return;
             }
         }
     }
 
-    /// Waits for whatever comes first; what came from the carrier goes before what is due, or a task that was held up
-    /// would take its own delay for the carrier's silence.
+    /// Waits for whatever comes first. What the phone asks is rare and goes before all; what came from the carrier goes
+    /// before what is due, or a task that was held up would take its own delay for the carrier's silence.
     async fn next_step(&mut self) -> Step {
         let due = self.session.poll_timeout().map(|at| {
             tokio::time::Instant::from_std(self.clock + Duration::from_micros(at.micros()))
@@ -169,8 +180,8 @@ impl Line {
         };
         tokio::select! {
             biased;
-            step = traffic => step,
             control = control_out.recv() => Step::Asked(control),
+            step = traffic => step,
             () = frame => Step::FrameReady,
             () = timer => Step::Due,
         }
@@ -184,9 +195,7 @@ impl Line {
     ) {
         let heard = match &message {
             Some(Ok(Message::Text(text))) => {
-                if let Some(transcript) = &mut self.transcript {
-                    transcript.keep(By::Carrier, text);
-                }
+                self.record.keep(By::Carrier, text);
                 Heard::Text(text)
             }
             Some(Ok(Message::Binary(_))) => Heard::Binary,
@@ -225,9 +234,17 @@ impl Line {
                 }
                 Action::Key(key) => self.phone.key(self.id, key).await,
                 Action::Ping => self.outbox.ping = true,
-                Action::Close(reason) => self.close(reason),
+                Action::Close(reason) => {
+                    if reason == CloseReason::Refused {
+                        // The phone was not even asked.
+                        self.phone.tally().add_refused("no_token");
+                    }
+                    self.close(reason);
+                }
                 Action::Ended(end) => {
                     self.port = None;
+                    // A ping that a full socket made wait must not leave after the carrier's `stop`.
+                    self.outbox.ping = false;
                     self.phone.stream_down(self.id, end).await;
                 }
                 Action::Drop => return true,
@@ -249,6 +266,8 @@ impl Line {
             Ok(call) => {
                 debug!(stream = %self.id, %leg, %call, "a stream was admitted");
                 self.session.admitted(now(self.clock));
+                let path = self.door.take_record_path();
+                self.record.admitted(path.as_deref());
                 self.port = Some(ours);
             }
             Err(why) => {
@@ -262,6 +281,7 @@ impl Line {
 
     fn close(&mut self, reason: CloseReason) {
         debug!(stream = %self.id, code = reason.code(), %reason, "closing a media socket");
+        self.phone.tally().add_closed(reason.word());
         self.outbox.close = Some(reason);
     }
 
@@ -329,9 +349,7 @@ impl Line {
         let sid = self.session.may_send()?;
         let frame = self.port.as_mut()?.up.pop().ok()?;
         let text = StreamCommand::Media(&frame.ulaw).encode(sid);
-        if let Some(transcript) = &mut self.transcript {
-            transcript.keep(By::Us, &text);
-        }
+        self.record.keep(By::Us, &text);
         Some(Message::Text(text.into()))
     }
 
@@ -347,7 +365,12 @@ impl Line {
     /// Tells the log how the socket did, once it is over.
     fn tell(&self) {
         let (faults, counts) = (self.session.faults(), self.counts);
-        if faults == Default::default() && counts == Counts::default() {
+        // Being turned away was told when it was.
+        let all_well = Faults {
+            refused: faults.refused,
+            ..Faults::default()
+        };
+        if faults == all_well && counts == Counts::default() {
             debug!(stream = %self.id, "a media socket is over");
             return;
         }

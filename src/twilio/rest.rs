@@ -93,7 +93,7 @@ impl Carrier for Client {
                 }
                 CarrierRequest::Redirect(leg) => {
                     let redirect = inner.api.redirect(&leg, inner.after_stream.clone());
-                    tokio::time::timeout(inner.limit, inner.done(redirect)).await
+                    tokio::time::timeout(inner.limit, inner.done(&leg, redirect)).await
                 }
             };
             done.unwrap_or_else(|_| {
@@ -106,10 +106,10 @@ impl Carrier for Client {
 impl Inner {
     /// Ends a leg. Where the answer leaves open whether it was done, the leg itself is asked.
     async fn end(&self, leg: &LegId) -> Result<(), String> {
-        let Err(why) = self.done(self.api.end(leg)).await else {
+        let Err(why) = self.done(leg, self.api.end(leg)).await else {
             return Ok(());
         };
-        match self.send(&self.api.fetch(leg)).await {
+        match self.send(leg, &self.api.fetch(leg)).await {
             Ok(RestOutcome::LegIs(
                 LegStatus::Completed
                 | LegStatus::Busy
@@ -127,10 +127,10 @@ impl Inner {
         }
     }
 
-    async fn done(&self, request: RestRequest) -> Result<(), String> {
+    async fn done(&self, leg: &LegId, request: RestRequest) -> Result<(), String> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.send(&request).await? {
+            match self.send(leg, &request).await? {
                 RestOutcome::Done | RestOutcome::LegIs(_) => return Ok(()),
                 RestOutcome::Failed(why) => return Err(why.to_string()),
                 RestOutcome::TryAgain => {
@@ -142,7 +142,13 @@ impl Inner {
         }
     }
 
-    async fn send(&self, request: &RestRequest) -> Result<RestOutcome, String> {
+    async fn send(&self, leg: &LegId, request: &RestRequest) -> Result<RestOutcome, String> {
+        let method = if request.form.is_some() {
+            "POST"
+        } else {
+            "GET"
+        };
+        debug!(method, purpose = ?request.purpose, %leg, "asking Twilio");
         let builder = match &request.form {
             Some(form) => self.http.post(request.url.clone()).form(form),
             None => self.http.get(request.url.clone()),
@@ -160,7 +166,9 @@ impl Inner {
             .map_err(unreachable)?;
         let status = answer.status().as_u16();
         let body = answer.bytes().await.map_err(unreachable)?;
-        Ok(read_answer(request.purpose, status, &body))
+        let outcome = read_answer(request.purpose, status, &body);
+        debug!(method, purpose = ?request.purpose, %leg, status, ?outcome, "Twilio answers");
+        Ok(outcome)
     }
 }
 

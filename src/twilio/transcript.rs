@@ -19,6 +19,78 @@ const WAITING: usize = 2048;
 /// What stands in the place of a secret.
 const BLOTTED: &str = "removed";
 
+/// Messages that are kept in memory until a stream is let in: Twilio sends two.
+const MOST_EARLY: usize = 16;
+
+/// The longest of them that is kept, in bytes.
+const LONGEST_EARLY: usize = 16 * 1024;
+
+/// Whether a stream is recorded. The file is the next stream's that is let in, so that a socket which is turned away does
+/// not take it.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// It is not.
+    No,
+    /// It will be, once it is let in; what the carrier said until then.
+    IfAdmitted {
+        /// When the socket was opened.
+        began: Instant,
+        /// What was said, and when.
+        early: Vec<(Instant, String)>,
+    },
+    /// It is.
+    Yes(Transcript),
+}
+
+impl Record {
+    /// Begins with a socket just opened.
+    pub(super) fn new(wanted: bool) -> Record {
+        if wanted {
+            Record::IfAdmitted {
+                began: Instant::now(),
+                early: Vec::new(),
+            }
+        } else {
+            Record::No
+        }
+    }
+
+    /// Keeps a message, if it is to be kept.
+    pub(super) fn keep(&mut self, by: By, text: &str) {
+        match self {
+            Record::No => {}
+            // We say nothing before.
+            Record::IfAdmitted { early, .. } => {
+                if early.len() < MOST_EARLY && text.len() <= LONGEST_EARLY {
+                    early.push((Instant::now(), text.to_owned()));
+                }
+            }
+            Record::Yes(transcript) => transcript.keep(by, text),
+        }
+    }
+
+    /// The stream is let in; `path` is where it is to be kept, unless another one came first.
+    pub(super) fn admitted(&mut self, path: Option<&Path>) {
+        let Record::IfAdmitted { began, early } = std::mem::replace(self, Record::No) else {
+            return;
+        };
+        let Some(path) = path else {
+            return;
+        };
+        match Transcript::begin(path, began) {
+            Ok(mut transcript) => {
+                for (at, text) in early {
+                    transcript.keep_at(at, By::Carrier, &text);
+                }
+                *self = Record::Yes(transcript);
+            }
+            Err(error) => {
+                warn!(path = %path.display(), %error, "the transcript of the stream cannot be kept");
+            }
+        }
+    }
+}
+
 /// Who spoke.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum By {
@@ -37,8 +109,8 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    /// Begins a file (mode 0600, since it holds what was said), in the place of an older one.
-    pub(super) fn begin(path: &Path) -> std::io::Result<Transcript> {
+    /// Begins a file (mode 0600, since it holds what was said), in the place of an older one; times count from `began`.
+    fn begin(path: &Path, began: Instant) -> std::io::Result<Transcript> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -59,14 +131,18 @@ impl Transcript {
             })?;
         Ok(Transcript {
             lines,
-            began: Instant::now(),
+            began,
             left_out: 0,
         })
     }
 
     /// Keeps a message. Never waits.
-    pub(super) fn keep(&mut self, by: By, text: &str) {
-        let at = self.began.elapsed().as_micros();
+    fn keep(&mut self, by: By, text: &str) {
+        self.keep_at(Instant::now(), by, text);
+    }
+
+    fn keep_at(&mut self, at: Instant, by: By, text: &str) {
+        let at = at.saturating_duration_since(self.began).as_micros();
         match self.lines.try_send((at, by, text.to_owned())) {
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
             Err(TrySendError::Full(_)) => self.left_out += 1,
@@ -158,13 +234,31 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_is_turned_away_leaves_no_file_and_keeps_little() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stream.jsonl");
+        let mut record = Record::new(true);
+        for _ in 0..100 {
+            record.keep(By::Carrier, r#"{"event":"connected"}"#);
+        }
+        record.keep(By::Carrier, &"x".repeat(100_000));
+        let Record::IfAdmitted { early, .. } = &record else {
+            panic!("it was not let in");
+        };
+        assert_eq!(early.len(), MOST_EARLY);
+        drop(record);
+        assert!(!path.exists());
+    }
+
+    #[test]
     fn a_file_holds_one_line_for_each_message_and_is_for_its_owner_only() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("stream.jsonl");
-        let mut transcript = Transcript::begin(&path).expect("a file");
-        transcript.keep(By::Carrier, r#"{"event":"connected"}"#);
-        transcript.keep(By::Us, r#"{"event":"clear"}"#);
-        drop(transcript);
+        let mut record = Record::new(true);
+        record.keep(By::Carrier, r#"{"event":"connected"}"#);
+        record.admitted(Some(&path));
+        record.keep(By::Us, r#"{"event":"clear"}"#);
+        drop(record);
         // The writing thread ends by itself once the transcript is dropped.
         let limit = Instant::now() + std::time::Duration::from_secs(10);
         let mut text = String::new();
@@ -176,7 +270,7 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect();
-        assert_eq!(lines[0]["message"]["event"], "connected");
+        assert_eq!(lines[0]["message"]["event"], "connected", "said before");
         assert_eq!(lines[1]["by"], "us");
         #[cfg(unix)]
         {

@@ -1,5 +1,6 @@
 //! Figures for Prometheus, in its text format.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -25,7 +26,13 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Result<Response, A
         .filter_map(|call| call.stream)
         .filter_map(|stream| Some((stream, media.stats(stream)?)))
         .collect();
-    let text = write(&snapshot, &devices, &streams).map_err(|_| ApiError::Internal)?;
+    let tally = door.phone.tally();
+    let text = write(&snapshot, &devices, &streams)
+        .and_then(|text| {
+            let (refused, closed) = (tally.refused(), tally.closed());
+            Ok(text + &write_tally(&refused, &closed)?)
+        })
+        .map_err(|_| ApiError::Internal)?;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
@@ -155,6 +162,30 @@ fn write(
     Ok(text)
 }
 
+/// Writes how many streams were turned away and closed, by reason.
+fn write_tally(
+    refused: &BTreeMap<&'static str, u64>,
+    closed: &BTreeMap<&'static str, u64>,
+) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    for (name, help, counts) in [
+        ("refused", "Streams that were not let in.", refused),
+        ("closed", "Media sockets that we closed.", closed),
+    ] {
+        writeln!(
+            text,
+            "# HELP offhook_streams_{name}_total {help}\n# TYPE offhook_streams_{name}_total counter"
+        )?;
+        for (reason, count) in counts {
+            writeln!(
+                text,
+                "offhook_streams_{name}_total{{reason=\"{reason}\"}} {count}"
+            )?;
+        }
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,5 +221,25 @@ mod tests {
             );
         }
         assert!(!text.contains("offhook_stream_down_seconds{"));
+    }
+
+    #[test]
+    fn streams_that_were_turned_away_or_closed_are_counted_by_reason() {
+        let (refused, closed) = (
+            BTreeMap::from([("bad_token", 3), ("desk_taken", 0)]),
+            BTreeMap::from([("silent", 1)]),
+        );
+        let text = write_tally(&refused, &closed).expect("a string");
+        for line in [
+            "# TYPE offhook_streams_refused_total counter",
+            "offhook_streams_refused_total{reason=\"bad_token\"} 3",
+            "offhook_streams_refused_total{reason=\"desk_taken\"} 0",
+            "offhook_streams_closed_total{reason=\"silent\"} 1",
+        ] {
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing:\n{text}"
+            );
+        }
     }
 }

@@ -29,6 +29,9 @@ pub enum AutoAnswer {
     After(Duration),
 }
 
+/// How long a number that is dialled rings. Twilio's own default of 30 s gives up before many voicemails begin.
+pub const NUMBER_RINGS_FOR: Duration = Duration::from_secs(60);
+
 /// How the phone is to behave.
 #[derive(Clone, Debug)]
 pub struct PhoneSettings {
@@ -324,6 +327,9 @@ pub enum StreamRefusal {
     /// The desk is taken by another call.
     #[error("the desk is taken by another call")]
     DeskTaken,
+    /// The telephone is being switched off.
+    #[error("the telephone is being switched off")]
+    Stopping,
 }
 
 /// What the phone takes.
@@ -349,6 +355,8 @@ pub enum Input {
     ChildIs {
         /// The leg of ours.
         parent: LegId,
+        /// The other.
+        child: LegId,
         /// Where the other stands.
         status: LegStatus,
     },
@@ -398,6 +406,8 @@ pub enum Input {
         /// Until when.
         until: Time,
     },
+    /// The telephone is being switched off: every call is hung up, and none comes any more.
+    Stop,
     /// The moment of [`super::Phone::poll_timeout`] has come.
     Timeout,
 }
@@ -429,6 +439,27 @@ pub enum Effect {
     Reply(Result<CallView, CommandError>),
     /// Something happened, to be logged with the next sequence number.
     Event(CallId, Happening),
+}
+
+impl StreamRefusal {
+    /// Every one of them.
+    pub const ALL: [StreamRefusal; 4] = [
+        StreamRefusal::BadToken,
+        StreamRefusal::SecondStream,
+        StreamRefusal::DeskTaken,
+        StreamRefusal::Stopping,
+    ];
+
+    /// Returns the word under which it is counted.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            StreamRefusal::BadToken => "bad_token",
+            StreamRefusal::SecondStream => "second_stream",
+            StreamRefusal::DeskTaken => "desk_taken",
+            StreamRefusal::Stopping => "stopping",
+        }
+    }
 }
 
 impl LegStatus {

@@ -108,6 +108,22 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Returns the word under which it is counted.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            CloseReason::AsAsked => "as_asked",
+            CloseReason::Stopped => "stopped",
+            CloseReason::Refused => "refused",
+            CloseReason::NoStart => "no_start",
+            CloseReason::Silent => "silent",
+            CloseReason::OtherFormat => "other_format",
+            CloseReason::Broken(Broken::TooBig) => "too_big",
+            CloseReason::Broken(Broken::NotUtf8) => "not_utf8",
+            CloseReason::Broken(Broken::Framing) => "broken_framing",
+        }
+    }
+
     /// Returns the code of the close frame (RFC 6455, section 7.4.1).
     #[must_use]
     pub const fn code(self) -> u16 {
@@ -143,6 +159,8 @@ pub struct Faults {
     pub skipped: u64,
     /// Messages out of place: a second `start`, sound before admission or of another stream or track.
     pub misplaced: u64,
+    /// Streams that were not let in: 0 or 1.
+    pub refused: u64,
     /// Streams closed for one of our limits, or for breaking the websocket: 0 or 1.
     pub closed: u64,
 }
@@ -158,6 +176,7 @@ impl fmt::Display for Faults {
             (self.late, "late"),
             (self.skipped, "skipped"),
             (self.misplaced, "misplaced"),
+            (self.refused, "refused"),
             (self.closed, "closed for a fault"),
         ];
         let mut separator = "";
@@ -281,6 +300,7 @@ impl Session {
     pub fn refused(&mut self, now: Time) -> Option<CloseReason> {
         match self.state {
             State::Offered => {
+                self.faults.refused += 1;
                 self.closing(now);
                 Some(CloseReason::Refused)
             }
@@ -402,7 +422,10 @@ impl Session {
                 Seen::Late => self.faults.late += 1,
                 Seen::Again => {
                     self.faults.duplicates += 1;
-                    return;
+                    // An end is an end, whatever its number.
+                    if event != StreamEvent::Stop {
+                        return;
+                    }
                 }
             }
         }
@@ -439,7 +462,10 @@ impl Session {
                     token: StreamToken::new(token),
                 });
             }
-            None => self.close_for(CloseReason::Refused, now, actions),
+            None => {
+                self.faults.refused += 1;
+                self.close_for(CloseReason::Refused, now, actions);
+            }
         }
     }
 

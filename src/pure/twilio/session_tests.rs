@@ -134,6 +134,7 @@ fn a_refused_stream_is_closed_with_1008_and_dropped_if_the_carrier_does_not_answ
     let mut line = Line::offered();
     assert_eq!(line.session.refused(line.now), Some(CloseReason::Refused));
     assert_eq!(line.session.refused(line.now), None);
+    assert_eq!(line.session.faults().to_string(), "1 refused");
     assert_eq!(CloseReason::Refused.code(), 1008);
     line.says(&media(2, 20));
     line.passes(1_999);
@@ -148,6 +149,7 @@ fn a_start_without_a_token_is_refused_without_asking() {
     let mut line = Line::opened();
     line.says(&start("x").replace(r#""token""#, r#""other""#));
     assert_eq!(line.asked(), [Action::Close(CloseReason::Refused)]);
+    assert_eq!(line.session.faults().refused, 1);
 }
 
 #[test]
@@ -334,6 +336,15 @@ fn duplicates_are_dropped_and_late_messages_go_to_their_place() {
     };
     assert_eq!(line.session.faults(), expected);
     assert_eq!(expected.to_string(), "3 duplicate, 1 late, 2 skipped");
+}
+
+#[test]
+fn a_stop_ends_the_stream_even_under_a_number_that_came_before() {
+    let mut line = Line::up();
+    line.says(&media(2, 20));
+    line.took();
+    line.says(r#"{"event":"stop","sequenceNumber":"2","streamSid":"MZ1","stop":{}}"#);
+    assert_eq!(line.took(), [Action::Ended(StreamEnd::Stopped)]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 /// Why a request was not let in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -72,7 +72,7 @@ impl Verifier {
             tail.push_str(name);
             tail.push_str(value);
         }
-        self.check(&port_forms(url), &tail, signature)
+        self.check(&port_forms(url), &tail, signature).map(drop)
     }
 
     /// Checks a GET: the URL with its query, as it came, is all that is signed.
@@ -80,7 +80,7 @@ impl Verifier {
     /// # Errors
     /// [`SignatureError`], but never [`SignatureError::OtherBody`].
     pub fn get(&self, url: &str, signature: Option<&str>) -> Result<(), SignatureError> {
-        self.check(&port_forms(url), "", signature)
+        self.check(&port_forms(url), "", signature).map(drop)
     }
 
     /// Checks a POST whose URL names the SHA-256 of its body as `bodySHA256`, as the carrier does for JSON.
@@ -111,11 +111,11 @@ impl Verifier {
     /// Checks the handshake of a websocket at `url`, which has the scheme `wss`, `ws`, `https` or `http`.
     ///
     /// The carrier signs the stream's URL as the TwiML wrote it; its documents add that a slash may stand at the end,
-    /// and others saw the scheme of plain HTTP. All four forms are accepted.
+    /// and others saw the scheme of plain HTTP. All four forms are accepted; returned is the one that was signed.
     ///
     /// # Errors
     /// [`SignatureError`], but never [`SignatureError::OtherBody`].
-    pub fn handshake(&self, url: &str, signature: Option<&str>) -> Result<(), SignatureError> {
+    pub fn handshake(&self, url: &str, signature: Option<&str>) -> Result<String, SignatureError> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("wss", url));
         let schemes: [&str; 2] = match scheme {
             "ws" | "http" => ["ws", "http"],
@@ -129,15 +129,17 @@ impl Verifier {
                 forms.push(form);
             }
         }
-        self.check(&forms, "", signature)
+        let which = self.check(&forms, "", signature)?;
+        Ok(forms.swap_remove(which))
     }
 
+    /// Returns which of the URLs was signed.
     fn check(
         &self,
         urls: &[String],
         tail: &str,
         signature: Option<&str>,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<usize, SignatureError> {
         let claimed = STANDARD
             .decode(signature.ok_or(SignatureError::Missing)?)
             .map_err(|_| SignatureError::Malformed)?;
@@ -145,17 +147,20 @@ impl Verifier {
             return Err(SignatureError::Malformed);
         }
         let mut fits = Choice::from(0);
+        let mut which = 0_u64;
         for key in &self.keys {
-            for url in urls {
+            for (n, url) in (0..).zip(urls) {
                 let mut mac =
                     Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes a key of any length");
                 mac.update(url.as_bytes());
                 mac.update(tail.as_bytes());
-                fits |= mac.finalize().into_bytes().as_slice().ct_eq(&claimed);
+                let this_fits = mac.finalize().into_bytes().as_slice().ct_eq(&claimed);
+                which.conditional_assign(&n, this_fits);
+                fits |= this_fits;
             }
         }
         if bool::from(fits) {
-            Ok(())
+            Ok(usize::try_from(which).expect("it counts a dozen forms at most"))
         } else {
             Err(SignatureError::Wrong)
         }
@@ -370,7 +375,7 @@ mod tests {
                 "https://phone.example.com/twilio/media",
                 "wss://phone.example.com:443/twilio/media",
             ] {
-                assert_eq!(verifier().handshake(url, Some(signature)), Ok(()), "{url}");
+                assert!(verifier().handshake(url, Some(signature)).is_ok(), "{url}");
             }
         }
         assert_eq!(
@@ -391,15 +396,17 @@ mod tests {
         ] {
             let signature = signature_of(T, signed);
             assert_eq!(
-                verifier().handshake(MEDIA, Some(&signature)),
-                Ok(()),
-                "{signed}"
+                verifier().handshake(MEDIA, Some(&signature)).as_deref(),
+                Ok(signed),
+                "the form that was signed is told"
             );
         }
         let plain = signature_of(T, "ws://127.0.0.1:3000/twilio/media");
         assert_eq!(
-            verifier().handshake("http://127.0.0.1:3000/twilio/media", Some(&plain)),
-            Ok(())
+            verifier()
+                .handshake("http://127.0.0.1:3000/twilio/media", Some(&plain))
+                .as_deref(),
+            Ok("ws://127.0.0.1:3000/twilio/media")
         );
         assert_eq!(
             verifier().handshake(

@@ -9,13 +9,10 @@
 use super::phrases;
 use crate::lang::Lang;
 use crate::pure::ids::Identity;
-use crate::pure::phone::{Document, Phrase};
+use crate::pure::phone::{Document, NUMBER_RINGS_FOR, Phrase};
 
 /// The most browsers that one `<Dial>` can ring (Twilio's limit).
 pub const MAX_CLIENTS: usize = 10;
-
-/// How long a dialled number rings, in seconds. Twilio's own default of 30 gives up before many voicemails begin.
-const NUMBER_RING_SECONDS: u32 = 60;
 
 /// What a status callback is wanted for: every step.
 const STATUS_EVENTS: &str = "initiated ringing answered completed";
@@ -139,7 +136,7 @@ pub fn render(document: &Document, links: &Links) -> String {
             caller_id,
         } => vec![Verb::Dial {
             action: links.to("/twilio/after-dial"),
-            timeout: NUMBER_RING_SECONDS,
+            timeout: u32::try_from(NUMBER_RINGS_FOR.as_secs()).unwrap_or(u32::MAX),
             caller_id: Some(caller_id.as_str().to_owned()),
             whom: vec![Noun::Number {
                 number: to.as_str().to_owned(),
