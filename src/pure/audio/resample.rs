@@ -15,10 +15,14 @@ use super::{DeviceRate, LINE_RATE};
 /// Taps of the filter, counted at the slower of the two rates.
 const TAPS: usize = 48;
 
-/// Device samples of silence that [`ToLine`] begins with. rubato begins two input samples short of whole output samples, so
-/// that 10 ms would bring 79 line samples first and 80 from then on: the 160th of a frame would always be the first of a
-/// block and leave a whole callback late. One more than two, so that no rounding decides.
-const PRIMING: usize = 3;
+/// Device samples of silence that [`ToLine`] begins with: whole samples of the line, two or more of the device.
+///
+/// rubato begins two input samples short, so that 10 ms would bring 79 line samples first and 80 from then on: the 160th of a
+/// frame would always be the first of a block and leave a whole callback late.
+fn priming(rate: DeviceRate) -> usize {
+    let step = rate.hz().div_ceil(LINE_RATE) as usize;
+    if step <= 2 { 2 * step } else { step }
+}
 
 /// From the line to a device: so many device samples are wanted, and it says how many line samples that takes.
 pub struct ToDevice {
@@ -94,10 +98,11 @@ pub struct ToLine {
 }
 
 impl ToLine {
-    /// Makes a converter for blocks of up to `largest` device samples (at least 3 are allowed).
+    /// Makes a converter for blocks of up to `largest` device samples and of two line samples at least.
     #[must_use]
     pub fn new(rate: DeviceRate, largest: usize) -> ToLine {
-        let largest = largest.max(PRIMING);
+        let priming = priming(rate);
+        let largest = largest.max(priming);
         let ratio = f64::from(LINE_RATE) / f64::from(rate.hz());
         let mut to_line = ToLine {
             inner: build(ratio, largest, FixedAsync::Input),
@@ -105,7 +110,7 @@ impl ToLine {
             largest,
         };
         let mut unheard = vec![0.0; to_line.most_made()];
-        to_line.convert(&[0.0; PRIMING], &mut unheard);
+        to_line.convert(&vec![0.0; priming], &mut unheard);
         to_line
     }
 
@@ -129,8 +134,9 @@ impl ToLine {
     pub fn delay_ms(&self) -> f32 {
         // The silence at the beginning comes before the sound, less the line samples that were made of it alone.
         let step = self.rate.hz() as f32 / LINE_RATE as f32;
-        let made = ((PRIMING - 2) as f32 / step).floor();
-        delay_ms(self.rate.hz(), LINE_RATE) + PRIMING as f32 * 1000.0 / self.rate.hz() as f32
+        let priming = priming(self.rate);
+        let made = ((priming - 2) as f32 / step).floor();
+        delay_ms(self.rate.hz(), LINE_RATE) + priming as f32 * 1000.0 / self.rate.hz() as f32
             - made * 1000.0 / LINE_RATE as f32
     }
 
