@@ -298,8 +298,11 @@ async fn switching_off_during_a_call_ends_it_whatever_rest_does() {
         };
         assert!(took < limit, "stopped after {took:?}");
         if rest == RestIs::There {
-            assert_fine(&report);
-            assert_eq!(report.ended, Ended::ByRest);
+            assert_eq!(report.ended, Ended::ByRest, "{report}");
+            // What the carrier still tells of the call's end (15003 where nobody listens any more) comes to a phone that
+            // is going, or gone.
+            let complaints = report.warnings.iter().filter(|w| w.code != 15003);
+            assert_eq!(complaints.count(), 0, "{report}");
         }
     }
 }

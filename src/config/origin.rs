@@ -89,6 +89,10 @@ pub(super) fn parse_http_url(text: &str) -> Result<Url, String> {
     }
     let authority = whole.split("://").nth(1).unwrap_or_default();
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    // Url would skip the slashes, and take the path for a host.
+    if authority.is_empty() {
+        return Err("has no host".to_owned());
+    }
     if authority.contains('@') {
         return Err(
             "has a user part, and whatever stands before an @ would be a secret".to_owned(),
@@ -139,6 +143,7 @@ mod tests {
         for (text, why) in [
             ("", "cannot be read"),
             ("https://", "cannot be read"),
+            ("/app", "no host"),
             ("https://phone.example.com/twilio", "path"),
             ("phone.example.com//", "path"),
             ("https://phone.example.com?a=b", "query"),
