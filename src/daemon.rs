@@ -169,12 +169,12 @@ impl Daemon {
         &self.phone
     }
 
-    /// Hangs up, closes the doors and finishes the files; takes 5 s at most.
+    /// Hangs up, closes the doors and finishes the files; takes 6 s at most.
     pub async fn stop(self) {
         self.phone.stop().await;
         let _ = self.closing.send(true);
         for mut door in self.doors {
-            // A reader of events would keep its connection open for ever.
+            // Whoever is slow with a request is cut off.
             if tokio::time::timeout(Duration::from_millis(500), &mut door)
                 .await
                 .is_err()

@@ -223,7 +223,12 @@ impl PhoneHandle {
     pub async fn stream_up(&self, offer: StreamOffer) -> Result<CallId, StreamRefusal> {
         self.asked(|reply| Message::StreamUp { offer, reply })
             .await
-            .unwrap_or(Err(StreamRefusal::Stopping))
+            .unwrap_or_else(|_| {
+                self.shared
+                    .tally
+                    .add_refused(StreamRefusal::Stopping.word());
+                Err(StreamRefusal::Stopping)
+            })
     }
 
     /// Takes note that an admitted stream is gone.

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use offhook::sim::{self, Account, CallPlan, CallReport, Step};
 use pair_server::{PairServer, RATE, Recorder};
+use rustix::process::Signal;
 use tokio::sync::oneshot;
 
 /// What the caller hums, and what the microphone hears: whole periods in a window, so that neither shows in the other.
@@ -207,7 +208,7 @@ fn go_wrong(
     let wrong = Instant::now();
     match fault {
         Fault::Killed => server.crash(),
-        Fault::Hung => server.signal("STOP"),
+        Fault::Hung => server.signal(Signal::STOP),
         Fault::SpeakerGone | Fault::MicrophoneGone | Fault::SpeakerReplugged | Fault::BothGone => {
             gone.iter().for_each(|sink| server.unplug(sink));
         }
@@ -217,7 +218,7 @@ fn go_wrong(
     }
     match fault {
         Fault::Killed => server.revive().expect("the server starts again"),
-        Fault::Hung => server.signal("CONT"),
+        Fault::Hung => server.signal(Signal::CONT),
         Fault::SpeakerGone | Fault::MicrophoneGone | Fault::SpeakerReplugged | Fault::BothGone => {
             gone.iter().rev().for_each(|sink| server.plug(sink));
         }

@@ -594,6 +594,7 @@ async fn whoever_never_stops_talking_puts_no_end_off() {
     let began = Instant::now();
     let raw = socket.get_ref().as_fd().try_clone_to_owned();
     let raw = std::net::TcpStream::from(raw.expect("another handle"));
+    let end = raw.try_clone().expect("one more");
     let talking = std::thread::spawn(move || talk_without_end(raw));
     let closed = async {
         loop {
@@ -609,6 +610,8 @@ async fn whoever_never_stops_talking_puts_no_end_off() {
     assert_eq!(code, Some(1000));
     // Talking so much keeps the machine busy; unchecked, the close would never come.
     assert!(took < Duration::from_secs(2) + 4 * MARGIN, "after {took:?}");
+    // Whatever the other side does.
+    let _ = end.shutdown(std::net::Shutdown::Both);
     drop(socket);
     drop(rig);
     talking.join().expect("it ends with the socket");
@@ -624,7 +627,7 @@ fn talk_without_end(mut socket: std::net::TcpStream) {
         match socket.write(&much[written..]) {
             Ok(n) => written = (written + n) % much.len(),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                std::thread::yield_now();
+                std::thread::sleep(Duration::from_millis(1));
             }
             Err(_) => return,
         }

@@ -29,7 +29,7 @@ const SLIPS: usize = 2;
 /// The longest of them, in seconds.
 const SLIP: f64 = 0.025;
 
-/// Calls that may be spoilt, each in its times alone, by a machine that is busy with something else.
+/// Calls that may be spoilt by a machine that is busy with something else.
 const CALLS: usize = 4;
 
 #[test]
@@ -46,7 +46,7 @@ fn both_ends_hear_each_other_and_the_printed_delay_is_the_true_one() {
     panic!("{CALLS} calls, and something was out of time in each: {told:#?}");
 }
 
-/// What was not when it should have been. All else is a panic: no machine is too busy for it.
+/// What a machine that stands still for a moment can spoil. All else is a panic.
 struct OutOfTime(String);
 
 fn one_call(server: &PairServer, folder: &Path) -> Result<(), OutOfTime> {
@@ -80,11 +80,11 @@ fn one_call(server: &PairServer, folder: &Path) -> Result<(), OutOfTime> {
         .expect("the recording is a WAV file");
 
     let count = |name: &str| figures[name].as_u64().expect("a number");
-    assert_eq!(
-        (count("missing_ms"), count("dropped_up")),
-        (0, 0),
-        "frames were lost: {figures}"
-    );
+    assert_eq!(count("missing_ms"), 0, "frames never came: {figures}");
+    // A ring holds 200 ms.
+    if count("dropped_up") > 0 {
+        return Err(OutOfTime(format!("frames found no room: {figures}")));
+    }
     let spoken_until = the_speaker_holds_the_greeting(&taken)?;
     the_caller_holds_the_chirps(&taken, &heard)?;
     the_round_trip_is_the_printed_one(&taken, spoken_until, &figures)

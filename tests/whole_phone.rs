@@ -191,7 +191,7 @@ async fn until_somebody_answers_the_caller_hears_ringback_and_then_the_desk() {
     let answering = async {
         let call = rig.until(|call| call.stage == Stage::Ringing).await;
         // Within the first tone of the ringback, which lasts two seconds: only an answer can cut it short.
-        tokio::time::sleep(seconds(1)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         rig.daemon
             .phone()
             .command(call.leg.as_str(), Command::Answer)

@@ -42,6 +42,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     if settings.insecure_no_signature {
         warn(&Message::SignaturesUnchecked.text(lang));
     }
+    // Whoever ends the phone while it starts ends it in order, too.
+    let stop = Stop::new()?;
     let daemon = Daemon::start(settings).await?;
     say(Message::Listening {
         address: &daemon.local_url(),
@@ -64,18 +66,17 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         say(Message::Keys);
     }
     say(Message::CtrlCEnds);
-    attend(daemon.phone(), keyboard, lang).await?;
+    attend(daemon.phone(), keyboard, stop, lang).await;
     say(Message::Stopping);
     daemon.stop().await;
     Ok(())
 }
 
 /// Obeys the keyboard until the process is told to stop.
-async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, lang: Lang) -> Result<(), Failure> {
-    let mut stop = Stop::new()?;
+async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, mut stop: Stop, lang: Lang) {
     loop {
         let line = tokio::select! {
-            () = stop.wait() => return Ok(()),
+            () = stop.wait() => return,
             line = keyboard.line() => line,
         };
         let command = match line.as_str() {

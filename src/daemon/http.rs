@@ -31,7 +31,8 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// How much patience there is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// How long the head of a request may take, from the connection or the end of the request before.
+    /// How long the head of a request may take, from the connection or the end of the request before: longer than tunnels
+    /// keep a connection that is idle (90 s), or they would send a webhook into one that is just being closed.
     pub(crate) head: Duration,
     /// How long it may take from there to our answer, with a body that comes slowly.
     pub(crate) request: Duration,
@@ -42,7 +43,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            head: Duration::from_secs(10),
+            head: Duration::from_secs(120),
             request: Duration::from_secs(20),
             connections: 256,
         }

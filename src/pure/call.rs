@@ -61,7 +61,7 @@ pub enum CallState {
         /// When we stop waiting for the carrier.
         until: Time,
     },
-    /// Over, and it stays over.
+    /// Over, and it stays over: unless nobody had answered, and the carrier asks late what comes next.
     Ended {
         /// Why.
         reason: EndReason,

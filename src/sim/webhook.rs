@@ -291,16 +291,16 @@ pub(super) fn resolve(base: &str, url: &str) -> String {
 
 /// Tells why a server did not answer, and what to do.
 fn why(dialled: &str, error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!(
-            "{dialled} did not answer within {} s; the carrier waits no longer either",
-            LIMIT.as_secs()
-        );
-    }
     let causes = causes(error);
     if error.is_connect() {
         return format!(
             "{dialled} cannot be reached{causes}: is the server running, and on that port?"
+        );
+    }
+    if error.is_timeout() {
+        return format!(
+            "{dialled} did not answer within {} s; the carrier waits no longer either",
+            LIMIT.as_secs()
         );
     }
     format!("{dialled} broke off its answer{causes}")

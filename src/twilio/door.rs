@@ -103,12 +103,13 @@ impl Door {
     async fn answer(&self, asked: Result<(LegId, Ask), FormError>) -> Result<Response, Refused> {
         let (leg, ask) = asked.map_err(Refused::Form)?;
         debug!(%leg, "the carrier asks for a document");
-        // A phone that has stopped answers nobody, but whoever calls hears so.
-        let document = self
-            .phone
-            .ask(leg, ask)
-            .await
-            .unwrap_or(Document::SayAndHangUp(Phrase::NobodyCanAnswer));
+        // A phone that has stopped answers nobody, but whoever calls hears so. Who comes back from a call has hung up.
+        let gone = match ask {
+            Ask::Incoming { .. } => Document::SayAndHangUp(Phrase::NobodyCanAnswer),
+            Ask::Outgoing { .. } => Document::SayAndHangUp(Phrase::CouldNotBeReached),
+            Ask::AfterStream { .. } | Ask::AfterDial { .. } => Document::HangUp,
+        };
+        let document = self.phone.ask(leg, ask).await.unwrap_or(gone);
         let xml = twiml::render(&document, &self.links);
         Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], xml).into_response())
     }

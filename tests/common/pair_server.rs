@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Samples a second of everything here.
 pub(crate) const RATE: u32 = 48_000;
 
@@ -99,14 +101,9 @@ impl PairServer {
     }
 
     /// Lets the server hang (`STOP`), or go on (`CONT`).
-    pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([format!("-{name}"), self.id().to_string()])
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "the server takes a signal"
-        );
+    pub(crate) fn signal(&self, signal: Signal) {
+        let server = Pid::from_raw(self.id().cast_signed()).expect("the server runs");
+        kill_process(server, signal).expect("the server takes a signal");
     }
 
     /// Takes a sink away: `mic` with the microphone, `spk`, or `pair` with both.

@@ -241,17 +241,17 @@ async fn a_caller_who_is_interrupted_hangs_up_in_order_and_keeps_the_recording()
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let running = program.spawn().expect("it runs");
-    let pid = running.id().expect("it runs").to_string();
+    let pid = running.id().expect("it runs");
     let limit = std::time::Instant::now() + Duration::from_secs(20);
     while server.requests().len() < 2 && std::time::Instant::now() < limit {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    assert!(server.requests().len() >= 2, "the stream comes up");
     assert_eq!(std::fs::read(&recording).expect("kept"), b"an older one");
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let killed = tokio::process::Command::new("kill")
-        .args(["-INT", &pid])
-        .status();
-    assert!(killed.await.expect("there is kill").success());
+    // Long enough that there is something to keep, even on a slow machine.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
     let (code, report, told) = parts(&running.wait_with_output().await.expect("it ends"));
     assert_eq!(code, Some(0), "{told}");
     assert!(report.contains(": the caller hung up\n"), "{report}");

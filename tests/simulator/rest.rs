@@ -3,7 +3,7 @@
 use offhook::sim::{self, CallReport, DialOutcome, Ended, Rest};
 
 use super::stranger::{Stranger, talk, twiml};
-use super::{STREAM, account, assert_fine, codes, plan, without_stream};
+use super::{STREAM, account, assert_fine, codes, plan, until_done, without_stream};
 
 #[tokio::test]
 async fn a_call_is_steered_over_rest_while_its_stream_is_up() {
@@ -88,6 +88,8 @@ async fn post(address: &str, key: &str, secret: &str, form: &'static str) -> u16
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder()
         .no_proxy()
+        // To read the system's certificates takes longer than a test may, and plain http needs none.
+        .tls_certs_only([])
         .build()
         .expect("a client");
     let request = http
@@ -112,18 +114,21 @@ async fn asked(
         account.account_sid
     );
     let (key, secret) = key(&account);
+    let (listening, done) = until_done();
     let server = Stranger::with_stream(STREAM, move |mut line| {
-        let (calls, key, secret) = (calls.clone(), key.clone(), secret.clone());
+        let (calls, key, secret, done) = (calls.clone(), key.clone(), secret.clone(), done.clone());
         async move {
             let start = line.until("start").await;
             let sid = start["start"]["callSid"].as_str().expect("a call");
             let address = format!("{calls}{}", path.replace("SID", sid));
             post(&address, &key, &secret, form).await;
+            done.say();
             line.hear_out().await;
         }
     })
     .await;
-    let mut plan = plan(&server, 1_000);
+    let mut plan = plan(&server, 0);
+    plan.script = vec![listening];
     plan.account = account;
     plan.rest = Some(&rest);
     sim::call(plan).await
@@ -159,8 +164,11 @@ async fn what_was_refused_over_rest_is_a_complaint() {
 async fn a_call_that_is_canceled_while_it_rings_stays_canceled() {
     let account = account();
     let rest = Rest::start(account.clone()).await.expect("a free port");
+    // It rings while the document says to wait, and longer than it takes to ask.
     let server = without_stream(|_| {
-        twiml(r#"<Dial answerOnBridge="true"><Number>+15145550100</Number></Dial>"#)
+        twiml(
+            r#"<Pause length="20"/><Dial answerOnBridge="true"><Number>+15145550100</Number></Dial>"#,
+        )
     })
     .await;
     let mut plan = plan(&server, 0);

@@ -159,11 +159,16 @@ impl Call {
         }
     }
 
-    /// Says whether a question is the one that this call began with, and what was told then still holds: a stream that
-    /// was up once, or a call that is over, leaves but a dead token.
+    /// Says whether a question is the one that this call began with, and what was told then still holds. While a stream is
+    /// up that is so too: its token is spent, so that the answer is of no use to anybody, but a live call is not to be ended
+    /// because a tunnel delivered its webhook twice. A stream that was up once, or a call that is over, leaves nothing.
     pub(super) fn is_asked_again(&self, ask: &Ask) -> bool {
         let told_holds = match (&self.state, self.direction) {
-            (CallState::Offered { .. }, _) => true,
+            (
+                CallState::Offered { .. } | CallState::Ringing { .. } | CallState::Talking { .. },
+                _,
+            ) => true,
+            (CallState::Leaving { stream, .. }, _) => stream.is_some(),
             (
                 CallState::Elsewhere { far, .. } | CallState::EndingElsewhere { far, .. },
                 Direction::Incoming,
@@ -172,14 +177,7 @@ impl Call {
                 CallState::Elsewhere { .. } | CallState::EndingElsewhere { .. },
                 Direction::Outgoing,
             ) => true,
-            (
-                CallState::Ringing { .. }
-                | CallState::Talking { .. }
-                | CallState::Leaving { .. }
-                | CallState::Deciding { .. }
-                | CallState::Ended { .. },
-                _,
-            ) => false,
+            (CallState::Deciding { .. } | CallState::Ended { .. }, _) => false,
         };
         told_holds && self.asked == *ask
     }
