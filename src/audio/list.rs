@@ -4,6 +4,21 @@ use cpal::traits::{DeviceTrait, HostTrait};
 
 use super::real;
 
+/// What a device can, one way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ability {
+    /// Its own rate, in Hz: the one that is used.
+    pub rate: u32,
+    /// Its own number of channels: the one that is used.
+    pub channels: u16,
+    /// The lowest and the highest rate that it takes, in Hz.
+    pub rates: (u32, u32),
+    /// The most channels that it takes.
+    pub most_channels: u16,
+    /// The kinds of samples that it takes, as the sound system names them (`i16`, `f32` …).
+    pub formats: Vec<String>,
+}
+
 /// One device of the sound system.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceInfo {
@@ -13,10 +28,10 @@ pub struct DeviceInfo {
     pub name: String,
     /// What the system says of it.
     pub description: String,
-    /// Its own rate and channels for capturing, where it can.
-    pub capture: Option<(u32, u16)>,
-    /// Its own rate and channels for playing, where it can.
-    pub playout: Option<(u32, u16)>,
+    /// What it can capture, if it can.
+    pub capture: Option<Ability>,
+    /// What it can play, if it can.
+    pub playout: Option<Ability>,
     /// Whether it is the host's default for capturing.
     pub default_capture: bool,
     /// Whether it is the host's default for playing.
@@ -62,14 +77,15 @@ pub fn devices(host: Option<&str>) -> Result<Vec<DeviceInfo>, String> {
             if id.to_string() == "alsa" && NO_DEVICES.contains(&name.as_str()) {
                 continue;
             }
-            let shape = |config: Result<cpal::SupportedStreamConfig, cpal::Error>| {
-                config
-                    .ok()
-                    .map(|config| (config.sample_rate(), config.channels()))
-            };
             let (capture, playout) = (
-                shape(device.default_input_config()),
-                shape(device.default_output_config()),
+                ability(
+                    device.default_input_config(),
+                    device.supported_input_configs(),
+                ),
+                ability(
+                    device.default_output_config(),
+                    device.supported_output_configs(),
+                ),
             );
             // What does not open one way or the other is no use to anybody.
             if capture.is_none() && playout.is_none() {
@@ -90,4 +106,31 @@ pub fn devices(host: Option<&str>) -> Result<Vec<DeviceInfo>, String> {
         }
     }
     Ok(list)
+}
+
+/// Sums up what a device can, one way; nothing where it does not open that way.
+fn ability(
+    own: Result<cpal::SupportedStreamConfig, cpal::Error>,
+    all: Result<impl Iterator<Item = cpal::SupportedStreamConfigRange>, cpal::Error>,
+) -> Option<Ability> {
+    let own = own.ok()?;
+    let mut ability = Ability {
+        rate: own.sample_rate(),
+        channels: own.channels(),
+        rates: (own.sample_rate(), own.sample_rate()),
+        most_channels: own.channels(),
+        formats: vec![own.sample_format().to_string()],
+    };
+    for range in all.into_iter().flatten() {
+        let (low, high) = ability.rates;
+        ability.rates = (
+            low.min(range.min_sample_rate()),
+            high.max(range.max_sample_rate()),
+        );
+        ability.most_channels = ability.most_channels.max(range.channels());
+        ability.formats.push(range.sample_format().to_string());
+    }
+    ability.formats.sort();
+    ability.formats.dedup();
+    Some(ability)
 }

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub use list::{DeviceInfo, devices};
+pub use list::{Ability, DeviceInfo, devices};
 pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};

@@ -8,7 +8,7 @@ use super::Context;
 use super::failure::Failure;
 use super::flags::{Devices, Flags};
 use super::output::{print, print_json};
-use crate::audio::{DeviceInfo, devices};
+use crate::audio::{Ability, DeviceInfo, devices};
 use crate::config;
 use crate::lang::{Lang, Message};
 
@@ -66,15 +66,23 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn to_json(device: &DeviceInfo) -> Value {
-    let shape = |shape: Option<(u32, u16)>| {
-        shape.map(|(rate, channels)| json!({"rate": rate, "channels": channels}))
+    let ability = |ability: &Option<Ability>| {
+        ability.as_ref().map(|can| {
+            json!({
+                "rate": can.rate,
+                "channels": can.channels,
+                "rates": { "least": can.rates.0, "most": can.rates.1 },
+                "most_channels": can.most_channels,
+                "formats": can.formats,
+            })
+        })
     };
     json!({
         "host": device.host,
         "name": device.name,
         "description": device.description,
-        "capture": shape(device.capture),
-        "playout": shape(device.playout),
+        "capture": ability(&device.capture),
+        "playout": ability(&device.playout),
         "default_capture": device.default_capture,
         "default_playout": device.default_playout,
     })
@@ -91,19 +99,32 @@ fn page(list: &[DeviceInfo], lang: Lang) -> String {
         if !device.description.is_empty() && device.description != device.name {
             lines.push(format!("    {}", device.description));
         }
-        if let Some((rate, channels)) = device.capture {
+        if let Some(can) = &device.capture {
+            let (rate, channels) = (can.rate, can.channels);
             let message = Message::Captures { rate, channels };
             let default = device.default_capture.then_some(Message::DefaultMicrophone);
             lines.push(marked(message, default, lang));
+            lines.push(supports(can, lang));
         }
-        if let Some((rate, channels)) = device.playout {
+        if let Some(can) = &device.playout {
+            let (rate, channels) = (can.rate, can.channels);
             let message = Message::Plays { rate, channels };
             let default = device.default_playout.then_some(Message::DefaultSpeaker);
             lines.push(marked(message, default, lang));
+            lines.push(supports(can, lang));
         }
     }
     lines.push(Message::OwnDevices.text(lang));
     lines.join("\n")
+}
+
+fn supports(can: &Ability, lang: Lang) -> String {
+    let message = Message::Supports {
+        rates: can.rates,
+        channels: can.most_channels,
+        formats: &can.formats.join(" "),
+    };
+    format!("      {}", message.text(lang))
 }
 
 fn marked(message: Message<'_>, mark: Option<Message<'_>>, lang: Lang) -> String {
@@ -118,13 +139,23 @@ fn marked(message: Message<'_>, mark: Option<Message<'_>>, lang: Lang) -> String
 mod tests {
     use super::*;
 
+    fn can(rate: u32, channels: u16) -> Ability {
+        Ability {
+            rate,
+            channels,
+            rates: (8_000, 48_000),
+            most_channels: 2,
+            formats: vec!["f32".to_owned(), "i16".to_owned()],
+        }
+    }
+
     fn headset() -> DeviceInfo {
         DeviceInfo {
             host: "pulseaudio".to_owned(),
             name: "headset".to_owned(),
             description: "A headset".to_owned(),
-            capture: Some((16_000, 1)),
-            playout: Some((48_000, 2)),
+            capture: Some(can(16_000, 1)),
+            playout: Some(can(48_000, 2)),
             default_capture: true,
             default_playout: false,
         }
@@ -135,8 +166,9 @@ mod tests {
         let page = page(&[headset()], Lang::En);
         assert!(
             page.starts_with(
-                "pulseaudio:headset\n    A headset\n    captures 16000 Hz, channels: 1  (default microphone)\n    \
-                 plays 48000 Hz, channels: 2\n"
+                "pulseaudio:headset\n    A headset\n    captures 16000 Hz, channels: 1  (default microphone)\n      \
+                 can: 8000 to 48000 Hz, up to 2 channels, f32 i16\n    \
+                 plays 48000 Hz, channels: 2\n      can: "
             ),
             "{page}"
         );
@@ -146,7 +178,13 @@ mod tests {
     #[test]
     fn a_script_gets_the_same() {
         let device = to_json(&headset());
-        assert_eq!(device["capture"], json!({"rate": 16_000, "channels": 1}));
+        let capture = &device["capture"];
+        assert_eq!(
+            (&capture["rate"], &capture["channels"]),
+            (&json!(16_000), &json!(1))
+        );
+        assert_eq!(capture["rates"], json!({"least": 8_000, "most": 48_000}));
+        assert_eq!(capture["formats"], json!(["f32", "i16"]));
         assert_eq!(device["default_playout"], false);
     }
 }

@@ -1,0 +1,146 @@
+//! Every sentence in English.
+
+use super::{Message, clock};
+
+impl Message<'_> {
+    pub(super) fn english(self) -> String {
+        match self {
+            Message::Listening { address } => format!("listening on {address}"),
+            Message::PublicOrigin { origin } => format!("Twilio reaches it at {origin}"),
+            Message::ApiKeyFile { path } => format!("the API key is in {path}"),
+            Message::CtrlCEnds => "Ctrl-C ends it".to_owned(),
+            Message::Keys => "Enter picks up, h and Enter hangs up".to_owned(),
+            Message::NoEmergencies => {
+                "emergency numbers cannot be called from here: use another telephone for them"
+                    .to_owned()
+            }
+            Message::CallRings { from } => format!("{from} is calling"),
+            Message::CallAnswered { party } => format!("talking with {party}"),
+            Message::CallEnded { party } => format!("the call with {party} is over"),
+            Message::Stopping => "stopping".to_owned(),
+            Message::UpFor { time } => format!("up for {}", clock(time)),
+            Message::NoCalls => "no calls".to_owned(),
+            Message::Microphone => "microphone".to_owned(),
+            Message::Speaker => "speaker".to_owned(),
+            Message::Bell => "bell".to_owned(),
+            Message::DeviceWorks { what } => what.to_owned(),
+            Message::DeviceBroken { why } => format!("does not work: {why}"),
+            Message::CallFrom { party } => format!("from {party}"),
+            Message::CallTo { party } => format!("to {party}"),
+            Message::StateDialing => "dialing".to_owned(),
+            Message::StateRinging => "ringing".to_owned(),
+            Message::StateConnecting => "connecting".to_owned(),
+            Message::StateTalking => "talking".to_owned(),
+            Message::StateEnded => "ended".to_owned(),
+            Message::MicrophoneStandIn { why } => {
+                format!("no microphone answers: {why}; a file stands in for it")
+            }
+            Message::SpeakerStandIn { why } => {
+                format!("no speaker answers: {why}; a file stands in for it")
+            }
+            Message::OtherPort { port } => format!("port {port} is taken, so another one is used"),
+            Message::PicksUpIn { seconds } => {
+                format!("it is picked up in {seconds} s; Enter picks up at once")
+            }
+            Message::SpeakAfterTone => {
+                "after the tone, speak for three seconds: you will hear yourself".to_owned()
+            }
+            Message::NeverTalked => "nobody picked up".to_owned(),
+            Message::EnterCallsAgain => "Enter makes the simulator call again".to_owned(),
+            Message::CommandCallsAgain { command } => {
+                format!("to be called from another terminal:\n  {command}")
+            }
+            Message::CommandTellsState { command } => {
+                format!("to see from there what it does:\n  {command}")
+            }
+            Message::MeasuredFrames { down, up } => {
+                format!("frames     {down} to the speaker, {up} from the microphone")
+            }
+            Message::MeasuredGaps {
+                dry,
+                missing_ms,
+                dropped,
+            } => format!(
+                "gaps       ran dry {dry}×, {missing_ms} ms never came, frames not sent: {dropped}"
+            ),
+            Message::MeasuredBuffer { depth, most, shed } => format!(
+                "buffer     {depth:.0} ms deep, {most:.0} ms at most, {shed} ms thrown away"
+            ),
+            Message::MeasuredDelays { up, down, back } => format!(
+                "delay      {up:.1} ms microphone to caller, {down:.1} ms caller to speaker, {back:.1} ms there and back"
+            ),
+            Message::NoDelays => "delay      not measured".to_owned(),
+            Message::MeasuredLate { late, timer } => format!(
+                "late       {late} frames by more than 5 ms (a bare timer beside them: {timer})"
+            ),
+            Message::MicrophoneFile { path } => format!("microphone {path}"),
+            Message::SpeakerFile { path } => format!("speaker    {path}"),
+            Message::CallerFile { path } => format!("the caller heard {path}"),
+            Message::NoDevices => "no sound system shows a device".to_owned(),
+            Message::OwnDevices => "everywhere: none, loopback, file:PATH.wav".to_owned(),
+            Message::Captures { rate, channels } => {
+                format!("captures {rate} Hz, channels: {channels}")
+            }
+            Message::Plays { rate, channels } => format!("plays {rate} Hz, channels: {channels}"),
+            Message::Supports {
+                rates: (low, high),
+                channels,
+                formats,
+            } => format!("can: {low} to {high} Hz, up to {channels} channels, {formats}"),
+            Message::DefaultMicrophone => "default microphone".to_owned(),
+            Message::DefaultSpeaker => "default speaker".to_owned(),
+            Message::TonePlays => {
+                "a tone is played for a second; speak to see the level".to_owned()
+            }
+            Message::Level { decibel } => format!("level {decibel:.0} dB"),
+            Message::SettingsMissing { count: 1 } => {
+                "One setting is missing; Enter alone gives up.".to_owned()
+            }
+            Message::SettingsMissing { count } => {
+                format!("{count} settings are missing; Enter alone gives up.")
+            }
+            Message::LooksLike { what } => format!("it looks like: {what}"),
+            Message::FoundIn { place } => format!("you find it in: {place}"),
+            Message::TypedWrong { why } => format!("that will not do, it {why}"),
+            Message::OnlyThisMachine { origin } => format!(
+                "PUBLIC_URL is not set: webhooks are expected at {origin}, where Twilio itself cannot reach them"
+            ),
+            Message::SignaturesUnchecked => {
+                "WEBHOOKS ARE NOT CHECKED (--insecure-no-signature): whoever reaches the port can ring, and dial at your cost"
+                    .to_owned()
+            }
+            Message::AtDesk => "desk".to_owned(),
+            Message::InBrowser => "browser".to_owned(),
+            Message::HungUpHere => "hung up here".to_owned(),
+            Message::HungUpThere => "hung up there".to_owned(),
+            Message::NotAnswered => "not answered".to_owned(),
+            Message::Refused => "refused".to_owned(),
+            Message::Failed => "failed".to_owned(),
+            Message::StreamLost => "stream lost".to_owned(),
+            Message::NothingRings => "no call is ringing".to_owned(),
+            Message::NothingToHangUp => "there is no call to hang up".to_owned(),
+            Message::NoSuchCall => "there is no such call".to_owned(),
+            Message::WrongState => "the call is not in a state for that".to_owned(),
+            Message::StatusSays { calls } => format!("`offhook status` says: {calls}"),
+            Message::NoDaemon => "no daemon is running here".to_owned(),
+            Message::StartDaemon => {
+                "start it with `offhook serve`, or name its folder with --data-dir".to_owned()
+            }
+            Message::SocketPathTooLong { most } => {
+                format!("the path of the control socket is longer than {most} bytes")
+            }
+            Message::ShorterPath => "choose a shorter path with OFFHOOK_SOCKET".to_owned(),
+            Message::DaemonBroken => "the daemon cannot be asked".to_owned(),
+            Message::DaemonHangs => "the daemon belongs to another user, or hangs".to_owned(),
+            Message::DaemonStranger => {
+                "whoever listens there is no Offhook of this version".to_owned()
+            }
+            Message::RestartDaemon => {
+                "restart the daemon, so that it is as new as this command".to_owned()
+            }
+            Message::EnterForThisMachine => "Enter: this machine only".to_owned(),
+            Message::NotShown => "not shown while you type".to_owned(),
+            Message::WrittenTo { path } => format!("written to {path}, which only you can read"),
+        }
+    }
+}

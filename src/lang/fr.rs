@@ -1,0 +1,150 @@
+//! Every sentence in French.
+
+use super::{Message, clock};
+
+impl Message<'_> {
+    pub(super) fn french(self) -> String {
+        match self {
+            Message::Listening { address } => format!("à l'écoute sur {address}"),
+            Message::PublicOrigin { origin } => format!("Twilio l'atteint à {origin}"),
+            Message::ApiKeyFile { path } => format!("la clé de l'API se trouve dans {path}"),
+            Message::CtrlCEnds => "Ctrl-C pour arrêter".to_owned(),
+            Message::Keys => "Entrée pour décrocher, h puis Entrée pour raccrocher".to_owned(),
+            Message::NoEmergencies => {
+                "les numéros d'urgence ne peuvent pas être appelés d'ici : prenez un autre téléphone"
+                    .to_owned()
+            }
+            Message::CallRings { from } => format!("appel de {from}"),
+            Message::CallAnswered { party } => format!("en communication avec {party}"),
+            Message::CallEnded { party } => format!("la communication avec {party} est terminée"),
+            Message::Stopping => "arrêt en cours".to_owned(),
+            Message::UpFor { time } => format!("en marche depuis {}", clock(time)),
+            Message::NoCalls => "aucun appel".to_owned(),
+            Message::Microphone => "micro".to_owned(),
+            Message::Speaker => "haut-parleur".to_owned(),
+            Message::Bell => "sonnerie".to_owned(),
+            Message::DeviceWorks { what } => format!("en service : {what}"),
+            Message::DeviceBroken { why } => format!("hors service : {why}"),
+            Message::CallFrom { party } => format!("de {party}"),
+            Message::CallTo { party } => format!("vers {party}"),
+            Message::StateDialing => "numérotation".to_owned(),
+            Message::StateRinging => "sonne".to_owned(),
+            Message::StateConnecting => "mise en relation".to_owned(),
+            Message::StateTalking => "en communication".to_owned(),
+            Message::StateEnded => "terminé".to_owned(),
+            Message::MicrophoneStandIn { why } => {
+                format!("aucun micro ne répond : {why} ; un fichier le remplace")
+            }
+            Message::SpeakerStandIn { why } => {
+                format!("aucun haut-parleur ne répond : {why} ; un fichier le remplace")
+            }
+            Message::OtherPort { port } => {
+                format!("le port {port} est pris, un autre est donc utilisé")
+            }
+            Message::PicksUpIn { seconds } => {
+                format!("décrochage dans {seconds} s ; Entrée pour décrocher tout de suite")
+            }
+            Message::SpeakAfterTone => {
+                "après le bip, parlez trois secondes : vous vous entendrez".to_owned()
+            }
+            Message::NeverTalked => "personne n'a décroché".to_owned(),
+            Message::EnterCallsAgain => "Entrée pour être rappelé par le simulateur".to_owned(),
+            Message::CommandCallsAgain { command } => {
+                format!("pour être appelé depuis un autre terminal :\n  {command}")
+            }
+            Message::CommandTellsState { command } => {
+                format!("pour voir de là ce qu'il fait :\n  {command}")
+            }
+            Message::MeasuredFrames { down, up } => {
+                format!("trames       {down} vers le haut-parleur, {up} depuis le micro")
+            }
+            Message::MeasuredGaps {
+                dry,
+                missing_ms,
+                dropped,
+            } => format!(
+                "trous        tampon vide {dry}×, {missing_ms} ms jamais venues, trames non envoyées : {dropped}"
+            ),
+            Message::MeasuredBuffer { depth, most, shed } => {
+                format!("tampon       {depth:.0} ms, au plus {most:.0} ms, {shed} ms jetées")
+            }
+            Message::MeasuredDelays { up, down, back } => format!(
+                "délai        {up:.1} ms du micro à l'appelant, {down:.1} ms de l'appelant au haut-parleur, {back:.1} ms aller-retour"
+            ),
+            Message::NoDelays => "délai        non mesuré".to_owned(),
+            Message::MeasuredLate { late, timer } => format!(
+                "retards      {late} trames de plus de 5 ms (une simple horloge à côté : {timer})"
+            ),
+            Message::MicrophoneFile { path } => format!("micro        {path}"),
+            Message::SpeakerFile { path } => format!("haut-parleur {path}"),
+            Message::CallerFile { path } => format!("l'appelant a entendu {path}"),
+            Message::NoDevices => "aucun système de son ne montre de périphérique".to_owned(),
+            Message::OwnDevices => "partout : none, loopback, file:CHEMIN.wav".to_owned(),
+            Message::Captures { rate, channels } => {
+                format!("capte {rate} Hz, canaux : {channels}")
+            }
+            Message::Plays { rate, channels } => format!("joue {rate} Hz, canaux : {channels}"),
+            Message::Supports {
+                rates: (low, high),
+                channels,
+                formats,
+            } => format!("peut : de {low} à {high} Hz, jusqu'à {channels} canaux, {formats}"),
+            Message::DefaultMicrophone => "micro par défaut".to_owned(),
+            Message::DefaultSpeaker => "haut-parleur par défaut".to_owned(),
+            Message::TonePlays => {
+                "un son est joué une seconde ; parlez pour voir le niveau".to_owned()
+            }
+            Message::Level { decibel } => format!("niveau {decibel:.0} dB"),
+            Message::SettingsMissing { count: 1 } => {
+                "Il manque un réglage ; Entrée seule pour abandonner.".to_owned()
+            }
+            Message::SettingsMissing { count } => {
+                format!("Il manque {count} réglages ; Entrée seule pour abandonner.")
+            }
+            Message::LooksLike { what } => format!("forme : {what}"),
+            Message::FoundIn { place } => format!("à trouver dans : {place}"),
+            Message::TypedWrong { why } => format!("cela ne va pas, il faut : {why}"),
+            Message::OnlyThisMachine { origin } => format!(
+                "PUBLIC_URL n'est pas défini : les webhooks sont attendus à {origin}, hors de portée de Twilio"
+            ),
+            Message::SignaturesUnchecked => {
+                "LES WEBHOOKS NE SONT PAS VÉRIFIÉS (--insecure-no-signature) : quiconque atteint le port peut faire sonner, et appeler à vos frais"
+                    .to_owned()
+            }
+            Message::AtDesk => "au bureau".to_owned(),
+            Message::InBrowser => "dans le navigateur".to_owned(),
+            Message::HungUpHere => "raccroché ici".to_owned(),
+            Message::HungUpThere => "raccroché par l'autre".to_owned(),
+            Message::NotAnswered => "sans réponse".to_owned(),
+            Message::Refused => "refusé".to_owned(),
+            Message::Failed => "échoué".to_owned(),
+            Message::StreamLost => "son perdu".to_owned(),
+            Message::NothingRings => "aucun appel ne sonne".to_owned(),
+            Message::NothingToHangUp => "il n'y a aucun appel à raccrocher".to_owned(),
+            Message::NoSuchCall => "cet appel n'existe pas".to_owned(),
+            Message::WrongState => "l'état de l'appel ne le permet pas".to_owned(),
+            Message::StatusSays { calls } => format!("`offhook status` dit : {calls}"),
+            Message::NoDaemon => "aucun démon ne tourne ici".to_owned(),
+            Message::StartDaemon => {
+                "lancez-le avec `offhook serve`, ou nommez son dossier avec --data-dir".to_owned()
+            }
+            Message::SocketPathTooLong { most } => {
+                format!("le chemin de la socket de contrôle dépasse {most} octets")
+            }
+            Message::ShorterPath => "choisissez un chemin plus court avec OFFHOOK_SOCKET".to_owned(),
+            Message::DaemonBroken => "le démon ne peut pas être interrogé".to_owned(),
+            Message::DaemonHangs => {
+                "le démon appartient à quelqu'un d'autre, ou ne répond plus".to_owned()
+            }
+            Message::DaemonStranger => {
+                "ce qui écoute là n'est pas un Offhook de cette version".to_owned()
+            }
+            Message::RestartDaemon => {
+                "relancez le démon, qu'il soit aussi récent que cette commande".to_owned()
+            }
+            Message::EnterForThisMachine => "Entrée : cette machine seulement".to_owned(),
+            Message::NotShown => "la saisie reste invisible".to_owned(),
+            Message::WrittenTo { path } => format!("écrit dans {path}, lisible par vous seul"),
+        }
+    }
+}
