@@ -387,7 +387,7 @@ pub(super) fn plain(error: &cpal::Error) -> String {
             "it may not be opened; join the group `audio`, or ask whoever runs this machine"
                 .to_owned()
         }
-        _ => error.to_string(),
+        _ => error.to_string().trim_end_matches(['.', ' ']).to_owned(),
     }
 }
 
