@@ -131,14 +131,15 @@ fn named(host: &cpal::Host, name: &str, way: Way) -> Option<cpal::Device> {
         return devices.into_iter().nth(n);
     }
     devices.into_iter().find(|device| {
-        let goes = match way {
-            Way::Capture => device.default_input_config().is_ok(),
-            Way::Playout => device.default_output_config().is_ok(),
-        };
-        device
+        let is_described = device
             .description()
-            .is_ok_and(|description| description.name() == name)
-            && goes
+            .is_ok_and(|description| description.name() == name);
+        // Asked last: some of ALSA's plugins complain aloud when they are looked into.
+        is_described
+            && match way {
+                Way::Capture => device.default_input_config().is_ok(),
+                Way::Playout => device.default_output_config().is_ok(),
+            }
     })
 }
 

@@ -5,6 +5,7 @@ use super::flags::{Everything, Flags};
 use super::output::{tell, warn};
 use super::terminal::{Keyboard, Stop};
 use super::{Context, ask, runtime};
+use crate::audio::DeviceState;
 use crate::config::Settings;
 use crate::daemon::Daemon;
 use crate::lang::{Lang, Message};
@@ -48,6 +49,16 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     say(Message::Listening {
         address: &daemon.local_url(),
     });
+    let devices = daemon.phone().media().status().borrow().clone();
+    for (device, state) in [
+        (Message::Microphone, devices.capture),
+        (Message::Speaker, devices.playout),
+    ] {
+        if let DeviceState::Broken(why) = state {
+            let device = &device.text(lang);
+            warn(&Message::DeskBroken { device, why: &why }.text(lang));
+        }
+    }
     say(Message::PublicOrigin {
         origin: daemon.public_url().as_str(),
     });

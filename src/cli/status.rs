@@ -32,8 +32,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// Asks the daemon that the settings name.
 pub(crate) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure> {
     let socket = &context.local.socket;
+    let demo = context.local.data_dir.join("demo");
+    let demo_text = demo.display().to_string();
     control::ask(socket, request).map_err(|error| {
         let (what, hint) = match error {
+            AskError::NotRunning(_) if demo.join("control.sock").exists() => {
+                (Message::NoDaemon, Message::DemoRuns { folder: &demo_text })
+            }
             AskError::NotRunning(_) => (Message::NoDaemon, Message::StartDaemon),
             AskError::PathTooLong => {
                 let most = control::PATH_LIMIT;

@@ -316,7 +316,13 @@ impl<'a> Reader<'a> {
             .flatten()
             .collect();
         for (name, value) in values.iter().filter(|(name, _)| !known.contains(name)) {
-            let meant = nearest(name, known.iter().map(String::as_str));
+            // Most of our names begin with OFFHOOK_, and some do not.
+            let bare = name.strip_prefix("OFFHOOK_").unwrap_or_default();
+            let meant = known
+                .iter()
+                .map(String::as_str)
+                .find(|known| *known == bare)
+                .or_else(|| nearest(name, known.iter().map(String::as_str)));
             if name.starts_with("OFFHOOK_") {
                 self.problems.push(Problem::unknown(name, place, meant));
             } else if let Some(meant) = meant

@@ -194,6 +194,16 @@ pub(super) fn path(text: &str) -> Result<PathBuf, String> {
 
 /// Checks a filter of the log.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A word alone is a level, or else names a module: one that is neither would silence everything.
+    let is_known = |part: &str| {
+        LEVELS.contains(&part.to_ascii_lowercase().as_str())
+            || part.contains(['=', '[', ':'])
+            || part.starts_with("offhook")
+    };
+    if let Some(part) = text.split(',').map(str::trim).find(|part| !is_known(part)) {
+        return Err(format!("has `{part}`, which is no level"));
+    }
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|_| "is no filter".to_owned())
@@ -308,5 +318,8 @@ mod tests {
     fn a_filter_of_the_log_is_checked() {
         assert!(log_filter("info,offhook=debug").is_ok());
         assert!(log_filter("offhook=loudly").is_err());
+        assert!(log_filter("Debug").is_ok());
+        assert!(log_filter("warn,offhook::sim").is_ok());
+        assert!(log_filter("chatty").is_err_and(|why| why.contains("`chatty`")));
     }
 }

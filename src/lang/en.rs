@@ -129,6 +129,13 @@ impl Message<'_> {
             Message::SocketPathTooLong { most } => {
                 format!("the path of the control socket is longer than {most} bytes")
             }
+            Message::DeskBroken { device, why } => format!(
+                "the {device} does not work: {why}; until it does, calls go to the browsers. `offhook devices` lists what \
+                 there is"
+            ),
+            Message::DemoRuns { folder } => {
+                format!("the demonstration that runs here is asked with --data-dir {folder}")
+            }
             Message::ShorterPath => "choose a shorter path with OFFHOOK_SOCKET".to_owned(),
             Message::DaemonBroken => "the daemon cannot be asked".to_owned(),
             Message::DaemonHangs => "the daemon belongs to another user, or hangs".to_owned(),

@@ -131,6 +131,13 @@ impl Message<'_> {
             Message::SocketPathTooLong { most } => {
                 format!("le chemin de la socket de contrôle dépasse {most} octets")
             }
+            Message::DeskBroken { device, why } => format!(
+                "le {device} ne marche pas : {why} ; en attendant, les appels vont aux navigateurs. `offhook devices` \
+                 montre ce qu'il y a"
+            ),
+            Message::DemoRuns { folder } => {
+                format!("la démonstration qui tourne ici s'interroge avec --data-dir {folder}")
+            }
             Message::ShorterPath => "choisissez un chemin plus court avec OFFHOOK_SOCKET".to_owned(),
             Message::DaemonBroken => "le démon ne peut pas être interrogé".to_owned(),
             Message::DaemonHangs => {

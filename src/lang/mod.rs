@@ -332,6 +332,18 @@ pub enum Message<'a> {
         /// Bytes at most.
         most: usize,
     },
+    /// A device that the desk needs does not work.
+    DeskBroken {
+        /// Which, as it is called in this language.
+        device: &'a str,
+        /// Why.
+        why: &'a str,
+    },
+    /// A demonstration may run, in a folder of its own.
+    DemoRuns {
+        /// Which.
+        folder: &'a str,
+    },
     /// How to choose another path.
     ShorterPath,
     /// The daemon does not answer.
@@ -483,6 +495,8 @@ mod tests {
             Message::NoDaemon,
             Message::StartDaemon,
             Message::SocketPathTooLong { most: 107 },
+            Message::DeskBroken { device: x, why: x },
+            Message::DemoRuns { folder: x },
             Message::ShorterPath,
             Message::DaemonBroken,
             Message::DaemonHangs,

@@ -459,8 +459,14 @@ impl Task {
                 .await
                 .unwrap_or_else(|_| Err("the carrier did not answer within 3 s".to_owned()));
             if let Err(cause) = &outcome {
+                let (what, leg) = match &request {
+                    CarrierRequest::End(leg) => ("end", leg),
+                    CarrierRequest::Redirect(leg) => ("redirect", leg),
+                };
+                let cause = cause.replace('\n', "; ");
                 tracing::warn!(
-                    ?request,
+                    what,
+                    %leg,
                     cause,
                     "the carrier did not do what it was asked; where the call has a stream, that is closed instead"
                 );

@@ -63,6 +63,11 @@ pub(crate) fn run(args: &Args, settings: &AudioSettings, lang: Lang) -> Result<(
     } else {
         print(&devices_page(&status, lang))?;
     }
+    let is_broken = |state: &DeviceState| matches!(state, DeviceState::Broken(_));
+    if is_broken(&status.capture) && is_broken(&status.playout) {
+        // There is nothing to hear, and nothing to show.
+        return verdict(&status);
+    }
     runtime()?.block_on(async {
         let mut stop = Stop::new()?;
         if drawn {
@@ -201,19 +206,21 @@ fn devices_page(status: &AudioStatus, lang: Lang) -> String {
 
 /// Fails where one of the two does not work.
 fn verdict(status: &AudioStatus) -> Result<(), Failure> {
-    for (name, state) in [
+    let broken: Vec<String> = [
         ("microphone", &status.capture),
         ("speaker", &status.playout),
-    ] {
-        if let DeviceState::Broken(why) = state {
-            return Err(
-                Failure::world(format!("the {name} does not work: {why}")).hint(
-                    "`offhook devices` lists what there is; choose with --capture and --playout",
-                ),
-            );
-        }
+    ]
+    .into_iter()
+    .filter_map(|(name, state)| match state {
+        DeviceState::Broken(why) => Some(format!("the {name} does not work: {why}")),
+        DeviceState::Works(_) => None,
+    })
+    .collect();
+    if broken.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(Failure::world(broken.join("; "))
+        .hint("`offhook devices` lists what there is; choose with --capture and --playout"))
 }
 
 #[cfg(test)]
