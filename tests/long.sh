@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes longer than a minute, to be run by hand: a call of ten minutes, and the delays measured over more chirps than
-# ./test.sh has time for. Prints what it saw.
+# What takes longer than a minute, to be run by hand: a call of ten minutes, the delays measured over more chirps than
+# ./test.sh has time for, and the one feature. Prints what it saw.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,3 +9,11 @@ OFFHOOK_TEST_CALL_SECONDS=600 cargo test --locked --quiet --release --test long_
 
 echo "=== delays on a sound server of our own"
 cargo bench --locked --quiet --bench latency
+
+echo "=== the feature that no other script builds"
+if pkg-config --exists libpipewire-0.3; then
+  cargo clippy --locked --quiet --features pipewire --lib -- -D warnings
+  echo "PipeWire's host builds"
+else
+  echo "PipeWire's host was not built: that takes libpipewire-0.3-dev and clang"
+fi

@@ -116,13 +116,7 @@ impl Call {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
-        let (CallState::Elsewhere { far, until }
-        | CallState::EndingElsewhere {
-            far,
-            over_by: until,
-            ..
-        }) = &mut self.state
-        else {
+        let Some((far, until)) = elsewhere(&mut self.state) else {
             return;
         };
         match far {
@@ -143,13 +137,7 @@ impl Call {
 
     /// A leg that the carrier dialled for this call was answered and is over.
     pub(super) fn hung_up_elsewhere(&mut self, by: &LegId, now: Time) {
-        let (CallState::Elsewhere { far, until }
-        | CallState::EndingElsewhere {
-            far,
-            over_by: until,
-            ..
-        }) = &mut self.state
-        else {
+        let Some((far, until)) = elsewhere(&mut self.state) else {
             return;
         };
         // Of several that rang, only the one that was answered is the call.
@@ -204,5 +192,19 @@ impl Call {
         };
         self.since = now;
         effects.push(Effect::Event(self.id.clone(), Happening::Ended(reason)));
+    }
+}
+
+/// Returns how far a call has come elsewhere, and when it is over at the latest; nothing where it is not elsewhere.
+fn elsewhere(state: &mut CallState) -> Option<(&mut Far, &mut Time)> {
+    match state {
+        CallState::Elsewhere { far, until } => Some((far, until)),
+        CallState::EndingElsewhere { far, over_by, .. } => Some((far, over_by)),
+        CallState::Offered { .. }
+        | CallState::Ringing { .. }
+        | CallState::Talking { .. }
+        | CallState::Leaving { .. }
+        | CallState::Deciding { .. }
+        | CallState::Ended { .. } => None,
     }
 }
