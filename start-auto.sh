@@ -5,8 +5,8 @@
 #   ./start-auto.sh --install-only     installs what the build needs, and no more
 #
 # Where nothing of Twilio's is set, by an option, in the environment, in `.env` of the working directory or in the
-# settings file, a demonstration runs: the built-in simulator rings this telephone. Otherwise the telephone itself: what is missing is asked for on a terminal and
-# written to `.env`; without a terminal it is named, and the exit code is 2.
+# settings file, a demonstration runs: the built-in simulator rings this telephone. Otherwise the telephone itself: what is
+# missing is asked for on a terminal and written to `.env`; without a terminal it is named, and the exit code is 2.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

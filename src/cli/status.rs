@@ -1,5 +1,6 @@
 //! `offhook status`: what the running daemon does.
 
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::failure::Failure;
@@ -36,7 +37,8 @@ pub(crate) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure
     let demo_text = demo.display().to_string();
     control::ask(socket, request).map_err(|error| {
         let (what, hint) = match error {
-            AskError::NotRunning(_) if demo.join("control.sock").exists() => {
+            // A socket may outlive whoever made it, so it is tried.
+            AskError::NotRunning(_) if UnixStream::connect(demo.join("control.sock")).is_ok() => {
                 (Message::NoDaemon, Message::DemoRuns { folder: &demo_text })
             }
             AskError::NotRunning(_) => (Message::NoDaemon, Message::StartDaemon),
