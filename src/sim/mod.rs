@@ -9,6 +9,7 @@ mod date;
 mod fault;
 mod lines;
 mod media;
+pub mod network;
 mod playout;
 mod recording;
 mod report;
