@@ -94,14 +94,15 @@ mod tests {
 
     #[test]
     fn draws_have_the_mean_and_the_quantiles_of_their_distribution() {
-        let sorted = |draw: fn(&mut Chance) -> f64| {
+        type Draw = fn(&mut Chance) -> f64;
+        let sorted = |draw: Draw| {
             let mut chance = Chance::new(7, 1);
             let mut all: Vec<f64> = (0..200_000).map(|_| draw(&mut chance)).collect();
             all.sort_by(f64::total_cmp);
             all
         };
         // Per distribution: its mean, then the half, nine tenths and 99 hundredths.
-        let cases: [(fn(&mut Chance) -> f64, [f64; 4]); 4] = [
+        let cases: [(Draw, [f64; 4]); 4] = [
             (Chance::uniform, [0.5, 0.5, 0.9, 0.99]),
             (Chance::exponential, [1.0, 0.693, 2.303, 4.605]),
             (Chance::normal, [0.0, 0.0, 1.282, 2.326]),

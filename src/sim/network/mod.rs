@@ -9,6 +9,7 @@
 mod chance;
 mod path;
 mod preset;
+mod text;
 mod trace;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -16,7 +17,54 @@ use std::time::Duration;
 
 pub use path::{Path, StallTimes};
 pub use preset::Preset;
-pub use trace::{Frame, Hush, Trace, Turns};
+pub use trace::{Frame, Hush, MEDIA_BYTES, Trace, Turns};
+
+/// A network between the simulated carrier and a server. The default is a perfect one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Network {
+    /// What it is like.
+    pub conditions: Conditions,
+    /// What all its chances come from. The second stream of a call has the next seed, and so on.
+    pub seed: u64,
+    /// Which of its ways is bad.
+    pub way: Way,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network {
+            conditions: Conditions::default(),
+            seed: 1,
+            way: Way::Both,
+        }
+    }
+}
+
+/// Which way a network is bad; the far side's clock and silence are its own in any case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// Both ways.
+    Both,
+    /// From the carrier to the server.
+    ToServer,
+    /// From the server to the carrier, and so to the caller.
+    ToCaller,
+}
+
+impl Way {
+    /// Every one of them.
+    pub const ALL: [Way; 3] = [Way::Both, Way::ToServer, Way::ToCaller];
+
+    /// Returns its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Both => "both",
+            Way::ToServer => "to-server",
+            Way::ToCaller => "to-caller",
+        }
+    }
+}
 
 /// What a network, and the far side behind it, is like. The default is a perfect one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
