@@ -18,7 +18,7 @@ pub enum Preset {
     Mobile,
     /// The same from a moving train: a heavy tail, many repetitions, and seconds without a network.
     Train,
-    /// A line that somebody else fills: its buffer swells by a quarter of a second every four, then overflows.
+    /// A line that somebody else fills: its buffer swells by a quarter of a second every four, and drops a packet at times.
     Congested,
     /// A satellite far out: long, steady, and a repetition costs more than half a second.
     Satellite,
