@@ -7,6 +7,8 @@ mod command;
 mod faults;
 #[path = "simulator/limits.rs"]
 mod limits;
+#[path = "simulator/networks.rs"]
+mod networks;
 #[path = "simulator/options.rs"]
 mod options;
 #[path = "simulator/rest.rs"]

@@ -9,6 +9,7 @@ mod date;
 mod fault;
 mod lines;
 mod media;
+pub mod network;
 mod playout;
 mod recording;
 mod report;
@@ -28,7 +29,9 @@ pub use fault::Misbehaviour;
 pub use lines::Lines;
 pub use playout::{MOST_QUEUED, Playout};
 pub use recording::{read_wav, write_recording};
-pub use report::{CallReport, Dialled, Ended, StreamReport, Warning};
+pub use report::{
+    CallReport, CallerDelay, Dialled, Ended, NetworkReport, StreamReport, Warning, WayReport,
+};
 pub use rest::{Rest, RestRequest};
 pub use script::Step;
 pub use sign::sign;

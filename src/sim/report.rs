@@ -1,5 +1,7 @@
 //! What a simulated call was like, as a value and as a person reads it.
 
+mod network;
+
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::rest::RestRequest;
+pub use network::{NetworkReport, WayReport};
 
 /// Something that Twilio would complain of.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -118,6 +121,53 @@ impl StreamReport {
         let waits = self.arrivals.iter().zip(&self.waits);
         mean_ms(waits.filter_map(|(came, wait)| while_it_did.contains(came).then_some(wait)))
     }
+
+    /// Returns what became of the delay to the caller; nothing where there was no second with ten messages or more in it.
+    #[must_use]
+    pub fn caller_delay(&self) -> Option<CallerDelay> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const ENOUGH: usize = 10;
+        let (first, last) = (*self.arrivals.first()?, *self.arrivals.last()?);
+        let mut delay: Option<CallerDelay> = None;
+        // Seconds are counted backwards from the last message, so that the end is a whole one.
+        let mut end = last;
+        let mut before = self.arrivals.len();
+        while let Some(start) = end.checked_sub(SECOND).filter(|start| *start >= first) {
+            let from = self.arrivals[..before].partition_point(|came| *came <= start);
+            let waits = &self.waits[from..before];
+            if let Some(least) = waits.iter().min().filter(|_| waits.len() >= ENOUGH) {
+                let so_far = delay.get_or_insert(CallerDelay {
+                    least: *least,
+                    end: *least,
+                    most: *least,
+                });
+                so_far.least = so_far.least.min(*least);
+                so_far.most = so_far.most.max(*least);
+            }
+            (end, before) = (start, from);
+        }
+        delay
+    }
+}
+
+/// What became of the delay to a caller whose sound came steadily, to the queue's share: the least that waited in each
+/// second, and so what a program could have spared him.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CallerDelay {
+    /// In the best second.
+    pub least: Duration,
+    /// In the last.
+    pub end: Duration,
+    /// In the worst.
+    pub most: Duration,
+}
+
+impl CallerDelay {
+    /// Returns how much was added from the best second to the last.
+    #[must_use]
+    pub fn above_least(&self) -> Duration {
+        self.end - self.least
+    }
 }
 
 /// What a simulated call was like.
@@ -145,6 +195,8 @@ pub struct CallReport {
     pub dialled: Vec<Dialled>,
     /// The media streams.
     pub stream: StreamReport,
+    /// What the network did to them, where the plan has one.
+    pub network: Option<NetworkReport>,
     /// From the first webhook to the end.
     pub duration: Duration,
     /// Who is told of what happens as it happens.
@@ -199,6 +251,7 @@ impl CallReport {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let stream = &self.stream;
+        let delay = stream.caller_delay();
         json!({
             "call_sid": self.call_sid,
             "ended": self.ended.to_string(),
@@ -229,6 +282,10 @@ impl CallReport {
                 "queue_mean_ms": stream.queue_mean_ms(),
                 "queue_most_ms": stream.queue_most_ms,
                 "queue_remembered_ms": stream.queue_remembered_ms(),
+                "delay_least_ms": delay.map(|delay| millis(delay.least)),
+                "delay_most_ms": delay.map(|delay| millis(delay.most)),
+                "delay_end_ms": delay.map(|delay| millis(delay.end)),
+                "delay_above_least_ms": delay.map(|delay| millis(delay.above_least())),
                 "pings": stream.pings,
                 "marks": stream.marks,
                 "clears": stream.clears,
@@ -236,6 +293,7 @@ impl CallReport {
                 "heard_ms": stream.heard.len() / 8,
                 "first_sound_ms": first_sound(&stream.heard).map(|at| at / 8),
             },
+            "network": self.network.as_ref().map(NetworkReport::to_json),
         })
     }
 }
@@ -267,6 +325,15 @@ impl fmt::Display for CallReport {
                 stream.queue_most_ms,
                 stream.underruns
             )?;
+            if let Some(delay) = stream.caller_delay() {
+                writeln!(
+                    f,
+                    "  delay to caller  {} ms above the least at the end ({} ms), {} ms above it at most",
+                    millis(delay.above_least()),
+                    millis(delay.least),
+                    millis(delay.most - delay.least)
+                )?;
+            }
             match first_sound(&stream.heard) {
                 Some(at) => writeln!(
                     f,
@@ -280,6 +347,9 @@ impl fmt::Display for CallReport {
                     stream.heard.len() / 8
                 )?,
             }
+        }
+        if let Some(network) = &self.network {
+            write!(f, "{network}")?;
         }
         if stream.dropped > 0 {
             writeln!(f, "  dropped          {} messages", stream.dropped)?;
@@ -321,7 +391,12 @@ fn millis(time: Duration) -> u64 {
 
 /// Finds the first sample that is more than the line's own noise.
 fn first_sound(heard: &[i16]) -> Option<usize> {
-    heard.iter().position(|sample| sample.unsigned_abs() > 64)
+    heard.iter().position(|sample| is_sound(*sample))
+}
+
+/// Says whether a sample is more than the line's own noise.
+pub(super) fn is_sound(sample: i16) -> bool {
+    sample.unsigned_abs() > 64
 }
 
 #[cfg(test)]
@@ -339,6 +414,59 @@ mod tests {
         assert!(report.to_string().contains("31951: a message was dropped"));
         assert_eq!(report.to_json()["warnings"][0]["code"], 31951);
         assert_eq!(report.to_json()["fine"], false);
+    }
+
+    /// Makes the books of a program that sent a frame every 20 ms; each waited so many milliseconds.
+    fn steady(waits: impl IntoIterator<Item = u64>) -> StreamReport {
+        let mut stream = StreamReport::default();
+        for (index, wait) in waits.into_iter().enumerate() {
+            stream
+                .arrivals
+                .push(Duration::from_millis(20 * index as u64));
+            stream.waits.push(Duration::from_millis(wait));
+        }
+        stream
+    }
+
+    #[test]
+    fn the_delay_to_the_caller_is_what_waited_at_the_least_in_each_second() {
+        let second = |wait: u64| (0..50).map(move |n| wait + n % 5);
+        let delay = |books: StreamReport| {
+            let delay = books.caller_delay().expect("it sent steadily");
+            [delay.least, delay.end, delay.most].map(|time| time.as_millis())
+        };
+        let grown = steady(
+            [0].into_iter()
+                .chain(second(20))
+                .chain(second(300))
+                .chain(second(180)),
+        );
+        assert_eq!(
+            grown.caller_delay().map(|d| d.above_least()),
+            Some(Duration::from_millis(160))
+        );
+        assert_eq!(delay(grown), [20, 180, 300]);
+        // A single message that waited for nothing: the queue could have been empty.
+        let emptied = steady([0].into_iter().chain(second(300)).chain(second(0)));
+        assert_eq!(delay(emptied), [0, 0, 300]);
+    }
+
+    #[test]
+    fn sound_that_does_not_come_steadily_has_no_delay_of_its_own() {
+        assert_eq!(steady([]).caller_delay(), None);
+        assert_eq!(
+            steady((0..50).map(|_| 5)).caller_delay(),
+            None,
+            "no second is whole"
+        );
+        let mut sentences = StreamReport::default();
+        for n in 0..20 {
+            sentences.arrivals.push(Duration::from_millis(3_000 * n));
+            sentences.waits.push(Duration::ZERO);
+        }
+        assert_eq!(sentences.caller_delay(), None);
+        let json = CallReport::default().to_json();
+        assert!(json["stream"]["delay_end_ms"].is_null() && json["network"].is_null());
     }
 
     #[test]

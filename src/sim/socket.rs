@@ -1,22 +1,31 @@
 //! Opens the media socket: signed handshake, time limit, and the errors of the carrier's table.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{SplitSink, SplitStream};
-use tokio::net::TcpStream;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use url::Url;
 
 use super::report::Warning;
 
 /// The longest that connecting and the handshake may take, each. The carrier's own limit is not documented.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// Bytes that a narrow connection's buffers take each.
+const NARROW: usize = 4_096;
+
+/// Bytes of a segment on most lines; a machine's line to itself has 64 KiB, and buffers to match.
+const SEGMENT: u32 = 1_448;
 
 /// The half of a socket to read from.
 pub(super) type Reading = SplitStream<Whole>;
@@ -31,13 +40,22 @@ pub(super) struct Socket {
     pub(super) raw: Option<std::net::TcpStream>,
 }
 
-/// Opens a socket to `dialled`, with the headers of `public`, its signature among them. With `reset` it is reset when it
-/// is dropped.
+/// What is special about a connection.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ends {
+    /// It is reset when it is dropped.
+    pub(super) by_reset: bool,
+    /// What is not read leaves no room for more, as if the server were far away: without it the kernel takes in megabytes
+    /// from a server on the same machine.
+    pub(super) narrow: bool,
+}
+
+/// Opens a socket to `dialled`, with the headers of `public`, its signature among them.
 pub(super) async fn open(
     dialled: &str,
     public: &str,
     named: &[(&'static str, String)],
-    reset: bool,
+    ends: Ends,
 ) -> Result<Socket, Warning> {
     let warning = |code, text: String| Warning { code, text };
     let malformed = || {
@@ -56,7 +74,7 @@ pub(super) async fn open(
     let host = url.host_str().ok_or_else(malformed)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().ok_or_else(malformed)?;
-    let connected = timeout(LIMIT, TcpStream::connect((host, port))).await;
+    let connected = timeout(LIMIT, connect(host, port, ends.narrow)).await;
     let tcp = match connected {
         Err(_) => {
             return Err(warning(
@@ -80,7 +98,7 @@ pub(super) async fn open(
     };
     let broken = |error: io::Error| warning(31903, format!("{dialled} broke off: {error}"));
     tcp.set_nodelay(true).map_err(broken)?;
-    if reset {
+    if ends.by_reset {
         tcp.set_zero_linger().map_err(broken)?;
     }
     let std = tcp.into_std().map_err(broken)?;
@@ -88,7 +106,14 @@ pub(super) async fn open(
     let tcp = TcpStream::from_std(std).map_err(broken)?;
     // Whoever came first has chosen the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let shaken = timeout(LIMIT, client_async_tls(request, tcp)).await;
+    let config = ends
+        .narrow
+        .then(|| WebSocketConfig::default().read_buffer_size(NARROW));
+    let shaken = timeout(
+        LIMIT,
+        client_async_tls_with_config(request, tcp, config, None),
+    )
+    .await;
     let (whole, _) = match shaken {
         Err(_) => {
             return Err(warning(
@@ -124,8 +149,31 @@ pub(super) async fn open(
         sink,
         stream,
         // A second handle would keep the connection open when it is to be reset.
-        raw: (!reset).then_some(raw),
+        raw: (!ends.by_reset).then_some(raw),
     })
+}
+
+/// Connects to the first address that answers.
+async fn connect(host: &str, port: u16, narrow: bool) -> io::Result<TcpStream> {
+    if !narrow {
+        return TcpStream::connect((host, port)).await;
+    }
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Before connecting, or the window is negotiated without them.
+        socket.set_recv_buffer_size(NARROW as u32)?;
+        // Where it cannot be set, the other side holds more back than it would on a real line.
+        let _ = SockRef::from(&socket).set_tcp_mss(SEGMENT);
+        match socket.connect(address).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Says whether an error came out of the TLS layer, which wraps its own into those of the connection.

@@ -209,6 +209,17 @@ mod tests {
     }
 
     #[test]
+    fn a_media_message_late_in_a_call_is_as_long_as_traces_take_it_to_be() {
+        let mut speech = Speech::new(&"A".repeat(34), &"C".repeat(34), &"M".repeat(34));
+        (speech.sequence, speech.chunk) = (50_000, 50_000);
+        let frame = speech.media(1_000_000, &[0xFF; 160]).len() + 8;
+        assert!(
+            frame.abs_diff(crate::sim::network::MEDIA_BYTES) < 16,
+            "{frame}"
+        );
+    }
+
+    #[test]
     fn the_documented_keys_are_taken_and_no_others() {
         for (text, told) in [
             (

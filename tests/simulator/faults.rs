@@ -38,7 +38,7 @@ impl Seen {
     }
 }
 
-async fn suffer(misbehaviour: Misbehaviour) -> Seen {
+async fn suffer(misbehaviour: Misbehaviour, network: Option<&str>) -> Seen {
     let verbs = r#"<Connect><Stream url="wss://phone.example.com/media"><Parameter name="token" value="right"/>
         </Stream></Connect>"#;
     let pings = misbehaviour == Misbehaviour::NeverReads;
@@ -55,6 +55,7 @@ async fn suffer(misbehaviour: Misbehaviour) -> Seen {
     .await;
     let mut plan = plan(&server, 2_400);
     plan.misbehaviour = Some(misbehaviour);
+    plan.network = network.map(|text| text.parse().expect("a network"));
     let report = sim::call(plan).await;
     server.assert_signed_over(ORIGIN);
     Seen {
@@ -154,8 +155,17 @@ fn wrong(misbehaviour: Misbehaviour, seen: &Seen) -> Option<&'static str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_fault_is_what_its_name_says() {
-    together(Misbehaviour::ALL.map(async |misbehaviour| {
-        let seen = suffer(misbehaviour).await;
+    each_is_what_its_name_says(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_bad_network_each_fault_is_still_what_its_name_says() {
+    each_is_what_its_name_says(Some("delay=20,jitter=30,stall=50/500,drift=-1000,quiet")).await;
+}
+
+async fn each_is_what_its_name_says(network: Option<&'static str>) {
+    together(Misbehaviour::ALL.map(|misbehaviour| async move {
+        let seen = suffer(misbehaviour, network).await;
         let wrong = wrong(misbehaviour, &seen);
         assert_eq!(wrong, None, "{}: {}", misbehaviour.name(), seen.report);
     }))

@@ -14,6 +14,7 @@ use crate::cli::output::{print, print_json, tell, warn};
 use crate::cli::terminal::Stop;
 use crate::cli::{Context, runtime};
 use crate::config::{self, CarrierSide, CarrierWants};
+use crate::sim::network::Network;
 use crate::sim::{
     self, CallPlan, CallReport, DialOutcome, Misbehaviour, Rest, Step, read_wav, voice,
     write_recording,
@@ -26,7 +27,21 @@ use crate::sim::{
         offhook sim call --wait 5 --record heard.wav\n  \
         offhook sim call --webhook http://127.0.0.1:8080/voice --origin https://phone.example.com \\\n      \
         --from +15145550100 --say hello.wav --record out.opus\n  \
-        offhook sim call --fault stall\n\n\
+        offhook sim call --fault stall\n  \
+        offhook sim call --network wifi --listen 60\n  \
+        offhook sim call --network jitter=40,stall=200/5000,drift=100,seed=7\n\n\
+        Networks over TCP lose nothing and are late. By name: wired, wifi, wifi-scan, mobile, train, congested, \
+        satellite; they imitate such networks and are no recordings. Conditions, times in milliseconds:\n  \
+        delay=MS            what every message takes, each way\n  \
+        jitter=MS           up to so much on top; or exponential:MEAN, normal:DEVIATION, pareto:MEAN/MOST,\n  \
+        \u{20}                   sawtooth:MOST/PERIOD\n  \
+        stall=MS/EVERY      nothing for so long in every such time; random:MS/EVERY for no fixed rhythm\n  \
+        loss=N/MS           one message in N is lost, and sent again so much later\n  \
+        bandwidth=BITS      what the line carries in a second; a stream of sound takes about 150000\n  \
+        drift=PPM           how much the carrier's clock runs too fast, both ways\n  \
+        quiet[=MS]          send no media while the caller is silent, from so long after his last word on\n  \
+        way=WAY             only to-server or to-caller is bad\n  \
+        seed=N              the same number makes the same network again [default: 1]\n\n\
         The token that signs is TWILIO_AUTH_TOKEN, from the environment, `.env`, or the file that \
         TWILIO_AUTH_TOKEN_FILE names. The exit code is 1 where Twilio would complain of anything.")]
 pub(crate) struct Args {
@@ -75,6 +90,9 @@ pub(crate) struct Args {
     /// Misbehave once, as networks and carriers do
     #[arg(long, value_name = "KIND", value_parser = faults())]
     fault: Option<String>,
+    /// Put a bad network in between: a name (see below), conditions such as jitter=40,stall=200/5000, or both
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<Network>,
     /// Answer the REST API meanwhile on this port of 127.0.0.1; point the server's TWILIO_API_BASE_URL there
     #[arg(long, value_name = "PORT")]
     rest: Option<u16>,
@@ -171,6 +189,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         plan.rest = rest.as_ref();
         plan.dial = args.dial.outcome();
         plan.misbehaviour = args.fault.as_deref().and_then(Misbehaviour::parse);
+        plan.network = args.network;
         plan.most = Duration::from_secs(args.most);
         plan.script = script;
         plan.hang_up = Some(is_hung_up);

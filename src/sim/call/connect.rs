@@ -144,6 +144,7 @@ impl Call<'_> {
             parameters,
             speech: Speech::new(&self.account_sid, &self.report.call_sid, stream_sid),
             misbehaviour: self.misbehaviour,
+            network: self.network.clone(),
             began: self.began,
             deadline: self.deadline,
         })

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout};
 
 use super::fault::Misbehaviour;
 use super::lines::Lines;
-use super::report::{CallReport, Ended};
+use super::network::Network;
+use super::report::{CallReport, Ended, NetworkReport};
 use super::rest::{Listed, Listing, Rest, Steer};
 use super::script::{Caller, Step};
 use super::twiml;
@@ -53,6 +54,8 @@ pub struct CallPlan<'a> {
     pub dial: DialOutcome,
     /// What the carrier does wrong: once, on the first stream or webhook.
     pub misbehaviour: Option<Misbehaviour>,
+    /// The network between the carrier and the server's streams; nothing for none worth telling of.
+    pub network: Option<Network>,
     /// The longest that the call may last; then the caller hangs up. Ending it takes up to ten seconds more.
     pub most: Duration,
     /// When this is used, the caller hangs up; dropping it means nothing.
@@ -79,6 +82,7 @@ impl<'a> CallPlan<'a> {
             script: vec![Step::Listen(Duration::from_secs(2))],
             dial: DialOutcome::NoAnswer,
             misbehaviour: None,
+            network: None,
             most: Duration::from_secs(60),
             hang_up: None,
             patience: LIMIT,
@@ -95,6 +99,7 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         call_sid: plan.call_sid.clone(),
         ended: Ended::Failed,
         tell: plan.tell,
+        network: plan.network.clone().map(NetworkReport::of),
         ..CallReport::default()
     };
     let poster = Lines::new(&plan.webhook, plan.origin.as_deref())
@@ -145,6 +150,7 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         rest: plan.rest,
         dial: plan.dial,
         misbehaviour: plan.misbehaviour,
+        network: plan.network.unwrap_or_default(),
         asked_before,
     };
     let ended = call.run().await;
@@ -225,6 +231,7 @@ struct Call<'a> {
     rest: Option<&'a Rest>,
     dial: DialOutcome,
     misbehaviour: Option<Misbehaviour>,
+    network: Network,
     /// How many requests the REST API had seen before this call.
     asked_before: usize,
 }

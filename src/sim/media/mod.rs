@@ -1,10 +1,12 @@
 //! The carrier's end of one media stream: sends the caller's sound on its own clock, plays what comes, and misbehaves.
 
+mod between;
 mod control;
 mod wrong;
 
 use std::time::Duration;
 
+use between::{Between, Heard};
 use control::Control;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -17,11 +19,12 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use wrong::FAULT_AT;
 
 use super::fault::Misbehaviour;
+use super::network::{Hush, Network, Ppm};
 use super::playout::Playout;
-use super::report::{CallReport, Warning};
+use super::report::{CallReport, Warning, is_sound};
 use super::rest::Steer;
 use super::script::{Act, Caller};
-use super::socket::{self, Reading, Socket};
+use super::socket::{self, Ends, Reading, Socket};
 use super::words::{self, Speech, Told};
 use crate::pure::audio::g711;
 
@@ -65,6 +68,8 @@ pub(super) struct Opening {
     pub(super) parameters: Vec<(String, String)>,
     pub(super) speech: Speech,
     pub(super) misbehaviour: Option<Misbehaviour>,
+    /// What lies between carrier and server.
+    pub(super) network: Network,
     /// When the call began.
     pub(super) began: Instant,
     /// When it must be over.
@@ -84,8 +89,11 @@ pub(super) async fn run(
             *value = super::sid("wrong");
         }
     }
-    let reset = opening.misbehaviour == Some(Misbehaviour::Reset);
-    let opened = socket::open(&opening.dialled, &opening.public, &opening.named, reset).await;
+    let ends = Ends {
+        by_reset: opening.misbehaviour == Some(Misbehaviour::Reset),
+        narrow: Between::narrows_reading(&opening.network),
+    };
+    let opened = socket::open(&opening.dialled, &opening.public, &opening.named, ends).await;
     let Socket { sink, stream, raw } = match opened {
         Ok(socket) => socket,
         Err(Warning { code, text }) => {
@@ -100,11 +108,18 @@ pub(super) async fn run(
     let (outbox, waiting) = mpsc::channel(MOST_WAITING);
     let writer = tokio::spawn(write(sink, waiting));
     let control = Control::start();
+    let between = Between::new(opening.network.clone(), report.stream.streams - 1);
     let mut leg = Leg {
+        clock: FarClock {
+            started: Instant::now(),
+            drift: opening.network.conditions.drift,
+        },
+        hush: opening.network.conditions.quiet.map(Hush::new),
+        between,
+        has_heard_all: false,
         opening,
         outbox,
         playout: Playout::default(),
-        started: Instant::now(),
         tick: 0,
         held: Vec::new(),
         last_arrival: None,
@@ -130,12 +145,36 @@ async fn write(
     }
 }
 
+/// The far side's clock: by it the caller's sound is made, and what comes for him is played.
+#[derive(Clone, Copy)]
+struct FarClock {
+    started: Instant,
+    drift: Ppm,
+}
+
+impl FarClock {
+    /// Returns what it shows, from the stream's start.
+    fn now(self) -> Duration {
+        self.drift.shown(self.started.elapsed())
+    }
+
+    /// Returns when it will show something.
+    fn at(self, shown: Duration) -> Instant {
+        self.started + self.drift.truly(shown)
+    }
+}
+
 /// A stream that runs.
 struct Leg<'a> {
     opening: Opening,
     outbox: mpsc::Sender<Message>,
+    between: Between,
+    /// Decides what is not sent; nothing where silence is sent too.
+    hush: Option<Hush>,
     playout: Playout,
-    started: Instant,
+    clock: FarClock,
+    /// Whether the server has closed, though the network may still have to tell.
+    has_heard_all: bool,
     /// Frames since the start.
     tick: u64,
     /// Media messages that a fault holds back.
@@ -156,6 +195,7 @@ impl Leg<'_> {
         caller: &mut Caller,
         steer: &mut mpsc::UnboundedReceiver<Steer>,
     ) -> (StreamEnd, Reading) {
+        self.clock.started = Instant::now();
         self.send(Speech::connected());
         if !self.is(Misbehaviour::NoStart) {
             let (encoding, rate) = if self.is(Misbehaviour::WrongFormat) {
@@ -169,26 +209,32 @@ impl Leg<'_> {
                 .start(&self.opening.parameters, encoding, rate);
             self.send(start);
         }
-        self.started = Instant::now();
         let reads = !self.is(Misbehaviour::NeverReads);
         loop {
-            let next_frame =
-                self.started + Duration::from_millis((self.tick + 1).saturating_mul(FRAME_MS));
-            let next_mark = self.playout.next_mark().map(|at| self.started + at);
+            let spoken = Duration::from_millis((self.tick + 1).saturating_mul(FRAME_MS));
+            let next_frame = self.clock.at(spoken);
+            let next_mark = self.playout.next_mark().map(|at| self.clock.at(at));
+            let next_due = self.between.due().map(|due| self.clock.started + due);
+            let reads = reads
+                && !self.has_heard_all
+                && self.between.up.has_room(self.clock.started.elapsed());
             tokio::select! {
                 biased;
                 steered = steer.recv() => if let Some(steered) = steered {
                     return (StreamEnd::Steered(steered), stream);
                 },
                 () = sleep_until(next_mark.unwrap_or(next_frame)), if next_mark.is_some() => {
-                    let marks = self.playout.advance(self.started.elapsed());
+                    let marks = self.playout.advance(self.clock.now());
                     self.give_back(marks);
                 }
                 () = sleep_until(next_frame) => if let Some(end) = self.frame(caller) {
                     return (end, stream);
                 },
+                () = sleep_until(next_due.unwrap_or(next_frame)), if next_due.is_some() => if !self.arrive() {
+                    return (StreamEnd::Closed, stream);
+                },
                 // Last, so that a server that floods us keeps neither the caller from speaking nor the call from ending.
-                message = stream.next(), if reads => if !self.take(message) {
+                message = stream.next(), if reads => if !self.hear(message) {
                     return (StreamEnd::Closed, stream);
                 },
             }
@@ -197,7 +243,7 @@ impl Leg<'_> {
 
     /// Sends the caller's next 20 ms.
     fn frame(&mut self, caller: &mut Caller) -> Option<StreamEnd> {
-        let marks = self.playout.advance(self.started.elapsed());
+        let marks = self.playout.advance(self.clock.now());
         self.give_back(marks);
         if Instant::now() >= self.opening.deadline {
             return Some(StreamEnd::TooLong);
@@ -213,9 +259,11 @@ impl Leg<'_> {
             let remembered = self.report.stream.remembered.get_or_insert(now..now);
             remembered.end = now;
         }
+        let mut has_sound = false;
         match act {
             Act::HangUp => return Some(StreamEnd::HungUp),
             Act::Sound(sound) => {
+                has_sound = sound.iter().any(|sample| is_sound(*sample));
                 for (code, sample) in codes.iter_mut().zip(sound) {
                     *code = g711::encode(sample);
                 }
@@ -225,7 +273,10 @@ impl Leg<'_> {
                 self.send(digit);
             }
         }
-        if !self.is(Misbehaviour::SilentLine) && !self.is(Misbehaviour::NoStart) {
+        if !self.is(Misbehaviour::SilentLine)
+            && !self.is(Misbehaviour::NoStart)
+            && self.is_not_hushed(has_sound)
+        {
             let media = self.opening.speech.media(timestamp, &codes);
             self.deliver(media);
         }
@@ -237,8 +288,48 @@ impl Leg<'_> {
         }
     }
 
+    /// Says whether the next frame is sent; a fault needs frames whatever is in them.
+    fn is_not_hushed(&mut self, has_sound: bool) -> bool {
+        let passes = match &mut self.hush {
+            Some(hush) if self.opening.misbehaviour.is_none() => hush.lets_by(has_sound),
+            Some(_) | None => true,
+        };
+        if let Some(books) = self.report.network.as_mut().filter(|_| !passes) {
+            books.quiet += Duration::from_millis(FRAME_MS);
+        }
+        passes
+    }
+
+    /// Hears what the server sent, at once or once the network has carried it; returns whether the stream goes on.
+    fn hear(&mut self, heard: Heard) -> bool {
+        let bytes = match &heard {
+            Some(Ok(message)) => message.len(),
+            Some(Err(_)) | None => 0,
+        };
+        self.has_heard_all = !matches!(&heard, Some(Ok(message)) if !message.is_close());
+        let now = self.clock.started.elapsed();
+        match self.between.up.carry(now, bytes, heard) {
+            Some(heard) => self.take(heard),
+            None => true,
+        }
+    }
+
+    /// Lets arrive what has been carried, either way; returns whether the stream goes on.
+    fn arrive(&mut self) -> bool {
+        let now = self.clock.started.elapsed();
+        while let Some(message) = self.between.down.arrived(now) {
+            self.hand_over(message);
+        }
+        while let Some(heard) = self.between.up.arrived(now) {
+            if !self.take(heard) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Takes what the server sent; returns whether the stream goes on.
-    fn take(&mut self, message: Option<Result<Message, Error>>) -> bool {
+    fn take(&mut self, message: Heard) -> bool {
         match message {
             Some(Ok(Message::Text(text))) => self.told(text.as_str()),
             Some(Ok(Message::Binary(_))) => {
@@ -278,7 +369,7 @@ impl Leg<'_> {
 
     /// Obeys a message, or drops it.
     fn told(&mut self, text: &str) {
-        let now = self.started.elapsed();
+        let now = self.clock.now();
         match words::read(text, &self.opening.speech.stream_sid) {
             Ok(Told::Media(codes)) => {
                 self.note_arrival();
@@ -340,7 +431,9 @@ impl Leg<'_> {
 
     fn send_media(&mut self, media: String) {
         self.report.stream.frames_sent += 1;
-        self.send(media);
+        if self.between.takes_media() {
+            self.send(media);
+        }
     }
 
     fn send(&mut self, text: String) {
@@ -348,6 +441,14 @@ impl Leg<'_> {
     }
 
     fn post(&mut self, message: Message) {
+        let now = self.clock.started.elapsed();
+        if let Some(message) = self.between.down.carry(now, message.len(), message) {
+            self.hand_over(message);
+        }
+    }
+
+    /// Gives a message to the connection.
+    fn hand_over(&mut self, message: Message) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(message) {
             self.complain(
                 31930,
@@ -360,6 +461,23 @@ impl Leg<'_> {
         self.opening.misbehaviour == Some(misbehaviour)
     }
 
+    /// Lets arrive what is still on its way to the server; what is too long on it arrives all the same.
+    async fn arrive_in_the_end(&mut self) {
+        let began = self.clock.started;
+        let limit = Instant::now() + CLOSING;
+        let arriving = async {
+            while let Some(due) = self.between.down.due() {
+                sleep_until((began + due).min(limit)).await;
+                if let Some(message) = self.between.down.let_go() {
+                    // Where nobody is left to send it, nobody is left to hear it.
+                    let _ = self.outbox.send(message).await;
+                }
+            }
+        };
+        // Longer than this only a server that does not read can make it.
+        let _ = timeout(2 * CLOSING, arriving).await;
+    }
+
     /// Ends the stream as its end asks for, within a few seconds, and closes the books.
     async fn finish(
         mut self,
@@ -368,7 +486,7 @@ impl Leg<'_> {
         mut writer: JoinHandle<()>,
         raw: Option<std::net::TcpStream>,
     ) {
-        let marks = self.playout.advance(self.started.elapsed());
+        let marks = self.playout.advance(self.clock.now());
         self.give_back(marks);
         let half = self.is(Misbehaviour::HalfClose);
         let never_reads = self.is(Misbehaviour::NeverReads);
@@ -383,17 +501,25 @@ impl Leg<'_> {
                 })));
             }
         }
+        if !matches!(end, StreamEnd::Closed) {
+            self.arrive_in_the_end().await;
+        }
         if half && let Some(raw) = &raw {
             // Where the other side was faster there is no half left to shut.
             let _ = raw.shutdown(std::net::Shutdown::Write);
         }
         let Leg {
             outbox,
+            between,
+            clock,
             playout,
             second,
             report,
             ..
         } = self;
+        if let Some(books) = &mut report.network {
+            between.note(clock.started.elapsed(), books);
+        }
         let mut outbox = Some(outbox);
         if never_reads {
             // The close goes out before anything is read, so that not even a ping is answered.

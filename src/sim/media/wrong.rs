@@ -10,8 +10,9 @@ use tokio_tungstenite::tungstenite::Message;
 use super::{FRAME_MS, Leg, StreamEnd};
 use crate::pure::audio::g711;
 use crate::sim::fault::Misbehaviour;
+use crate::sim::sid;
+use crate::sim::socket::{self, Ends};
 use crate::sim::words::Speech;
-use crate::sim::{sid, socket};
 
 /// The frame at which faults of a running stream come: a second into it.
 pub(super) const FAULT_AT: u64 = 50;
@@ -92,7 +93,7 @@ impl Leg<'_> {
         let mut speech = Speech::new(&speech.account_sid, &speech.call_sid, &sid("MZ"));
         let parameters = self.opening.parameters.clone();
         tokio::spawn(async move {
-            let mut socket = match socket::open(&dialled, &public, &named, false).await {
+            let mut socket = match socket::open(&dialled, &public, &named, Ends::default()).await {
                 Ok(socket) => socket,
                 Err(refused) => return format!("the second socket was refused: {refused}"),
             };
