@@ -16,6 +16,7 @@ use offhook::audio::DOWN_FRAMES;
 use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
+use offhook::pure::audio::ringtone::{RingStyle, Ringer};
 use offhook::pure::audio::tone::Country;
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
@@ -50,8 +51,7 @@ fn the_callback_of_a_bell_of_its_own_asks_nothing_of_the_system() {
             let (bell, rate) = (Arc::new(Bell::default()), DeviceRate::HZ_48000);
             let sound = Sound::Bell {
                 bell: Arc::clone(&bell),
-                rate,
-                ringing: None,
+                ringer: Box::new(Ringer::new(RingStyle::default(), rate)),
             };
             let mut playout = Playout::new(sound, rate, Arc::default());
             let mut data = [0_i16; 2 * BLOCK];

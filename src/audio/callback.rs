@@ -15,7 +15,8 @@ use cpal::{FromSample, Sample};
 
 use super::seat::{EarSeat, Turn};
 use crate::pure::audio::DeviceRate;
-use crate::pure::audio::tone::{Country, Tone};
+use crate::pure::audio::ringtone::Ringer;
+use crate::pure::audio::tone::Country;
 use crate::pure::time::Time;
 
 /// Samples of one channel rendered or handed on at once; a longer callback is done in pieces.
@@ -126,10 +127,8 @@ pub enum Sound {
     Bell {
         /// Whether it is to ring.
         bell: Arc<Bell>,
-        /// The device's.
-        rate: DeviceRate,
-        /// What rings now; nothing at first.
-        ringing: Option<(Country, Tone)>,
+        /// What rings, at the device's rate.
+        ringer: Box<Ringer>,
     },
 }
 
@@ -181,19 +180,10 @@ impl Playout {
             let (out, far) = (&mut self.out[..count], &mut self.far[..count]);
             match &mut self.sound {
                 Sound::Ear(seat, turn) => seat.render(*turn, out, far, Time::from_micros(at)),
-                Sound::Bell {
-                    bell,
-                    rate,
-                    ringing,
-                } => {
+                Sound::Bell { bell, ringer } => {
                     out.fill(0.0);
-                    let wanted = bell.get();
-                    if ringing.as_ref().map(|(country, _)| *country) != wanted {
-                        *ringing = wanted.map(|country| (country, Tone::bell(country, *rate)));
-                    }
-                    if let Some((_, tone)) = ringing {
-                        tone.add_to(out);
-                    }
+                    ringer.ring(bell.get());
+                    ringer.add_to(out);
                 }
             }
             piece(out);

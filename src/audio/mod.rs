@@ -15,6 +15,7 @@ mod own;
 mod port;
 mod priority;
 mod real;
+mod ringtone;
 #[doc(hidden)]
 pub mod seat;
 mod slot;
@@ -31,8 +32,8 @@ use tokio::sync::watch;
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
-use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
-use crate::pure::audio::tone::Country;
+use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
+use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
@@ -40,7 +41,9 @@ use mouth_thread::{MouthCommand, MouthThread};
 use seat::EarSeat;
 use supervisor::{Order, Shared, Supervisor};
 
+pub use crate::pure::audio::comfort::{Ringtone, Volume};
 pub use crate::pure::audio::device::{AudioSettings, DeviceChoice};
+pub use ringtone::StartError;
 
 /// How long the figures of a stream outlive it.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -114,6 +117,8 @@ struct Inner {
     status: watch::Receiver<AudioStatus>,
     legs: Mutex<Vec<Leg>>,
     ringer_apart: bool,
+    level_far_end: bool,
+    call_ended_tone: bool,
 }
 
 /// What is known of a stream while it is attached, and for a while after.
@@ -139,16 +144,23 @@ impl MediaHandle {
     /// the instant of [`crate::pure::time::Time::START`]. Blocks for as long as the sound system takes, 4 s at most.
     ///
     /// # Errors
-    /// Where the system gives no thread.
-    pub fn start(settings: &AudioSettings, clock: Instant) -> std::io::Result<MediaHandle> {
+    /// Where the system gives no thread, and where a ringtone's file cannot be read.
+    pub fn start(settings: &AudioSettings, clock: Instant) -> Result<MediaHandle, StartError> {
+        let ring = ringtone::style(&settings.comfort)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
-        let ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go);
+        let style = EarStyle {
+            volume: settings.comfort.volume,
+            loudest: settings.bound(),
+            ring: ring.clone(),
+        };
+        let ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
             mouth: Arc::new(MouthThread::start(clock)?),
             bell: Arc::default(),
+            ring,
             answered: Arc::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
@@ -173,6 +185,8 @@ impl MediaHandle {
                 status,
                 legs: Mutex::default(),
                 ringer_apart: settings.ringer.is_some(),
+                level_far_end: settings.comfort.level_far_end,
+                call_ended_tone: settings.comfort.call_ended_tone,
             }),
         })
     }
@@ -180,7 +194,10 @@ impl MediaHandle {
     /// Takes a stream in.
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
-        let leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        if self.inner.level_far_end {
+            leg = leg.levelled();
+        }
         self.tell_ear(EarCommand::Attach(Box::new(leg)));
         self.inner.shared.mouth.tell(MouthCommand::Attach {
             stream,
@@ -224,6 +241,19 @@ impl MediaHandle {
         } else {
             self.tell_ear(EarCommand::Ring(cadence));
         }
+    }
+
+    /// Tells the near end with a few beats of a country's tone that the far end has gone, unless that is not wanted or
+    /// something else is heard.
+    pub fn call_ended(&self, tone: Progress, country: Country) {
+        if self.inner.call_ended_tone {
+            self.tell_ear(EarCommand::CallEnded(tone, country));
+        }
+    }
+
+    /// Plays the far ends as loud as this from now on.
+    pub fn set_volume(&self, volume: Volume) {
+        self.tell_ear(EarCommand::Volume(volume));
     }
 
     /// Warns the near end with one short beep, on the speaker only.

@@ -14,6 +14,7 @@ use super::supervisor::Shared;
 use super::whereabouts::{self, Place};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::DeviceChoice;
+use crate::pure::audio::ringtone::Ringer;
 
 /// Samples that fit between a microphone of `rate` and the mouth: half a second, so that the longest callback has room.
 pub(super) fn capture_ring(rate: DeviceRate) -> usize {
@@ -81,8 +82,7 @@ pub(super) fn open(
         Use::Ringer => {
             let sound = |rate| Sound::Bell {
                 bell: Arc::clone(&shared.bell),
-                rate,
-                ringing: None,
+                ringer: Box::new(Ringer::new(shared.ring.clone(), rate)),
             };
             open_playout(wanted, shared, sound)
         }

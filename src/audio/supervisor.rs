@@ -21,6 +21,7 @@ use super::{AudioStatus, DeviceState, whereabouts};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::{AudioSettings, DeviceChoice};
 use crate::pure::audio::ear::EarLeg;
+use crate::pure::audio::ringtone::RingStyle;
 
 /// How often the devices are looked at.
 const ROUND: Duration = Duration::from_millis(25);
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) seat: Arc<EarSeat>,
     pub(super) mouth: Arc<MouthThread>,
     pub(super) bell: Arc<Bell>,
+    /// How a bell of its own device rings.
+    pub(super) ring: RingStyle,
     /// Set when a call is answered: a `file:` capture begins.
     pub(super) answered: Arc<AtomicBool>,
 }
