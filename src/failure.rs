@@ -89,8 +89,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Failure {
         match &error {
             StartError::Thread(cause) => Failure::world(error.to_string()).caused_by(cause),
-            StartError::Ringtone(_) => Failure::usage(error.to_string())
-                .hint("--ringtone takes file: and the path of a WAV file, or the name of a built-in one"),
+            StartError::Ringtone(_) => Failure::usage(error.to_string()).hint(
+                "--ringtone takes file: and the path of a WAV file, or the name of a built-in one",
+            ),
         }
     }
 }

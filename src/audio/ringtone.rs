@@ -49,7 +49,10 @@ fn read(path: &Path) -> Result<Melody, String> {
         return Err(format!("{} holds no sound", path.display()));
     }
     if samples.iter().any(|sample| !sample.is_finite()) {
-        return Err(format!("{} holds numbers that are no sound", path.display()));
+        return Err(format!(
+            "{} holds numbers that are no sound",
+            path.display()
+        ));
     }
     samples.truncate(LONGEST * hz as usize);
     Ok(Melody::recording(convert(&samples, rate, RECORDING_RATE)))

@@ -109,7 +109,12 @@ fn own_step(hz: f32) -> f32 {
 
 #[test]
 fn attaching_routing_volume_detaching_and_tones_never_click() {
-    for (hz, limited) in [(437.0, false), (437.0, true), (1_004.0, false), (1_004.0, true)] {
+    for (hz, limited) in [
+        (437.0, false),
+        (437.0, true),
+        (1_004.0, false),
+        (1_004.0, true),
+    ] {
         let style = EarStyle {
             loudest: limited.then(Loudest::default),
             ..EarStyle::default()
@@ -166,9 +171,15 @@ fn bell_beep_and_the_tone_after_a_call_begin_and_end_without_a_click() {
             ("rings no more", ring(false)),
             ("beeps", EarCommand::Beep),
             ("beeps again", EarCommand::Beep),
-            ("is over", EarCommand::CallEnded(Progress::Busy, Country::France)),
+            (
+                "is over",
+                EarCommand::CallEnded(Progress::Busy, Country::France),
+            ),
             ("rings again", ring(true)),
-            ("is over while it rings", EarCommand::CallEnded(Progress::Busy, Country::France)),
+            (
+                "is over while it rings",
+                EarCommand::CallEnded(Progress::Busy, Country::France),
+            ),
             ("rings no more again", ring(false)),
         ];
         for (what, command) in commands {
@@ -257,7 +268,8 @@ fn far_ends_are_limited_and_the_far_end_tap_with_them() {
     let loudest = desk.heard.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
     assert!((0.1..=0.2512).contains(&loudest), "{loudest}");
     let (mut out, mut far) = ([0.0; 480], [0.0; 480]);
-    desk.ear.render(&mut out, &mut far, Time::from_micros(desk.at * 10_000));
+    desk.ear
+        .render(&mut out, &mut far, Time::from_micros(desk.at * 10_000));
     assert_eq!(out, far);
 }
 

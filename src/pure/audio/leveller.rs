@@ -95,8 +95,7 @@ impl Leveller {
         let power = self.power / BLOCK as f32;
         (self.power, self.filled) = (0.0, 0);
         let level_dbfs = decibel(power);
-        let is_speech =
-            level_dbfs > QUIETEST_DBFS && level_dbfs > self.background_dbfs + ABOVE_DB;
+        let is_speech = level_dbfs > QUIETEST_DBFS && level_dbfs > self.background_dbfs + ABOVE_DB;
         self.background_dbfs = level_dbfs
             .min(self.background_dbfs + BACKGROUND_STEP_DB)
             .max(QUIETEST_DBFS - ABOVE_DB);

@@ -156,7 +156,9 @@ mod tests {
     }
 
     fn peak(sound: &[f32]) -> f32 {
-        sound.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
+        sound
+            .iter()
+            .fold(0.0, |peak, sample| peak.max(sample.abs()))
     }
 
     /// Samples as a decoder, a broken one or a bad file may give them.

@@ -85,9 +85,17 @@ mod tests {
             let made = convert(&samples, rate(from), rate(to));
             assert_eq!(made.len(), to as usize);
             let edge = to as usize / 50;
-            for (n, sample) in made.iter().enumerate().skip(edge).take(made.len() - 2 * edge) {
+            for (n, sample) in made
+                .iter()
+                .enumerate()
+                .skip(edge)
+                .take(made.len() - 2 * edge)
+            {
                 let wanted = tone(to, n);
-                assert!((sample - wanted).abs() < 0.002, "{from} to {to}, {n}: {sample} {wanted}");
+                assert!(
+                    (sample - wanted).abs() < 0.002,
+                    "{from} to {to}, {n}: {sample} {wanted}"
+                );
             }
         }
     }
@@ -99,7 +107,9 @@ mod tests {
             .collect();
         let low = DeviceRate::new(8_000).expect("a rate");
         let made = convert(&high, DeviceRate::HZ_48000, low);
-        let peak = made[200..7_800].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
+        let peak = made[200..7_800]
+            .iter()
+            .fold(0.0_f32, |peak, s| peak.max(s.abs()));
         assert!(peak < 0.003, "{peak}");
     }
 }

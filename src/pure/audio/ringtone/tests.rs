@@ -37,7 +37,9 @@ fn melodies() -> [Melody; 5] {
 }
 
 fn peak(sound: &[f32]) -> f32 {
-    sound.iter().fold(0.0, |peak, sample| peak.max(sample.abs()))
+    sound
+        .iter()
+        .fold(0.0, |peak, sample| peak.max(sample.abs()))
 }
 
 fn steepest(sound: &[f32]) -> f32 {
@@ -54,7 +56,10 @@ fn all_ring_about_as_loud_and_never_louder_than_a_third() {
             let rate = DeviceRate::new(hz).expect("a rate");
             let sound = rings(style(melody.clone()), rate, 9);
             let peak = peak(&sound);
-            assert!((0.15..0.34).contains(&peak), "{melody:?} at {hz} Hz: {peak}");
+            assert!(
+                (0.15..0.34).contains(&peak),
+                "{melody:?} at {hz} Hz: {peak}"
+            );
             // It rings again.
             let second_half = &sound[sound.len() / 2..];
             assert!(second_half.iter().any(|sample| sample.abs() > 0.1));
@@ -64,10 +69,13 @@ fn all_ring_about_as_loud_and_never_louder_than_a_third() {
 
 #[test]
 fn the_mechanical_bell_keeps_the_countrys_cadence() {
-    let sound = rings(style(Melody::Tune(Tune::Mechanical)), DeviceRate::HZ_48000, 12);
-    let level = |from: f32, to: f32| {
-        peak(&sound[(from * 48_000.0) as usize..(to * 48_000.0) as usize])
-    };
+    let sound = rings(
+        style(Melody::Tune(Tune::Mechanical)),
+        DeviceRate::HZ_48000,
+        12,
+    );
+    let level =
+        |from: f32, to: f32| peak(&sound[(from * 48_000.0) as usize..(to * 48_000.0) as usize]);
     assert!(level(0.1, 1.9) > 0.1 && level(6.1, 7.9) > 0.1);
     assert!(level(3.2, 5.9) < 0.001, "{}", level(3.2, 5.9));
 }
@@ -118,7 +126,11 @@ fn its_volume_is_its_own() {
         ..style(Melody::Tune(Tune::Chime))
     };
     let ratio = peak(&rings(half, DeviceRate::HZ_48000, 4))
-        / peak(&rings(style(Melody::Tune(Tune::Chime)), DeviceRate::HZ_48000, 4));
+        / peak(&rings(
+            style(Melody::Tune(Tune::Chime)),
+            DeviceRate::HZ_48000,
+            4,
+        ));
     assert!((ratio - 0.125).abs() < 1e-3, "{ratio}");
     let none = RingStyle {
         volume: Volume::new(0).expect("a percentage"),

@@ -82,7 +82,12 @@ macro_rules! even {
 /// Three notes of so many ms, with gaps between them, and a pause.
 macro_rules! special {
     ($first:expr, $second:expr, $third:expr) => {
-        ever![on($first, 330), on($second, 330), on($third, 330), off(1_000)]
+        ever![
+            on($first, 330),
+            on($second, 330),
+            on($third, 330),
+            off(1_000)
+        ]
     };
     ($first:expr, $second:expr, $third:expr, $ms:expr, $gap:expr, $pause:expr) => {
         ever![
@@ -100,37 +105,34 @@ macro_rules! special {
 pub(super) fn ringback(country: Country) -> Cadence {
     use Country as C;
     match country {
-            C::NorthAmerica => ever![two(440.0, 480.0, 2_000), off(4_000)],
-            C::UnitedKingdom | C::Ireland | C::NewZealand => ever![
-                two(400.0, 450.0, 400),
-                off(200),
-                two(400.0, 450.0, 400),
-                off(2_000),
-            ],
-            C::Australia => ever![
-                two(400.0, 425.0, 400),
-                off(200),
-                two(400.0, 425.0, 400),
-                off(2_000),
-            ],
-            C::France => ever![on(440.0, 1_500), off(3_500)],
-            C::Germany | C::Netherlands | C::Italy | C::Switzerland => {
-                ever![on(425.0, 1_000), off(4_000)]
-            }
-            C::Austria => ever![on(420.0, 1_000), off(5_000)],
-            C::Belgium => ever![on(425.0, 1_000), off(3_000)],
-            C::Spain => ever![on(425.0, 1_500), off(3_000)],
-            C::Portugal | C::Sweden => ever![on(425.0, 1_000), off(5_000)],
-            // 400 Hz, modulated with 16 Hz.
-            C::Japan => ever![two(384.0, 416.0, 1_000), off(2_000)],
+        C::NorthAmerica => ever![two(440.0, 480.0, 2_000), off(4_000)],
+        C::UnitedKingdom | C::Ireland | C::NewZealand => ever![
+            two(400.0, 450.0, 400),
+            off(200),
+            two(400.0, 450.0, 400),
+            off(2_000),
+        ],
+        C::Australia => ever![
+            two(400.0, 425.0, 400),
+            off(200),
+            two(400.0, 425.0, 400),
+            off(2_000),
+        ],
+        C::France => ever![on(440.0, 1_500), off(3_500)],
+        C::Germany | C::Netherlands | C::Italy | C::Switzerland => {
+            ever![on(425.0, 1_000), off(4_000)]
         }
+        C::Austria => ever![on(420.0, 1_000), off(5_000)],
+        C::Belgium => ever![on(425.0, 1_000), off(3_000)],
+        C::Spain => ever![on(425.0, 1_500), off(3_000)],
+        C::Portugal | C::Sweden => ever![on(425.0, 1_000), off(5_000)],
+        // 400 Hz, modulated with 16 Hz.
+        C::Japan => ever![two(384.0, 416.0, 1_000), off(2_000)],
+    }
 }
 
 /// Looks a tone up; nothing where the country has none of the kind.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table is as long as what it lists"
-)]
+#[expect(clippy::too_many_lines, reason = "a table is as long as what it lists")]
 pub(super) fn cadence(tone: Progress, country: Country) -> Option<Cadence> {
     use Country as C;
     Some(match tone {
@@ -161,12 +163,9 @@ pub(super) fn cadence(tone: Progress, country: Country) -> Option<Cadence> {
             C::Sweden => even!(425.0, 250),
             C::Australia => even!(425.0, 375),
             C::NewZealand | C::Japan => even!(400.0, 500),
-            C::Ireland
-            | C::Switzerland
-            | C::Belgium
-            | C::Netherlands
-            | C::Italy
-            | C::Portugal => even!(425.0, 500),
+            C::Ireland | C::Switzerland | C::Belgium | C::Netherlands | C::Italy | C::Portugal => {
+                even!(425.0, 500)
+            }
         },
         Progress::Congestion => match country {
             C::NorthAmerica => even!(480.0, 620.0, 250),

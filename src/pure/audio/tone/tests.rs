@@ -101,7 +101,12 @@ fn every_tone_of_every_country_is_heard_as_the_list_has_it() {
             [once @ .., "end"] => (once, 1),
             ever => (ever, 2),
         };
-        for (hz, level, ms) in beats.iter().cycle().take(rounds * beats.len()).map(|text| beat(text)) {
+        for (hz, level, ms) in beats
+            .iter()
+            .cycle()
+            .take(rounds * beats.len())
+            .map(|text| beat(text))
+        {
             let piece: Vec<f32> = sound.by_ref().take(ms * 8).collect();
             if hz == [0.0] {
                 assert!(piece.iter().all(|sample| *sample == 0.0), "{text}");
@@ -113,10 +118,16 @@ fn every_tone_of_every_country_is_heard_as_the_list_has_it() {
             let steady = &piece[40..piece.len() - 40];
             let power = steady.iter().map(|s| f64::from(s * s)).sum::<f64>() / steady.len() as f64;
             let wanted = hz.len() as f64 * level.powi(2) / 2.0;
-            assert!((power / wanted - 1.0).abs() < 0.25, "{text}: {power} for {wanted}");
+            assert!(
+                (power / wanted - 1.0).abs() < 0.25,
+                "{text}: {power} for {wanted}"
+            );
             for hz in hz.iter().filter(|_| ms >= 300) {
                 let found = amplitude(steady, *hz);
-                assert!((found / level - 1.0).abs() < 0.1, "{text}: {hz} Hz at {found}");
+                assert!(
+                    (found / level - 1.0).abs() < 0.1,
+                    "{text}: {hz} Hz at {found}"
+                );
             }
         }
         if rounds == 1 {
