@@ -39,7 +39,7 @@ pub struct Loudest(i8);
 
 impl Default for Loudest {
     /// -3 dBFS: the peak of a sine of 0 dBm0, the digital milliwatt, with which lines are measured. In G.711 full scale is
-    /// 3.17 dBm0 (ITU-T G.711, table 2a), and speech lies 15 dB and more below it.
+    /// 3.17 dBm0 (ITU-T G.711), so that only what is louder than any measuring tone is held back.
     ///
     /// What that is at the ear nobody knows here: dBFS is no sound pressure. ITU-T P.360 bounds the pressure of a receiver;
     /// whoever has measured theirs sets this accordingly.

@@ -5,19 +5,23 @@
 //! curve that bends away below the bound; afterwards the gain stands and comes back slowly. Either way the output is
 //! continuous in the input and never steeper, so that nothing clicks, and a steady tone keeps its shape.
 //!
-//! For `b` the bound, `k` the knee 6 dB below it and `e` the envelope, the output of a peak is `e` up to the knee and
+//! For `b` the bound, `k` the knee 2 dB below it and `e` the envelope, the output of a peak is `e` up to the knee and
 //! `k + (b - k) (1 - exp(-(e - k) / (b - k)))` beyond: 1 is the slope at the knee, `b` is never reached, and the gain, that
 //! divided by `e`, only falls. See Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor Design", JAES 60 (2012),
 //! for the parts of such a thing.
 //!
-//! What is loud for seconds (a fax, a stuck tone) is brought down further: where the mean power of the last seconds is
-//! beyond that of a sound at the knee, two decibel for every one, 12 at most.
+//! What is loud for seconds (a fax, a stuck tone) is brought down further: where the mean power of the last seconds, pauses
+//! and all, is less than 6 dB below the bound, two decibel for every one, 12 at most. No speech is that loud: its peaks lie
+//! some 15 dB above its mean.
 
 use super::DeviceRate;
 use super::comfort::Loudest;
 
-/// The knee, as a share of the bound: 6 dB below it.
-const KNEE: f32 = 0.5;
+/// The knee, as a share of the bound: 2 dB below it.
+const KNEE: f32 = 0.8;
+
+/// What is loud for seconds, as a share of the bound: 6 dB below it.
+const LOUD: f32 = 0.5;
 
 /// How long the envelope stands before it falls, in ms: half a wave of 50 Hz, so that it does not follow the wave.
 const HOLD_MS: u32 = 10;
@@ -76,7 +80,8 @@ impl Limiter {
         self.mean = 1.0 - (-1.0 / (MEAN * hz)).exp();
     }
 
-    /// Limits a block. Sound that stays below the knee passes bit by bit; what is no number becomes silence.
+    /// Limits a block. Sound that stays below the knee, and is not loud for seconds, passes bit by bit; what is no number
+    /// becomes silence.
     pub fn process(&mut self, block: &mut [f32]) {
         for sample in block {
             *sample = self.limit(*sample);
@@ -120,8 +125,9 @@ impl Limiter {
 
     /// Returns the gain for the power of the last seconds.
     fn long(&self) -> f32 {
-        // A little more than a sound that stays below the knee can ever have, however it is rounded.
-        let most = 1.01 * self.knee * self.knee;
+        // A little more than a square wave of that level, however its power is rounded.
+        let loud = LOUD * self.bound;
+        let most = 1.01 * loud * loud;
         if self.power <= most {
             1.0
         } else {
@@ -212,7 +218,7 @@ mod tests {
     #[test]
     fn speech_as_loud_as_it_ever_is_passes_for_minutes() {
         // A square wave has the most power that a peak of -9 dBFS can have.
-        let level = KNEE * Loudest::default().amplitude();
+        let level = LOUD * Loudest::default().amplitude();
         let mut limiter = limiter();
         for second in 0..120 {
             let mut square: Vec<f32> = (0..48_000)
