@@ -53,12 +53,12 @@ impl Fader {
             return;
         }
         for sample in block {
-            *sample *= self.next();
+            *sample *= self.advance();
         }
     }
 
-    /// Returns the gain of the next sample.
-    pub fn next(&mut self) -> f32 {
+    /// Moves on by a sample, and returns the gain for it.
+    pub fn advance(&mut self) -> f32 {
         self.gain += (self.aim - self.gain).clamp(-self.step, self.step);
         self.gain
     }

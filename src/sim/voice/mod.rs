@@ -58,7 +58,7 @@ mod tests {
             Limiter::new(Loudest::default(), line).process(&mut heard);
             for (spoken, heard) in spoken.chunks_exact(4_000).zip(heard.chunks_exact(4_000)) {
                 let softer = 10.0 * (power(spoken).max(1e-9) / power(heard).max(1e-9)).log10();
-                assert!((0.0..0.75).contains(&softer), "{lang:?}: {softer} dB");
+                assert!((-0.01..0.75).contains(&softer), "{lang:?}: {softer} dB");
             }
         }
     }

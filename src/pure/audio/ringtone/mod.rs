@@ -95,6 +95,10 @@ pub struct Ringer {
 }
 
 /// What makes the sound of a ring.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would have to be made in a callback"
+)]
 #[derive(Debug)]
 enum Voice {
     Tone(Tone),
@@ -187,7 +191,7 @@ impl Ringer {
             }
         };
         self.fader.set(if stays { 1.0 } else { 0.0 });
-        let gain = self.fader.next();
+        let gain = self.fader.advance();
         if !stays && gain == 0.0 {
             self.ringing = None;
         }
