@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use offhook::audio::DOWN_FRAMES;
 use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
-use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
+use offhook::pure::audio::comfort::Loudest;
+use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use offhook::pure::audio::ringtone::{RingStyle, Ringer};
-use offhook::pure::audio::tone::Country;
+use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
 use offhook::pure::time::Time;
@@ -214,7 +215,12 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
     let rate = DeviceRate::HZ_48000;
     let (mut commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
     let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
-    let seat = Arc::new(EarSeat::new(Ear::new(rate, for_ear, for_let_go)));
+    let style = EarStyle {
+        loudest: Some(Loudest::default()),
+        ..EarStyle::default()
+    };
+    let ear = Ear::new(rate, for_ear, for_let_go).with_style(style);
+    let seat = Arc::new(EarSeat::new(ear));
     let turn = seat.draw();
     seat.give_turn(turn, rate, tap);
     let sound = Sound::Ear(seat, turn);
@@ -225,7 +231,8 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         to_speaker: true,
     };
     let meter = Arc::new(LegMeter::default());
-    let mut leg = Some(Box::new(EarLeg::new(StreamId(1), for_leg, route, meter)));
+    let leg = EarLeg::new(StreamId(1), for_leg, route, meter).levelled();
+    let mut leg = Some(Box::new(leg));
     let mut data = [0_i16; 2 * BLOCK];
     move |n| {
         let command = match n {
@@ -234,6 +241,7 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
             900 => Some(EarCommand::Ring(None)),
             1_000 => Some(EarCommand::Beep),
             2_900 => Some(EarCommand::Detach(StreamId(1))),
+            2_901 => Some(EarCommand::CallEnded(Progress::Busy, Country::France)),
             _ => None,
         };
         if let Some(command) = command {
@@ -249,7 +257,10 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
             });
         }
         playout.fill(&mut data, 2, now(clock));
-        assert_eq!(let_go.slots(), usize::from(n >= 2_900));
+        // It fades before it goes.
+        if !(2_900..2_902).contains(&n) {
+            assert_eq!(let_go.slots(), usize::from(n >= 2_900));
+        }
     }
 }
 

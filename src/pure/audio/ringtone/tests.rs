@@ -1,3 +1,5 @@
+//! What rings is bounded, keeps its cadence and never clicks.
+
 use super::*;
 
 fn rings(style: RingStyle, rate: DeviceRate, seconds: usize) -> Vec<f32> {
