@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 use offhook::audio::DOWN_FRAMES;
 use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
+use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::pure::audio::comfort::Loudest;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use offhook::pure::audio::ringtone::{RingStyle, Ringer};
+use offhook::pure::audio::sidetone::sidetone;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
@@ -72,7 +74,13 @@ fn the_capture_callback_only_wakes_the_mouth() {
         let mut mouth = Sleeper::start();
         // Nobody reads the ring: the callback meets room first and then none.
         let (ring, _full) = rtrb::RingBuffer::new(RUNS / 2 * BLOCK);
-        let mut capture = Capture::new(ring, mouth.thread(), Arc::default(), Arc::default());
+        let (from_microphone, _own_ear) = sidetone(-20, DeviceRate::HZ_48000);
+        let to_ear = ToSidetone {
+            seat: Arc::new(SidetoneSeat::new(from_microphone)),
+            rate: DeviceRate::HZ_48000,
+        };
+        let mut capture = Capture::new(ring, mouth.thread(), Arc::default(), Arc::default())
+            .with_sidetone(Some(to_ear));
         let data = [1_000_i16; 2 * BLOCK];
         run(move |n| {
             mouth.lies_down_before(n);

@@ -15,11 +15,13 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use cpal::{FromSample, I24, Sample, U24};
 use offhook::audio::callback::{Beat, Bell, Capture, Playout, Sound, Stamp, Tap, now};
 use offhook::audio::seat::EarSeat;
+use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
 use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
+use offhook::pure::audio::sidetone::sidetone;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
@@ -292,11 +294,21 @@ where
         let beat: Arc<Beat> = Arc::default();
         let stamp: Arc<Stamp> = Arc::default();
         let mouth = mouth.thread().clone();
-        let mut capture = Capture::new(ring, mouth, stamp, Arc::clone(&beat));
+        let (from_microphone, mut own_ear) = sidetone(-20, DeviceRate::HZ_48000);
+        let to_ear = ToSidetone {
+            seat: Arc::new(SidetoneSeat::new(from_microphone)),
+            rate: DeviceRate::HZ_48000,
+        };
+        let mut capture =
+            Capture::new(ring, mouth, stamp, Arc::clone(&beat)).with_sidetone(Some(to_ear));
         let mut hear = |block: usize| {
             let sound = sine(block * channels, 48_000);
             let data: Vec<T> = sound.into_iter().map(T::from_sample).collect();
-            assert_no_alloc(|| capture.hear(&data, channels, now(clock)));
+            let mut heard = vec![0.0; block];
+            assert_no_alloc(|| {
+                capture.hear(&data, channels, now(clock));
+                own_ear.add_to(&mut heard, true);
+            });
         };
         for block in BLOCKS.into_iter().filter(|block| *block < 10_000) {
             hear(block);

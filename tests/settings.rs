@@ -82,6 +82,7 @@ fn the_defaults_are_those_of_the_documents() {
         "the default speaker is real"
     );
     assert_eq!(comfort.ringtone, Ringtone::Classic);
+    assert_eq!(comfort.sidetone, None);
     assert!(comfort.ring_rising && comfort.call_ended_tone && !comfort.level_far_end);
     assert_eq!(
         settings.data_dir,
@@ -228,6 +229,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_RINGTONE", "ring.wav", "a file needs file: before"),
     ("OFFHOOK_RINGTONE", "file:", "names no file"),
     ("OFFHOOK_RING_RISING", "yes", "is neither true nor false"),
+    ("OFFHOOK_SIDETONE", "on", "is not a whole number"),
+    ("OFFHOOK_SIDETONE", "0", "is not from -40 to -6"),
     ("OFFHOOK_LANG", "de", "is neither en nor fr"),
     ("OFFHOOK_LOG", "offhook=loudly", "is no filter"),
 ];
@@ -336,7 +339,7 @@ fn comfort_is_set_by_any_source() {
     let mut sources = complete();
     sources.toml = file(
         "offhook.toml",
-        "loudest = -12\nlimiter = true\nlevel_far_end = true\nring_rising = false\nring_volume = 50\n",
+        "loudest = -12\nlimiter = true\nlevel_far_end = true\nring_rising = false\nring_volume = 50\nsidetone = -20\n",
     );
     set(
         &mut sources.environment,
@@ -347,7 +350,7 @@ fn comfort_is_set_by_any_source() {
     set(&mut sources.flags, "OFFHOOK_VOLUME", "80");
     let comfort = load(&sources).audio.comfort;
     assert_eq!(Some(comfort.loudest), Loudest::new(-12));
-    assert_eq!(comfort.limiter, Some(true));
+    assert_eq!((comfort.limiter, comfort.sidetone), (Some(true), Some(-20)));
     assert!(comfort.level_far_end && !comfort.ring_rising && !comfort.call_ended_tone);
     assert_eq!(Some(comfort.ring_volume), Volume::new(50));
     assert_eq!(Some(comfort.volume), Volume::new(80));

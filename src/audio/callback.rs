@@ -14,6 +14,7 @@ use std::time::Instant;
 use cpal::{FromSample, Sample};
 
 use super::seat::{EarSeat, Turn};
+use super::sidetone::ToSidetone;
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::ringtone::Ringer;
 use crate::pure::audio::tone::Country;
@@ -218,6 +219,7 @@ impl ToMouth {
 #[derive(Debug)]
 pub struct Capture {
     to_mouth: ToMouth,
+    sidetone: Option<ToSidetone>,
     beat: Arc<Beat>,
 }
 
@@ -231,8 +233,16 @@ impl Capture {
     ) -> Capture {
         Capture {
             to_mouth: ToMouth { ring, mouth, stamp },
+            sidetone: None,
             beat,
         }
+    }
+
+    /// Lets the near end hear itself.
+    #[must_use]
+    pub fn with_sidetone(mut self, sidetone: Option<ToSidetone>) -> Capture {
+        self.sidetone = sidetone;
+        self
     }
 
     /// Takes a callback's worth of a device's buffer, 1 channel or more: their mean. `newest_at` is when the last sample
@@ -257,7 +267,15 @@ impl Capture {
             .frames
             .fetch_add(samples.len() as u64, Ordering::Relaxed);
         self.to_mouth.stamp.set(newest_at);
-        let lost = self.to_mouth.push(samples);
+        let mut own_ear = self.sidetone.as_ref().and_then(ToSidetone::take);
+        let lost = self.to_mouth.push(samples.inspect(|sample| {
+            if let Some(own_ear) = &mut own_ear {
+                own_ear.push(*sample);
+            }
+        }));
+        if let Some((sidetone, own_ear)) = self.sidetone.as_ref().zip(own_ear) {
+            sidetone.put_back(own_ear);
+        }
         if lost > 0 {
             self.beat.overruns.fetch_add(lost as u64, Ordering::Relaxed);
         }

@@ -3,8 +3,8 @@
 //! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices; `open` opens them (`real`, and `own`
 //! for `none`, `file:` and `loopback`), `slot` tells one that works from one that does not, `whereabouts` asks a sound
 //! server which device our streams are at. `callback` is what runs in devices, `seat` is where the ear sits between two
-//! blocks, and `mouth_thread` makes frames of what was captured. `callback` and `seat` are public for the proofs in
-//! `tests` alone.
+//! blocks, and `mouth_thread` makes frames of what was captured. `callback`, `seat` and `sidetone` are public for
+//! the proofs in `tests` alone.
 
 #[doc(hidden)]
 pub mod callback;
@@ -18,6 +18,8 @@ mod real;
 mod ringtone;
 #[doc(hidden)]
 pub mod seat;
+#[doc(hidden)]
+pub mod sidetone;
 mod slot;
 mod supervisor;
 mod whereabouts;
@@ -39,6 +41,7 @@ use crate::pure::ids::StreamId;
 use callback::UpMeter;
 use mouth_thread::{MouthCommand, MouthThread};
 use seat::EarSeat;
+use sidetone::SidetoneSeat;
 use supervisor::{Order, Shared, Supervisor};
 
 pub use crate::pure::audio::comfort::{Ringtone, Volume};
@@ -154,13 +157,24 @@ impl MediaHandle {
             loudest: settings.bound(),
             ring: ring.clone(),
         };
-        let ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut sidetone = None;
+        // A `loopback` microphone is the far end, which is heard anyway.
+        if let Some(decibel) = settings.comfort.sidetone
+            && settings.capture != DeviceChoice::Loopback
+        {
+            let (from_microphone, to_ear) =
+                crate::pure::audio::sidetone::sidetone(decibel, DeviceRate::HZ_48000);
+            ear = ear.with_sidetone(to_ear);
+            sidetone = Some(Arc::new(SidetoneSeat::new(from_microphone)));
+        }
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
             mouth: Arc::new(MouthThread::start(clock)?),
             bell: Arc::default(),
             ring,
+            sidetone,
             answered: Arc::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());

@@ -10,6 +10,7 @@ use super::mouth_thread::Source;
 use super::own::{self, Clock, FilePlayout, Recording};
 use super::real::{self, Found, Missing, Wanted, Way};
 use super::seat::Turn;
+use super::sidetone::ToSidetone;
 use super::supervisor::Shared;
 use super::whereabouts::{self, Place};
 use crate::pure::audio::DeviceRate;
@@ -98,7 +99,12 @@ fn open_capture(
         let (ring, for_mouth) = rtrb::RingBuffer::new(capture_ring(rate));
         let (stamp, beat) = (Arc::new(Stamp::default()), Arc::new(Beat::default()));
         let mouth = shared.mouth.thread().clone();
-        let capture = Capture::new(ring, mouth, Arc::clone(&stamp), Arc::clone(&beat));
+        let sidetone = shared
+            .sidetone
+            .clone()
+            .map(|seat| ToSidetone { seat, rate });
+        let capture = Capture::new(ring, mouth, Arc::clone(&stamp), Arc::clone(&beat))
+            .with_sidetone(sidetone);
         let source = Source {
             ring: for_mouth,
             rate,

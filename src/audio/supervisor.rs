@@ -16,6 +16,7 @@ use super::mouth_thread::{MouthCommand, MouthThread, Source};
 use super::open::{Opened, Running, Use, capture_ring, open};
 use super::real::{self, Wanted};
 use super::seat::EarSeat;
+use super::sidetone::SidetoneSeat;
 use super::slot::{Look, Slot, Watched};
 use super::{AudioStatus, DeviceState, whereabouts};
 use crate::pure::audio::DeviceRate;
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) bell: Arc<Bell>,
     /// How a bell of its own device rings.
     pub(super) ring: RingStyle,
+    /// Where microphones let the near end hear itself; nothing: it does not.
+    pub(super) sidetone: Option<Arc<SidetoneSeat>>,
     /// Set when a call is answered: a `file:` capture begins.
     pub(super) answered: Arc<AtomicBool>,
 }

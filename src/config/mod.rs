@@ -501,7 +501,9 @@ fn read_comfort(reader: &mut Reader<'_>) -> Comfort {
     let ring_volume = reader.optional(&table::OFFHOOK_RING_VOLUME, value::volume);
     let ring_rising = reader.optional(&table::OFFHOOK_RING_RISING, value::boolean);
     let call_ended_tone = reader.optional(&table::OFFHOOK_CALL_ENDED_TONE, value::boolean);
+    let sidetone = reader.optional(&table::OFFHOOK_SIDETONE, value::sidetone);
     Comfort {
+        sidetone: sidetone.flatten(),
         volume: volume.unwrap_or(plain.volume),
         limiter,
         loudest: loudest.and_then(Loudest::new).unwrap_or(plain.loudest),

@@ -432,6 +432,15 @@ settings! {
         example: "true",
         bare: Some("true"),
     }
+    /// One's own voice.
+    OFFHOOK_SIDETONE {
+        value: "DB",
+        scope: Scope::Sound,
+        default: "off",
+        about: "How loud one's own voice is heard in a handset or headset, in dB relative to the microphone",
+        like: "off, or a whole number of dB from -40 to -6",
+        example: "-20",
+    }
     /// The data folder.
     OFFHOOK_DATA_DIR {
         value: "DIR",

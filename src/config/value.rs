@@ -123,6 +123,14 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// Reads a level in dB that may be `off`.
+pub(super) fn sidetone(text: &str) -> Result<Option<i8>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    signed(-40, -6)(text).map(Some)
+}
+
 /// Reads a volume.
 pub(super) fn volume(text: &str) -> Result<Volume, String> {
     let percent = whole(0, 100)(text)?;

@@ -6,6 +6,7 @@ use super::comfort::{Loudest, Volume};
 use super::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle};
 use super::mouth::Mouth;
 use super::ringtone::RingStyle;
+use super::sidetone::sidetone;
 use super::tone::{Country, Progress};
 use super::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, g711};
 use crate::pure::ids::StreamId;
@@ -300,4 +301,37 @@ fn a_change_of_microphone_and_a_leg_that_is_new_do_not_click() {
         assert!(line.len() > 1_000);
         assert!(steepest(&line) < most, "{from}: {}", steepest(&line));
     }
+}
+
+#[test]
+fn ones_own_voice_is_heard_during_a_call_only_and_is_no_part_of_the_far_end() {
+    let (mut microphone, to_ear) = sidetone(-20, DeviceRate::HZ_48000);
+    microphone.set_rate(DeviceRate::HZ_48000);
+    let (mut commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
+    let (for_let_go, _let_go) = rtrb::RingBuffer::new(COMMANDS);
+    let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_sidetone(to_ear);
+    let mut speak = |ear: &mut Ear| {
+        let (mut out, mut far) = ([0.0; 480], [0.0; 480]);
+        for _ in 0..10 {
+            (0..480).for_each(|_| microphone.push(0.5));
+            ear.render(&mut out, &mut far, Time::START);
+        }
+        assert!(far.iter().all(|sample| *sample == 0.0));
+        out[479]
+    };
+    assert_eq!(speak(&mut ear), 0.0, "nobody has called");
+    let (_down, for_leg) = rtrb::RingBuffer::new(1);
+    let route = |to_speaker| Route {
+        feed: Feed::Desk,
+        to_speaker,
+    };
+    let leg = EarLeg::new(StreamId(1), for_leg, route(true), Arc::default());
+    commands
+        .push(EarCommand::Attach(Box::new(leg)))
+        .expect("room");
+    assert!((speak(&mut ear) - 0.05).abs() < 0.001);
+    commands
+        .push(EarCommand::Route(StreamId(1), route(false)))
+        .expect("room");
+    assert_eq!(speak(&mut ear), 0.0);
 }

@@ -131,6 +131,8 @@ pub struct Comfort {
     pub ring_rising: bool,
     /// Whether a tone is heard when the far end has gone.
     pub call_ended_tone: bool,
+    /// How loud the near end hears itself, in dB relative to the microphone; nothing: not at all.
+    pub sidetone: Option<i8>,
 }
 
 impl Default for Comfort {
@@ -144,6 +146,7 @@ impl Default for Comfort {
             ring_volume: Volume::default(),
             ring_rising: true,
             call_ended_tone: true,
+            sidetone: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::limiter::Limiter;
 use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
+use super::sidetone::Sidetone;
 use super::tone::{Beep, Country, Progress, Tone};
 use super::{DeviceRate, DownFrame, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
@@ -190,6 +191,7 @@ pub struct Ear {
     ringer: Ringer,
     beep: Beep,
     ended: Option<Tone>,
+    sidetone: Option<Sidetone>,
 }
 
 impl Ear {
@@ -219,6 +221,7 @@ impl Ear {
             ringer: Ringer::new(RingStyle::default(), rate),
             beep: Beep::new(rate),
             ended: None,
+            sidetone: None,
         }
     }
 
@@ -230,6 +233,13 @@ impl Ear {
             .loudest
             .map(|loudest| Limiter::new(loudest, self.rate));
         self.ringer = Ringer::new(style.ring, self.rate);
+        self
+    }
+
+    /// Lets the near end hear itself while a far end is heard.
+    #[must_use]
+    pub fn with_sidetone(mut self, sidetone: Sidetone) -> Ear {
+        self.sidetone = Some(sidetone);
         self
     }
 
@@ -247,6 +257,9 @@ impl Ear {
         self.volume.set_rate(rate);
         if let Some(limiter) = &mut self.limiter {
             limiter.set_rate(rate);
+        }
+        if let Some(sidetone) = &mut self.sidetone {
+            sidetone.set_rate(rate);
         }
         self.beep = Beep::new(rate);
         self.ended = None;
@@ -270,6 +283,10 @@ impl Ear {
         for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
             self.render_far(far, Time::from_micros(at));
             out.copy_from_slice(far);
+            if let Some(sidetone) = &mut self.sidetone {
+                let heard = self.legs.iter().flatten().any(|leg| leg.audible);
+                sidetone.add_to(out, heard);
+            }
             self.ringer.add_to(out);
             self.beep.add_to(out);
             if let Some(tone) = &mut self.ended {

@@ -15,6 +15,7 @@ pub mod mouth;
 pub mod playout;
 pub mod resample;
 pub mod ringtone;
+pub mod sidetone;
 pub mod tone;
 
 #[cfg(test)]
