@@ -1,7 +1,7 @@
 //! Where the microphone's end of the sidetone lies while no capture callback uses it.
 //!
-//! Devices come and go, so none owns it: a callback takes it, writes, and puts it back. While two microphones overlap the one
-//! that finds it taken writes nothing.
+//! Devices come and go, so none owns it: a callback takes it, writes, and puts it back. While two microphones overlap the
+//! one that finds it taken writes nothing.
 
 use std::sync::Arc;
 

@@ -6,6 +6,9 @@
 //! tone. Two that the list leaves open are filled in: France's and Japan's congestion tone (in France E.180's own cadence of
 //! congestion at the national frequency; in Japan the busy tone, which the network uses for both).
 //!
+//! They are taken from lists that quote these documents. Least certain are Ireland's congestion and call-waiting tones and
+//! Portugal's call-waiting tone, which such lists have differently or not at all.
+//!
 //! Where a number that is not in use has no tone of the country's own it is the special information tone of ITU-T E.180,
 //! section 6: three rising notes of 330 ms, and a second of silence.
 
