@@ -198,10 +198,7 @@ async fn start_sound(settings: &Settings, clock: Instant) -> Result<MediaHandle,
     let audio = settings.audio.clone();
     let started = tokio::task::spawn_blocking(move || MediaHandle::start(&audio, clock)).await;
     match started {
-        Ok(Ok(media)) => Ok(media),
-        Ok(Err(cause)) => {
-            Err(Failure::world("the threads for sound cannot be started").caused_by(&cause))
-        }
+        Ok(started) => Ok(started?),
         Err(broken) => Err(Failure::ours("the sound engine did not start").caused_by(&broken)),
     }
 }

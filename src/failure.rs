@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::audio::StartError;
+
 /// Whose fault it is: decides the exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -80,6 +82,17 @@ impl Failure {
     /// Says whether there is anybody to tell.
     pub fn is_silent(&self) -> bool {
         self.kind == Kind::ReaderGone
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Failure {
+        match &error {
+            StartError::Thread(cause) => Failure::world(error.to_string()).caused_by(cause),
+            StartError::Ringtone(_) => Failure::usage(error.to_string()).hint(
+                "--ringtone takes file: and the path of a WAV file, or the name of a built-in one",
+            ),
+        }
     }
 }
 

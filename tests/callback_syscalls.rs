@@ -15,8 +15,12 @@ use std::time::{Duration, Instant};
 use offhook::audio::DOWN_FRAMES;
 use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
-use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
-use offhook::pure::audio::tone::Country;
+use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
+use offhook::pure::audio::comfort::Loudest;
+use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
+use offhook::pure::audio::ringtone::{RingStyle, Ringer};
+use offhook::pure::audio::sidetone::sidetone;
+use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
 use offhook::pure::time::Time;
@@ -50,8 +54,7 @@ fn the_callback_of_a_bell_of_its_own_asks_nothing_of_the_system() {
             let (bell, rate) = (Arc::new(Bell::default()), DeviceRate::HZ_48000);
             let sound = Sound::Bell {
                 bell: Arc::clone(&bell),
-                rate,
-                ringing: None,
+                ringer: Box::new(Ringer::new(RingStyle::default(), rate)),
             };
             let mut playout = Playout::new(sound, rate, Arc::default());
             let mut data = [0_i16; 2 * BLOCK];
@@ -71,7 +74,13 @@ fn the_capture_callback_only_wakes_the_mouth() {
         let mut mouth = Sleeper::start();
         // Nobody reads the ring: the callback meets room first and then none.
         let (ring, _full) = rtrb::RingBuffer::new(RUNS / 2 * BLOCK);
-        let mut capture = Capture::new(ring, mouth.thread(), Arc::default(), Arc::default());
+        let (from_microphone, _own_ear) = sidetone(-20, DeviceRate::HZ_48000);
+        let to_ear = ToSidetone {
+            seat: Arc::new(SidetoneSeat::new(from_microphone)),
+            rate: DeviceRate::HZ_48000,
+        };
+        let mut capture = Capture::new(ring, mouth.thread(), Arc::default(), Arc::default())
+            .with_sidetone(Some(to_ear));
         let data = [1_000_i16; 2 * BLOCK];
         run(move |n| {
             mouth.lies_down_before(n);
@@ -214,7 +223,12 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
     let rate = DeviceRate::HZ_48000;
     let (mut commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
     let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
-    let seat = Arc::new(EarSeat::new(Ear::new(rate, for_ear, for_let_go)));
+    let style = EarStyle {
+        loudest: Some(Loudest::default()),
+        ..EarStyle::default()
+    };
+    let ear = Ear::new(rate, for_ear, for_let_go).with_style(style);
+    let seat = Arc::new(EarSeat::new(ear));
     let turn = seat.draw();
     seat.give_turn(turn, rate, tap);
     let sound = Sound::Ear(seat, turn);
@@ -225,7 +239,8 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         to_speaker: true,
     };
     let meter = Arc::new(LegMeter::default());
-    let mut leg = Some(Box::new(EarLeg::new(StreamId(1), for_leg, route, meter)));
+    let leg = EarLeg::new(StreamId(1), for_leg, route, meter).levelled();
+    let mut leg = Some(Box::new(leg));
     let mut data = [0_i16; 2 * BLOCK];
     move |n| {
         let command = match n {
@@ -234,6 +249,7 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
             900 => Some(EarCommand::Ring(None)),
             1_000 => Some(EarCommand::Beep),
             2_900 => Some(EarCommand::Detach(StreamId(1))),
+            2_901 => Some(EarCommand::CallEnded(Progress::Busy, Country::France)),
             _ => None,
         };
         if let Some(command) = command {
@@ -249,7 +265,10 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
             });
         }
         playout.fill(&mut data, 2, now(clock));
-        assert_eq!(let_go.slots(), usize::from(n >= 2_900));
+        // It fades before it goes.
+        if !(2_900..2_902).contains(&n) {
+            assert_eq!(let_go.slots(), usize::from(n >= 2_900));
+        }
     }
 }
 

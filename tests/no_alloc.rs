@@ -15,10 +15,14 @@ use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use cpal::{FromSample, I24, Sample, U24};
 use offhook::audio::callback::{Beat, Bell, Capture, Playout, Sound, Stamp, Tap, now};
 use offhook::audio::seat::EarSeat;
+use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
-use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter, MOST_LEGS};
+use offhook::pure::audio::comfort::{Loudest, Volume};
+use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
 use offhook::pure::audio::mouth::Mouth;
-use offhook::pure::audio::tone::Country;
+use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
+use offhook::pure::audio::sidetone::sidetone;
+use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
 use offhook::pure::time::Time;
@@ -80,10 +84,12 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                 1 => world.tell(EarCommand::Ring(Some(Country::NorthAmerica))),
                 2 => world.attach(2),
                 4 => world.tell(EarCommand::Beep),
+                5 => world.tell(EarCommand::Volume(Volume::default())),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
                 8 => world.tell(EarCommand::Ring(None)),
                 9 => world.tell(EarCommand::Detach(StreamId(1))),
                 10 => world.tell(EarCommand::Detach(StreamId(2))),
+                11 => world.tell(EarCommand::CallEnded(Progress::Busy, Country::France)),
                 _ => {}
             }
             world.speak(*block);
@@ -157,7 +163,11 @@ fn legs_beyond_what_the_ear_and_its_way_out_can_hold_cost_no_memory() {
     while world.let_go.pop().is_ok() {}
     world.attach(1_000);
     world.render(48);
-    assert_eq!(world.let_go.slots(), 1, "with no slot free a leg is let go");
+    assert_eq!(
+        world.let_go.slots(),
+        MOST_LEGS,
+        "those that stayed leave as soon as they can"
+    );
 }
 
 #[test]
@@ -242,20 +252,38 @@ fn playout_of<T: Sample + FromSample<f32> + PartialEq>() {
 
 #[test]
 fn the_callback_of_a_bell_of_its_own_rings_in_any_cadence() {
-    let (bell, rate) = (Arc::new(Bell::default()), DeviceRate::HZ_48000);
-    let sound = Sound::Bell {
-        bell: Arc::clone(&bell),
-        rate,
-        ringing: None,
-    };
-    let mut playout = Playout::new(sound, rate, Arc::default());
-    for country in (0..).map_while(Country::from_index) {
-        for cadence in [Some(country), None] {
-            bell.set(cadence);
-            let mut data = vec![0_i16; 2 * 480];
+    for (rate, melody) in RATES
+        .map(rate)
+        .into_iter()
+        .zip(melodies().into_iter().cycle())
+    {
+        let style = RingStyle {
+            melody,
+            rises: true,
+            ..RingStyle::default()
+        };
+        let bell = Arc::new(Bell::default());
+        let sound = Sound::Bell {
+            bell: Arc::clone(&bell),
+            ringer: Box::new(Ringer::new(style, rate)),
+        };
+        let mut playout = Playout::new(sound, rate, Arc::default());
+        let mut play = |ms: usize| {
+            let mut data = vec![0_i16; 2 * rate.hz() as usize * ms / 1000];
             assert_no_alloc(|| playout.fill(&mut data, 2, Time::START));
-            assert_eq!(data.iter().any(|sample| *sample != 0), cadence.is_some());
+            data.iter().any(|sample| *sample != 0)
+        };
+        for country in Country::all() {
+            bell.set(Some(country));
+            assert!(play(100), "{country:?}");
+            bell.set(None);
+            // It fades.
+            play(11);
+            assert!(!play(10), "{country:?}");
         }
+        // Long enough for every tune to begin anew.
+        bell.set(Some(Country::France));
+        assert!(play(6_000));
     }
 }
 
@@ -284,11 +312,21 @@ where
         let beat: Arc<Beat> = Arc::default();
         let stamp: Arc<Stamp> = Arc::default();
         let mouth = mouth.thread().clone();
-        let mut capture = Capture::new(ring, mouth, stamp, Arc::clone(&beat));
+        let (from_microphone, mut own_ear) = sidetone(-20, DeviceRate::HZ_48000);
+        let to_ear = ToSidetone {
+            seat: Arc::new(SidetoneSeat::new(from_microphone)),
+            rate: DeviceRate::HZ_48000,
+        };
+        let mut capture =
+            Capture::new(ring, mouth, stamp, Arc::clone(&beat)).with_sidetone(Some(to_ear));
         let mut hear = |block: usize| {
             let sound = sine(block * channels, 48_000);
             let data: Vec<T> = sound.into_iter().map(T::from_sample).collect();
-            assert_no_alloc(|| capture.hear(&data, channels, now(clock)));
+            let mut heard = vec![0.0; block];
+            assert_no_alloc(|| {
+                capture.hear(&data, channels, now(clock));
+                own_ear.add_to(&mut heard, true);
+            });
         };
         for block in BLOCKS.into_iter().filter(|block| *block < 10_000) {
             hear(block);
@@ -325,6 +363,17 @@ fn frames_leave_through_their_ring_whether_there_is_room_or_not() {
     assert!(sent == UP_FRAMES && dropped > 0, "{sent}, {dropped}");
 }
 
+/// Everything that can ring.
+fn melodies() -> [Melody; 5] {
+    [
+        Melody::Classic,
+        Melody::Tune(Tune::Marimba),
+        Melody::Tune(Tune::Chime),
+        Melody::Tune(Tune::Mechanical),
+        Melody::recording(sine(48_000, 48_000)),
+    ]
+}
+
 /// An ear, and all that is around it.
 struct World {
     ear: Option<Ear>,
@@ -345,8 +394,18 @@ impl World {
     fn new(rate: DeviceRate) -> World {
         let (commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        // With every stage that there is.
+        let style = EarStyle {
+            volume: Volume::new(90).expect("a percentage"),
+            loudest: Loudest::new(-12),
+            ring: RingStyle {
+                melody: Melody::Tune(Tune::Marimba),
+                rises: true,
+                ..RingStyle::default()
+            },
+        };
         World {
-            ear: Some(Ear::new(rate, for_ear, for_let_go)),
+            ear: Some(Ear::new(rate, for_ear, for_let_go).with_style(style)),
             commands,
             let_go,
             legs: Vec::new(),
@@ -369,7 +428,7 @@ impl World {
             feed: Feed::Desk,
             to_speaker: true,
         };
-        let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter));
+        let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter)).levelled();
         self.tell(EarCommand::Attach(Box::new(leg)));
         self.legs.push(FarEnd { down, meter, at: 0 });
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use offhook::config::table::{self, Setting};
 use offhook::config::{Local, Settings, Sources, TextFile};
 use offhook::lang::Lang;
+use offhook::pure::audio::comfort::{Loudest, Ringtone, Volume};
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::audio::tone::Country;
 use offhook::pure::phone::{AutoAnswer, Ring};
@@ -69,6 +70,20 @@ fn the_defaults_are_those_of_the_documents() {
     assert_eq!(settings.lang, Lang::En);
     assert_eq!(settings.audio.capture, DeviceChoice::Default);
     assert_eq!(settings.audio.callback_ms, 10);
+    let comfort = &settings.audio.comfort;
+    assert_eq!(comfort.volume.gain(), 1.0);
+    assert_eq!(comfort.ring_volume.gain(), 1.0);
+    assert_eq!(
+        (comfort.limiter, comfort.loudest),
+        (None, Loudest::default())
+    );
+    assert!(
+        settings.audio.bound().is_some(),
+        "the default speaker is real"
+    );
+    assert_eq!(comfort.ringtone, Ringtone::Classic);
+    assert_eq!(comfort.sidetone, None);
+    assert!(comfort.ring_rising && comfort.call_ended_tone && !comfort.level_far_end);
     assert_eq!(
         settings.data_dir,
         Path::new("/home/me/.local/state/offhook")
@@ -204,6 +219,18 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_CAPTURE", "file:", "names no file"),
     ("OFFHOOK_AUDIO_HOST", "jack", "is none of these"),
     ("OFFHOOK_CALLBACK_MS", "0", "is not from 1 to 100"),
+    ("OFFHOOK_VOLUME", "101", "is not from 0 to 100"),
+    ("OFFHOOK_VOLUME", "300", "is not from 0 to 100"),
+    ("OFFHOOK_RING_VOLUME", "loud", "is not a whole number"),
+    ("OFFHOOK_LIMITER", "on", "is neither true nor false"),
+    ("OFFHOOK_LOUDEST", "3", "is not from -30 to 0"),
+    ("OFFHOOK_LOUDEST", "-200", "is not from -30 to 0"),
+    ("OFFHOOK_LOUDEST", "-3 dB", "is not a whole number"),
+    ("OFFHOOK_RINGTONE", "ring.wav", "a file needs file: before"),
+    ("OFFHOOK_RINGTONE", "file:", "names no file"),
+    ("OFFHOOK_RING_RISING", "yes", "is neither true nor false"),
+    ("OFFHOOK_SIDETONE", "on", "is not a whole number"),
+    ("OFFHOOK_SIDETONE", "0", "is not from -40 to -6"),
     ("OFFHOOK_LANG", "de", "is neither en nor fr"),
     ("OFFHOOK_LOG", "offhook=loudly", "is no filter"),
 ];
@@ -305,6 +332,29 @@ fn toml_takes_texts_numbers_booleans_and_lists() {
     let wav = DeviceChoice::File(PathBuf::from("a.wav"));
     assert_eq!(settings.audio.capture, wav);
     assert_eq!(settings.audio.ringer, Some(DeviceChoice::None));
+}
+
+#[test]
+fn comfort_is_set_by_any_source() {
+    let mut sources = complete();
+    sources.toml = file(
+        "offhook.toml",
+        "loudest = -12\nlimiter = true\nlevel_far_end = true\nring_rising = false\nring_volume = 50\nsidetone = -20\n",
+    );
+    set(
+        &mut sources.environment,
+        "OFFHOOK_RINGTONE",
+        "file:ring.wav",
+    );
+    set(&mut sources.environment, "OFFHOOK_CALL_ENDED_TONE", "0");
+    set(&mut sources.flags, "OFFHOOK_VOLUME", "80");
+    let comfort = load(&sources).audio.comfort;
+    assert_eq!(Some(comfort.loudest), Loudest::new(-12));
+    assert_eq!((comfort.limiter, comfort.sidetone), (Some(true), Some(-20)));
+    assert!(comfort.level_far_end && !comfort.ring_rising && !comfort.call_ended_tone);
+    assert_eq!(Some(comfort.ring_volume), Volume::new(50));
+    assert_eq!(Some(comfort.volume), Volume::new(80));
+    assert_eq!(comfort.ringtone, Ringtone::File(PathBuf::from("ring.wav")));
 }
 
 #[test]

@@ -14,8 +14,10 @@ use std::time::Instant;
 use cpal::{FromSample, Sample};
 
 use super::seat::{EarSeat, Turn};
+use super::sidetone::ToSidetone;
 use crate::pure::audio::DeviceRate;
-use crate::pure::audio::tone::{Country, Tone};
+use crate::pure::audio::ringtone::Ringer;
+use crate::pure::audio::tone::Country;
 use crate::pure::time::Time;
 
 /// Samples of one channel rendered or handed on at once; a longer callback is done in pieces.
@@ -126,10 +128,8 @@ pub enum Sound {
     Bell {
         /// Whether it is to ring.
         bell: Arc<Bell>,
-        /// The device's.
-        rate: DeviceRate,
-        /// What rings now; nothing at first.
-        ringing: Option<(Country, Tone)>,
+        /// What rings, at the device's rate.
+        ringer: Box<Ringer>,
     },
 }
 
@@ -181,19 +181,10 @@ impl Playout {
             let (out, far) = (&mut self.out[..count], &mut self.far[..count]);
             match &mut self.sound {
                 Sound::Ear(seat, turn) => seat.render(*turn, out, far, Time::from_micros(at)),
-                Sound::Bell {
-                    bell,
-                    rate,
-                    ringing,
-                } => {
+                Sound::Bell { bell, ringer } => {
                     out.fill(0.0);
-                    let wanted = bell.get();
-                    if ringing.as_ref().map(|(country, _)| *country) != wanted {
-                        *ringing = wanted.map(|country| (country, Tone::bell(country, *rate)));
-                    }
-                    if let Some((_, tone)) = ringing {
-                        tone.add_to(out);
-                    }
+                    ringer.ring(bell.get());
+                    ringer.add_to(out);
                 }
             }
             piece(out);
@@ -228,6 +219,7 @@ impl ToMouth {
 #[derive(Debug)]
 pub struct Capture {
     to_mouth: ToMouth,
+    sidetone: Option<ToSidetone>,
     beat: Arc<Beat>,
 }
 
@@ -241,8 +233,16 @@ impl Capture {
     ) -> Capture {
         Capture {
             to_mouth: ToMouth { ring, mouth, stamp },
+            sidetone: None,
             beat,
         }
+    }
+
+    /// Lets the near end hear itself.
+    #[must_use]
+    pub fn with_sidetone(mut self, sidetone: Option<ToSidetone>) -> Capture {
+        self.sidetone = sidetone;
+        self
     }
 
     /// Takes a callback's worth of a device's buffer, 1 channel or more: their mean. `newest_at` is when the last sample
@@ -267,7 +267,15 @@ impl Capture {
             .frames
             .fetch_add(samples.len() as u64, Ordering::Relaxed);
         self.to_mouth.stamp.set(newest_at);
-        let lost = self.to_mouth.push(samples);
+        let mut own_ear = self.sidetone.as_ref().and_then(ToSidetone::take);
+        let lost = self.to_mouth.push(samples.inspect(|sample| {
+            if let Some(own_ear) = &mut own_ear {
+                own_ear.push(*sample);
+            }
+        }));
+        if let Some((sidetone, own_ear)) = self.sidetone.as_ref().zip(own_ear) {
+            sidetone.put_back(own_ear);
+        }
         if lost > 0 {
             self.beat.overruns.fetch_add(lost as u64, Ordering::Relaxed);
         }

@@ -3,8 +3,8 @@
 //! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices; `open` opens them (`real`, and `own`
 //! for `none`, `file:` and `loopback`), `slot` tells one that works from one that does not, `whereabouts` asks a sound
 //! server which device our streams are at. `callback` is what runs in devices, `seat` is where the ear sits between two
-//! blocks, and `mouth_thread` makes frames of what was captured. `callback` and `seat` are public for the proofs in
-//! `tests` alone.
+//! blocks, and `mouth_thread` makes frames of what was captured. `callback`, `seat` and `sidetone` are public for
+//! the proofs in `tests` alone.
 
 #[doc(hidden)]
 pub mod callback;
@@ -15,8 +15,11 @@ mod own;
 mod port;
 mod priority;
 mod real;
+mod ringtone;
 #[doc(hidden)]
 pub mod seat;
+#[doc(hidden)]
+pub mod sidetone;
 mod slot;
 mod supervisor;
 mod whereabouts;
@@ -31,16 +34,19 @@ use tokio::sync::watch;
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
-use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
-use crate::pure::audio::tone::Country;
+use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
+use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
 use mouth_thread::{MouthCommand, MouthThread};
 use seat::EarSeat;
+use sidetone::SidetoneSeat;
 use supervisor::{Order, Shared, Supervisor};
 
+pub use crate::pure::audio::comfort::{Ringtone, Volume};
 pub use crate::pure::audio::device::{AudioSettings, DeviceChoice};
+pub use ringtone::StartError;
 
 /// How long the figures of a stream outlive it.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -122,6 +128,8 @@ struct Inner {
     status: watch::Receiver<AudioStatus>,
     legs: Mutex<Vec<Leg>>,
     ringer_apart: bool,
+    level_far_end: bool,
+    call_ended_tone: bool,
 }
 
 /// What is known of a stream while it is attached, and for a while after.
@@ -147,16 +155,34 @@ impl MediaHandle {
     /// the instant of [`crate::pure::time::Time::START`]. Blocks for as long as the sound system takes, 4 s at most.
     ///
     /// # Errors
-    /// Where the system gives no thread.
-    pub fn start(settings: &AudioSettings, clock: Instant) -> std::io::Result<MediaHandle> {
+    /// Where the system gives no thread, and where a ringtone's file cannot be read.
+    pub fn start(settings: &AudioSettings, clock: Instant) -> Result<MediaHandle, StartError> {
+        let ring = ringtone::style(&settings.comfort)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
-        let ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go);
+        let style = EarStyle {
+            volume: settings.comfort.volume,
+            loudest: settings.bound(),
+            ring: ring.clone(),
+        };
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut sidetone = None;
+        // A `loopback` microphone is the far end, which is heard anyway.
+        if let Some(decibel) = settings.comfort.sidetone
+            && settings.capture != DeviceChoice::Loopback
+        {
+            let (from_microphone, to_ear) =
+                crate::pure::audio::sidetone::sidetone(decibel, DeviceRate::HZ_48000);
+            ear = ear.with_sidetone(to_ear);
+            sidetone = Some(Arc::new(SidetoneSeat::new(from_microphone)));
+        }
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
             mouth: Arc::new(MouthThread::start(clock)?),
             bell: Arc::default(),
+            ring,
+            sidetone,
             answered: Arc::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
@@ -181,6 +207,8 @@ impl MediaHandle {
                 status,
                 legs: Mutex::default(),
                 ringer_apart: settings.ringer.is_some(),
+                level_far_end: settings.comfort.level_far_end,
+                call_ended_tone: settings.comfort.call_ended_tone,
             }),
         })
     }
@@ -188,7 +216,10 @@ impl MediaHandle {
     /// Takes a stream in.
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
-        let leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        if self.inner.level_far_end {
+            leg = leg.levelled();
+        }
         self.tell_ear(EarCommand::Attach(Box::new(leg)));
         self.inner.shared.mouth.tell(MouthCommand::Attach {
             stream,
@@ -232,6 +263,19 @@ impl MediaHandle {
         } else {
             self.tell_ear(EarCommand::Ring(cadence));
         }
+    }
+
+    /// Tells the near end with a few beats of a country's tone that the far end has gone, unless that is not wanted or
+    /// something else is heard.
+    pub fn call_ended(&self, tone: Progress, country: Country) {
+        if self.inner.call_ended_tone {
+            self.tell_ear(EarCommand::CallEnded(tone, country));
+        }
+    }
+
+    /// Plays the far ends as loud as this from now on.
+    pub fn set_volume(&self, volume: Volume) {
+        self.tell_ear(EarCommand::Volume(volume));
     }
 
     /// Warns the near end with one short beep, on the speaker only.

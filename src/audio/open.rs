@@ -10,10 +10,12 @@ use super::mouth_thread::Source;
 use super::own::{self, Clock, FilePlayout, Recording};
 use super::real::{self, Found, Missing, Wanted, Way};
 use super::seat::Turn;
+use super::sidetone::ToSidetone;
 use super::supervisor::Shared;
 use super::whereabouts::{self, Place};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::DeviceChoice;
+use crate::pure::audio::ringtone::Ringer;
 
 /// Samples that fit between a microphone of `rate` and the mouth: half a second, so that the longest callback has room.
 pub(super) fn capture_ring(rate: DeviceRate) -> usize {
@@ -81,8 +83,7 @@ pub(super) fn open(
         Use::Ringer => {
             let sound = |rate| Sound::Bell {
                 bell: Arc::clone(&shared.bell),
-                rate,
-                ringing: None,
+                ringer: Box::new(Ringer::new(shared.ring.clone(), rate)),
             };
             open_playout(wanted, shared, sound)
         }
@@ -98,7 +99,12 @@ fn open_capture(
         let (ring, for_mouth) = rtrb::RingBuffer::new(capture_ring(rate));
         let (stamp, beat) = (Arc::new(Stamp::default()), Arc::new(Beat::default()));
         let mouth = shared.mouth.thread().clone();
-        let capture = Capture::new(ring, mouth, Arc::clone(&stamp), Arc::clone(&beat));
+        let sidetone = shared
+            .sidetone
+            .clone()
+            .map(|seat| ToSidetone { seat, rate });
+        let capture = Capture::new(ring, mouth, Arc::clone(&stamp), Arc::clone(&beat))
+            .with_sidetone(sidetone);
         let source = Source {
             ring: for_mouth,
             rate,

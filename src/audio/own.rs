@@ -101,7 +101,7 @@ pub(super) fn play_nowhere(mut playout: Playout, clock: Instant) -> Result<Clock
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) rate: DeviceRate,
-    samples: Vec<f32>,
+    pub(super) samples: Vec<f32>,
 }
 
 impl Recording {
@@ -283,6 +283,7 @@ impl Drop for Writer {
 mod tests {
     use super::*;
     use crate::audio::callback::{Bell, Sound, Stamp};
+    use crate::pure::audio::ringtone::{RingStyle, Ringer};
     use crate::pure::audio::tone::Country;
 
     /// How long anything may take.
@@ -293,11 +294,8 @@ mod tests {
         let bell = Arc::new(Bell::default());
         bell.set(Some(Country::NorthAmerica));
         let (beat, rate) = (Arc::new(Beat::default()), DeviceRate::HZ_48000);
-        let sound = Sound::Bell {
-            bell,
-            rate,
-            ringing: None,
-        };
+        let ringer = Box::new(Ringer::new(RingStyle::default(), rate));
+        let sound = Sound::Bell { bell, ringer };
         (Playout::new(sound, rate, Arc::clone(&beat)), beat)
     }
 

@@ -16,11 +16,13 @@ use super::mouth_thread::{MouthCommand, MouthThread, Source};
 use super::open::{Opened, Running, Use, capture_ring, open};
 use super::real::{self, Wanted};
 use super::seat::EarSeat;
+use super::sidetone::SidetoneSeat;
 use super::slot::{Look, Slot, Watched};
 use super::{AudioStatus, DeviceState, whereabouts};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::device::{AudioSettings, DeviceChoice};
 use crate::pure::audio::ear::EarLeg;
+use crate::pure::audio::ringtone::RingStyle;
 
 /// How often the devices are looked at.
 const ROUND: Duration = Duration::from_millis(25);
@@ -43,6 +45,10 @@ pub(super) struct Shared {
     pub(super) seat: Arc<EarSeat>,
     pub(super) mouth: Arc<MouthThread>,
     pub(super) bell: Arc<Bell>,
+    /// How a bell of its own device rings.
+    pub(super) ring: RingStyle,
+    /// Where microphones let the near end hear itself; nothing: it does not.
+    pub(super) sidetone: Option<Arc<SidetoneSeat>>,
     /// Set when a call is answered: a `file:` capture begins.
     pub(super) answered: Arc<AtomicBool>,
 }

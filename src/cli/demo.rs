@@ -140,12 +140,7 @@ impl Demonstration {
         let tried =
             tokio::task::spawn_blocking(move || MediaHandle::start(&audio, Instant::now())).await;
         let media = match tried {
-            Ok(Ok(media)) => media,
-            Ok(Err(cause)) => {
-                return Err(
-                    Failure::world("the threads for sound cannot be started").caused_by(&cause)
-                );
-            }
+            Ok(started) => started?,
             Err(broken) => {
                 return Err(Failure::ours("the sound engine did not start").caused_by(&broken));
             }

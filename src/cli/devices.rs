@@ -1,6 +1,7 @@
 //! `offhook devices`: what there is to speak into and to hear from, and a try of it.
 
 mod meter;
+mod play;
 
 use serde_json::{Value, json};
 
@@ -20,6 +21,8 @@ use crate::lang::{Lang, Message};
         offhook devices\n  \
         offhook devices --json\n  \
         offhook devices test\n  \
+        offhook devices play busy --country fr\n  \
+        offhook devices play marimba --ring-volume 70\n  \
         offhook devices test --capture pulseaudio:my_headset --playout pulseaudio:my_headset\n\n\
         A name, with or without its sound system, chooses a device: OFFHOOK_CAPTURE, OFFHOOK_PLAYOUT, OFFHOOK_RINGER."
 )]
@@ -37,6 +40,8 @@ pub(crate) struct Args {
 enum Verb {
     /// Play a tone, and show how loud the microphone is
     Test(meter::Args),
+    /// Play a tone of a country, or a ringtone
+    Play(play::Args),
 }
 
 impl Args {
@@ -44,6 +49,7 @@ impl Args {
     pub(super) fn given(&self) -> &std::collections::BTreeMap<String, String> {
         match &self.verb {
             Some(Verb::Test(args)) => args.flags.given(),
+            Some(Verb::Play(args)) => args.flags.given(),
             None => self.flags.given(),
         }
     }
@@ -54,6 +60,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let settings = config::load_audio(&context.sources)?;
     match args.verb {
         Some(Verb::Test(args)) => meter::run(&args, &settings, context.local.lang),
+        Some(Verb::Play(args)) => {
+            let country = config::load_country(&context.sources)?;
+            play::run(&args, &settings, country, context.local.lang)
+        }
         None => {
             let list = devices(settings.host.as_deref()).map_err(Failure::usage)?;
             if args.json {

@@ -101,7 +101,8 @@ impl<S: Takes> clap::Args for Flags<S> {
                     .long(flag)
                     .value_name(setting.value)
                     .help(format!("{} ({}){default}", setting.about, setting.like))
-                    .allow_hyphen_values(false);
+                    .allow_hyphen_values(false)
+                    .allow_negative_numbers(true);
                 match setting.bare {
                     Some(bare) => arg.num_args(0..=1).default_missing_value(bare),
                     None => arg,

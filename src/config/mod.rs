@@ -20,6 +20,7 @@ pub use problem::{Problem, SettingsError};
 pub use source::{DOTENV, Local, Sources, TextFile};
 
 use crate::lang::Lang;
+use crate::pure::audio::comfort::{Comfort, Loudest};
 use crate::pure::audio::device::AudioSettings;
 use crate::pure::audio::tone::Country;
 use crate::pure::ids::PhoneNumber;
@@ -205,6 +206,24 @@ pub fn load_audio(sources: &Sources) -> Result<AudioSettings, SettingsError> {
     } else {
         Err(reader.into_error())
     }
+}
+
+/// Reads only whose tones are wanted, for verbs that need no account: the country that is set, else that of the line's
+/// number, else North America.
+///
+/// # Errors
+/// What is wrong with the country, and everything unknown.
+pub fn load_country(sources: &Sources) -> Result<Country, SettingsError> {
+    let mut reader = Reader::new(sources);
+    let country = reader.optional(&table::OFFHOOK_COUNTRY, read_country);
+    if !reader.is_fine() {
+        return Err(reader.into_error());
+    }
+    // A number that cannot be read is no matter here.
+    let number = Reader::new(sources).optional(&table::TWILIO_PHONE_NUMBER, read_number);
+    Ok(country
+        .or_else(|| number.as_ref().map(Country::of_number))
+        .unwrap_or_default())
 }
 
 /// Reads only the port, for verbs that need no account; nothing where none is set.
@@ -467,6 +486,32 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         ringer,
         host,
         callback_ms: callback_ms.unwrap_or(10),
+        comfort: read_comfort(reader),
+    }
+}
+
+/// Reads what the person likes.
+fn read_comfort(reader: &mut Reader<'_>) -> Comfort {
+    let plain = Comfort::default();
+    let volume = reader.optional(&table::OFFHOOK_VOLUME, value::volume);
+    let limiter = reader.optional(&table::OFFHOOK_LIMITER, value::boolean);
+    let loudest = reader.optional(&table::OFFHOOK_LOUDEST, value::signed(-30, 0));
+    let level_far_end = reader.optional(&table::OFFHOOK_LEVEL_FAR_END, value::boolean);
+    let ringtone = reader.optional(&table::OFFHOOK_RINGTONE, value::ringtone);
+    let ring_volume = reader.optional(&table::OFFHOOK_RING_VOLUME, value::volume);
+    let ring_rising = reader.optional(&table::OFFHOOK_RING_RISING, value::boolean);
+    let call_ended_tone = reader.optional(&table::OFFHOOK_CALL_ENDED_TONE, value::boolean);
+    let sidetone = reader.optional(&table::OFFHOOK_SIDETONE, value::sidetone);
+    Comfort {
+        sidetone: sidetone.flatten(),
+        volume: volume.unwrap_or(plain.volume),
+        limiter,
+        loudest: loudest.and_then(Loudest::new).unwrap_or(plain.loudest),
+        level_far_end: level_far_end.unwrap_or(plain.level_far_end),
+        ringtone: ringtone.unwrap_or(plain.ringtone),
+        ring_volume: ring_volume.unwrap_or(plain.ring_volume),
+        ring_rising: ring_rising.unwrap_or(plain.ring_rising),
+        call_ended_tone: call_ended_tone.unwrap_or(plain.call_ended_tone),
     }
 }
 

@@ -356,6 +356,91 @@ settings! {
         like: "a whole number of milliseconds from 1 to 100",
         example: "10",
     }
+    /// The far end's loudness.
+    OFFHOOK_VOLUME {
+        value: "PERCENT",
+        scope: Scope::Sound,
+        default: "100",
+        about: "How loud the far end is; half is 18 dB less",
+        like: "a whole number of percent from 0 to 100",
+        example: "100",
+    }
+    /// Whether loud sounds are limited.
+    OFFHOOK_LIMITER {
+        value: "BOOLEAN",
+        scope: Scope::Sound,
+        default: "true where the speaker is a real device, false on none, loopback and file:",
+        about: "Whether the far end is kept below OFFHOOK_LOUDEST, against screams, faxes and cracks",
+        like: "true or false",
+        example: "true",
+        bare: Some("true"),
+    }
+    /// Where they are limited.
+    OFFHOOK_LOUDEST {
+        value: "DBFS",
+        scope: Scope::Sound,
+        default: "-3",
+        about: "The loudest that the far end may be, in dB below full scale",
+        like: "a whole number of dBFS from -30 to 0",
+        example: "-3",
+    }
+    /// Whether levels are evened.
+    OFFHOOK_LEVEL_FAR_END {
+        value: "BOOLEAN",
+        scope: Scope::Sound,
+        default: "false",
+        about: "Whether a far end that is much too quiet or too loud is slowly brought to the level of others",
+        like: "true or false",
+        example: "false",
+        bare: Some("true"),
+    }
+    /// What rings.
+    OFFHOOK_RINGTONE {
+        value: "NAME",
+        scope: Scope::Sound,
+        default: "classic",
+        about: "What rings",
+        like: "classic, marimba, chime, mechanical or file:PATH.wav",
+        example: "classic",
+    }
+    /// The bell's loudness.
+    OFFHOOK_RING_VOLUME {
+        value: "PERCENT",
+        scope: Scope::Sound,
+        default: "100",
+        about: "How loud it rings; half is 18 dB less",
+        like: "a whole number of percent from 0 to 100",
+        example: "100",
+    }
+    /// Whether the bell rises.
+    OFFHOOK_RING_RISING {
+        value: "BOOLEAN",
+        scope: Scope::Sound,
+        default: "true",
+        about: "Whether ringing begins softly and rises to its volume over eight seconds",
+        like: "true or false",
+        example: "true",
+        bare: Some("true"),
+    }
+    /// Whether the end of a call is heard.
+    OFFHOOK_CALL_ENDED_TONE {
+        value: "BOOLEAN",
+        scope: Scope::Sound,
+        default: "true",
+        about: "Whether three beats are heard when the far end has hung up (busy tone) or was lost (congestion tone)",
+        like: "true or false",
+        example: "true",
+        bare: Some("true"),
+    }
+    /// One's own voice.
+    OFFHOOK_SIDETONE {
+        value: "DB",
+        scope: Scope::Sound,
+        default: "off",
+        about: "How loud one's own voice is heard in a handset or headset, in dB relative to the microphone",
+        like: "off, or a whole number of dB from -40 to -6",
+        example: "-20",
+    }
     /// The data folder.
     OFFHOOK_DATA_DIR {
         value: "DIR",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::origin::{host_is_loopback, parse_http_url};
+use crate::pure::audio::comfort::{Ringtone, Volume};
 use crate::pure::audio::device::DeviceChoice;
 use crate::pure::phone::{AutoAnswer, Ring};
 
@@ -97,6 +98,54 @@ where
             Ok(_) | Err(_) => Err("is not a whole number".to_owned()),
         }
     }
+}
+
+/// Reads a whole number that may be negative, within limits.
+pub(super) fn signed(least: i8, most: i8) -> impl Fn(&str) -> Result<i8, String> {
+    move |text| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("is not a whole number".to_owned());
+        }
+        match text.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(number),
+            Ok(_) | Err(_) => Err(format!("is not from {least} to {most}")),
+        }
+    }
+}
+
+/// Reads a boolean.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
+/// Reads a level in dB that may be `off`.
+pub(super) fn sidetone(text: &str) -> Result<Option<i8>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    signed(-40, -6)(text).map(Some)
+}
+
+/// Reads a volume.
+pub(super) fn volume(text: &str) -> Result<Volume, String> {
+    let percent = whole(0, 100)(text)?;
+    Volume::new(percent).ok_or_else(|| "is not from 0 to 100".to_owned())
+}
+
+/// Reads what rings.
+pub(super) fn ringtone(text: &str) -> Result<Ringtone, String> {
+    Ringtone::parse(text).ok_or_else(|| {
+        if text == "file:" {
+            "names no file after file:".to_owned()
+        } else {
+            "is no ringtone (a file needs file: before its path)".to_owned()
+        }
+    })
 }
 
 /// Reads who rings.

@@ -89,6 +89,7 @@ impl Message<'_> {
             } => format!("can: {low} to {high} Hz, up to {channels} channels, {formats}"),
             Message::DefaultMicrophone => "default microphone".to_owned(),
             Message::DefaultSpeaker => "default speaker".to_owned(),
+            Message::Playing { name } => format!("{name} is played"),
             Message::TonePlays => {
                 "a tone is played for a second; speak to see the level".to_owned()
             }

@@ -91,6 +91,7 @@ impl Message<'_> {
             } => format!("peut : de {low} à {high} Hz, jusqu'à {channels} canaux, {formats}"),
             Message::DefaultMicrophone => "micro par défaut".to_owned(),
             Message::DefaultSpeaker => "haut-parleur par défaut".to_owned(),
+            Message::Playing { name } => format!("lecture : {name}"),
             Message::TonePlays => {
                 "un son est joué une seconde ; parlez pour voir le niveau".to_owned()
             }

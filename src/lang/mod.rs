@@ -262,6 +262,11 @@ pub enum Message<'a> {
     DefaultSpeaker,
     /// A tone is being played.
     TonePlays,
+    /// What `offhook devices play` plays.
+    Playing {
+        /// The name that was asked for.
+        name: &'a str,
+    },
     /// How loud the microphone is.
     Level {
         /// In dB below full scale.
@@ -471,6 +476,7 @@ mod tests {
             Message::DefaultMicrophone,
             Message::DefaultSpeaker,
             Message::TonePlays,
+            Message::Playing { name: "busy" },
             Message::Level { decibel: -30.0 },
             Message::SettingsMissing { count: 1 },
             Message::SettingsMissing { count: 3 },

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Carrier, Event, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::audio::tone::Country;
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, Document, Effect, Fresh, Happening,
@@ -150,6 +151,7 @@ struct Waiting {
 /// The task.
 pub(super) struct Task {
     phone: Phone,
+    country: Country,
     media: MediaHandle,
     store: StoreHandle,
     carrier: Arc<dyn Carrier>,
@@ -187,6 +189,7 @@ impl Task {
         tally: Arc<StreamTally>,
     ) -> Task {
         Task {
+            country: settings.country,
             phone: Phone::new(settings),
             media,
             store,
@@ -439,6 +442,7 @@ impl Task {
             Effect::Carrier(request) => self.ask_carrier(request, inputs),
             Effect::Bell(cadence) => self.media.ring(cadence),
             Effect::Beep => self.media.beep(),
+            Effect::CallEnded(tone) => self.media.call_ended(tone, self.country),
             Effect::DeskAnswered => self.media.answered(),
             Effect::Reply(outcome) => {
                 if let Some(reply) = waiting.command.take() {

@@ -45,6 +45,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             ringer: None,
             host: None,
             callback_ms: 10,
+            comfort: Default::default(),
         },
         hosts: Vec::new(),
         lang: offhook::lang::Lang::En,

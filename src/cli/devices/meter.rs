@@ -50,9 +50,7 @@ pub(crate) fn run(args: &Args, settings: &AudioSettings, lang: Lang) -> Result<(
         None => Some(Duration::from_secs(5)),
     };
     let clock = Instant::now();
-    let media = MediaHandle::start(settings, clock).map_err(|cause| {
-        Failure::world("the threads for sound cannot be started").caused_by(&cause)
-    })?;
+    let media = MediaHandle::start(settings, clock)?;
     let status = media.status().borrow().clone();
     if args.json {
         print_json(&json!({

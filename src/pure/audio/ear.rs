@@ -6,9 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::comfort::{Loudest, Volume};
+use super::fader::Fader;
+use super::leveller::Leveller;
+use super::limiter::Limiter;
 use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
-use super::tone::{Beep, Country, Tone};
+use super::ringtone::{RingStyle, Ringer};
+use super::sidetone::Sidetone;
+use super::tone::{Beep, Country, Progress, Tone};
 use super::{DeviceRate, DownFrame, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
@@ -21,6 +27,9 @@ pub const COMMANDS: usize = 64;
 
 /// How long a leg takes to be heard or to fall silent: 10 ms of the line.
 const RAMP: f32 = LINE_RATE as f32 / 100.0;
+
+/// Beats of the tone that tells that a call is over.
+const ENDED_BEATS: u32 = 3;
 
 /// The weight of one block in the mean of the delay: about the last two seconds at 10 ms a block.
 const MEAN_WEIGHT: f32 = 0.005;
@@ -38,6 +47,21 @@ pub enum EarCommand {
     Ring(Option<Country>),
     /// Beep once.
     Beep,
+    /// Tell with a few beats of a country's tone that the far end has gone. Ringing, or a leg that is heard, ends it.
+    CallEnded(Progress, Country),
+    /// Hear the far ends as loud as this.
+    Volume(Volume),
+}
+
+/// How the ear does what it does, from the start on.
+#[derive(Clone, Debug, Default)]
+pub struct EarStyle {
+    /// How loud the far ends are at first.
+    pub volume: Volume,
+    /// The loudest that they may be; nothing: as loud as they come.
+    pub loudest: Option<Loudest>,
+    /// How it rings.
+    pub ring: RingStyle,
 }
 
 /// One leg, as the ear has it.
@@ -47,7 +71,10 @@ pub struct EarLeg {
     down: rtrb::Consumer<DownFrame>,
     playout: PlayoutBuffer,
     meter: Arc<LegMeter>,
+    leveller: Option<Leveller>,
     audible: bool,
+    // Let go: it leaves once it has faded.
+    leaving: bool,
     gain: f32,
     delay_ms: Option<f32>,
 }
@@ -66,10 +93,19 @@ impl EarLeg {
             down,
             playout: PlayoutBuffer::default(),
             meter,
+            leveller: None,
             audible: route.to_speaker,
+            leaving: false,
             gain: 0.0,
             delay_ms: None,
         }
+    }
+
+    /// Brings the far end to the level of others, where it is much too quiet or too loud.
+    #[must_use]
+    pub fn levelled(mut self) -> EarLeg {
+        self.leveller = Some(Leveller::default());
+        self
     }
 }
 
@@ -162,8 +198,15 @@ pub struct Ear {
     legs: [Option<Box<EarLeg>>; MOST_LEGS],
     commands: rtrb::Consumer<EarCommand>,
     let_go: rtrb::Producer<Box<EarLeg>>,
-    bell: Option<(Country, Tone)>,
+    // Over the far ends.
+    volume: Fader,
+    limiter: Option<Limiter>,
+    // Over all: a device that is new begins in the middle of a sound.
+    fresh: Fader,
+    ringer: Ringer,
     beep: Beep,
+    ended: Option<Tone>,
+    sidetone: Option<Sidetone>,
 }
 
 impl Ear {
@@ -187,13 +230,37 @@ impl Ear {
             legs: Default::default(),
             commands,
             let_go,
-            bell: None,
+            volume: Fader::new(1.0, rate),
+            limiter: None,
+            fresh: Fader::new(1.0, rate),
+            ringer: Ringer::new(RingStyle::default(), rate),
             beep: Beep::new(rate),
+            ended: None,
+            sidetone: None,
         }
+    }
+
+    /// Gives it a style.
+    #[must_use]
+    pub fn with_style(mut self, style: EarStyle) -> Ear {
+        self.volume = Fader::new(style.volume.gain(), self.rate);
+        self.limiter = style
+            .loudest
+            .map(|loudest| Limiter::new(loudest, self.rate));
+        self.ringer = Ringer::new(style.ring, self.rate);
+        self
+    }
+
+    /// Lets the near end hear itself while a far end is heard.
+    #[must_use]
+    pub fn with_sidetone(mut self, sidetone: Sidetone) -> Ear {
+        self.sidetone = Some(sidetone);
+        self
     }
 
     /// Moves to a device of another rate. Allocates: never called in a callback.
     pub fn set_rate(&mut self, rate: DeviceRate) {
+        self.fresh.begin_anew();
         if rate == self.rate {
             return;
         }
@@ -201,9 +268,18 @@ impl Ear {
         self.to_device = ToDevice::new(rate, largest(rate));
         self.one = vec![0.0; self.to_device.most_needed()];
         self.sum = self.one.clone();
+        self.fresh.set_rate(rate);
+        self.volume.set_rate(rate);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.set_rate(rate);
+        }
+        if let Some(sidetone) = &mut self.sidetone {
+            sidetone.set_rate(rate);
+        }
         self.beep = Beep::new(rate);
+        self.ended = None;
         // It rings on, from the beginning of its cadence.
-        self.ring(self.bell.as_ref().map(|(country, _)| *country));
+        self.ringer.set_rate(rate);
     }
 
     /// Returns the rate of the device that it renders for.
@@ -222,10 +298,17 @@ impl Ear {
         for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
             self.render_far(far, Time::from_micros(at));
             out.copy_from_slice(far);
-            if let Some((_, bell)) = &mut self.bell {
-                bell.add_to(out);
+            if let Some(sidetone) = &mut self.sidetone {
+                let heard = self.legs.iter().flatten().any(|leg| leg.audible);
+                sidetone.add_to(out, heard);
             }
+            self.ringer.add_to(out);
             self.beep.add_to(out);
+            if let Some(tone) = &mut self.ended {
+                tone.add_to(out);
+            }
+            self.ended.take_if(|tone| tone.is_over());
+            self.fresh.process(out);
             for sample in out.iter_mut() {
                 *sample = sample.clamp(-1.0, 1.0);
             }
@@ -245,7 +328,13 @@ impl Ear {
                 *sum += sample;
             }
         }
+        self.sweep();
+        let sum = &mut self.sum[..needed];
         self.to_device.convert(sum, far);
+        self.volume.process(far);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.process(far);
+        }
         for sample in far.iter_mut() {
             *sample = sample.clamp(-1.0, 1.0);
         }
@@ -266,35 +355,68 @@ impl Ear {
                         .flatten()
                         .find(|leg| leg.stream == stream)
                     {
-                        leg.audible = route.to_speaker;
+                        leg.audible = route.to_speaker && !leg.leaving;
+                        self.hush(route.to_speaker);
                     }
                 }
                 EarCommand::Detach(stream) => self.detach(stream),
-                EarCommand::Ring(country) => self.ring(country),
+                EarCommand::Ring(country) => {
+                    self.ringer.ring(country);
+                    self.hush(country.is_some());
+                }
                 EarCommand::Beep => self.beep.start(),
+                EarCommand::CallEnded(tone, country) => self.end_call(tone, country),
+                EarCommand::Volume(volume) => self.volume.set(volume.gain()),
             }
         }
     }
 
-    fn ring(&mut self, country: Option<Country>) {
-        self.bell = country.map(|country| (country, Tone::bell(country, self.rate)));
-    }
-
-    fn attach(&mut self, leg: Box<EarLeg>) {
-        match self.legs.iter_mut().find(|slot| slot.is_none()) {
-            Some(slot) => *slot = Some(leg),
-            // With every slot taken the leg goes unheard; its socket sees the ring abandoned.
-            None => self.dismiss(leg),
+    /// Tells that a call is over, unless something else is to be heard.
+    fn end_call(&mut self, tone: Progress, country: Country) {
+        let heard = self.legs.iter().flatten().any(|leg| leg.audible);
+        if !heard && !self.ringer.rings() && self.ended.is_none() {
+            let tone = Tone::progress(tone, country, self.rate);
+            self.ended = tone.map(|tone| tone.for_beats(ENDED_BEATS));
         }
     }
 
+    /// Lets the tone of a call that is over fade, where something else is heard now.
+    fn hush(&mut self, heard: bool) {
+        if heard && let Some(tone) = &mut self.ended {
+            tone.stop();
+        }
+    }
+
+    fn attach(&mut self, leg: Box<EarLeg>) {
+        self.hush(leg.audible);
+        let slots = || 0..MOST_LEGS;
+        let free = slots().find(|n| self.legs[*n].is_none());
+        // One that only fades has had its time.
+        let fading = || slots().find(|n| self.legs[*n].as_ref().is_some_and(|leg| leg.leaving));
+        let Some(slot) = free.or_else(fading) else {
+            // With every slot taken the leg goes unheard; its socket sees the ring abandoned.
+            self.dismiss(leg);
+            return;
+        };
+        if let Some(old) = self.legs[slot].replace(leg) {
+            self.dismiss(old);
+        }
+    }
+
+    /// Lets a leg fade, and then go.
     fn detach(&mut self, stream: StreamId) {
+        let legs = self.legs.iter_mut().flatten();
+        for leg in legs.filter(|leg| leg.stream == stream) {
+            leg.audible = false;
+            leg.leaving = true;
+        }
+        self.sweep();
+    }
+
+    /// Lets go of the legs that have faded.
+    fn sweep(&mut self) {
         for n in 0..MOST_LEGS {
-            if self.legs[n]
-                .as_ref()
-                .is_some_and(|leg| leg.stream == stream)
-                && let Some(leg) = self.legs[n].take()
-            {
+            if let Some(leg) = self.legs[n].take_if(|leg| leg.leaving && leg.gain == 0.0) {
                 self.dismiss(leg);
             }
         }
@@ -331,6 +453,9 @@ impl EarLeg {
             }
         }
         self.meter.write(&self.playout, self.delay_ms);
+        if let Some(leveller) = &mut self.leveller {
+            leveller.process(block);
+        }
         let aim = if self.audible { 1.0 } else { 0.0 };
         for sample in block {
             let step = (aim - self.gain).clamp(-1.0 / RAMP, 1.0 / RAMP);
@@ -519,6 +644,8 @@ pub(super) mod tests {
         rig.commands
             .push(EarCommand::Detach(StreamId(1)))
             .expect("room");
+        // It fades first.
+        rig.ear.render(&mut out, &mut far, Time::START);
         rig.ear.render(&mut out, &mut far, Time::START);
         assert!(
             !rig.down.is_abandoned(),

@@ -4,13 +4,22 @@
 //! the playout callback itself; [`mouth::Mouth`] turns microphone samples into frames for all legs and runs on a thread
 //! that the capture callback wakes. Neither knows devices, sockets or the time of day.
 
+pub mod comfort;
 pub mod device;
 pub mod ear;
+pub mod fader;
 pub mod g711;
+pub mod leveller;
+pub mod limiter;
 pub mod mouth;
 pub mod playout;
 pub mod resample;
+pub mod ringtone;
+pub mod sidetone;
 pub mod tone;
+
+#[cfg(test)]
+mod clicks_tests;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
 pub const LINE_RATE: u32 = 8_000;

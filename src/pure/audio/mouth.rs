@@ -11,6 +11,9 @@ use crate::pure::ids::StreamId;
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
 
+/// Samples of the line over which a new microphone blends in: 10 ms.
+const BLEND: usize = LINE_RATE as usize / 100;
+
 /// The mouth itself.
 #[derive(Debug)]
 pub struct Mouth {
@@ -20,6 +23,9 @@ pub struct Mouth {
     frame: [f32; FRAME_LEN],
     filled: usize,
     legs: Vec<MouthLeg>,
+    // The last sample that was made, for as long as another microphone blends in after it.
+    last: f32,
+    blends: usize,
 }
 
 #[derive(Debug)]
@@ -43,6 +49,8 @@ impl Mouth {
             frame: [0.0; FRAME_LEN],
             filled: 0,
             legs: Vec::with_capacity(super::ear::MOST_LEGS),
+            last: 0.0,
+            blends: 0,
         }
     }
 
@@ -53,6 +61,7 @@ impl Mouth {
         self.to_line = ToLine::new(rate, largest(rate));
         self.line = vec![0.0; self.to_line.most_made()];
         self.filled = 0;
+        self.blends = BLEND;
     }
 
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
@@ -64,7 +73,8 @@ impl Mouth {
         self.legs.push(MouthLeg {
             stream,
             feed,
-            before: feed,
+            // It fades in.
+            before: Feed::Silence,
             ringback: None,
         });
     }
@@ -88,6 +98,7 @@ impl Mouth {
         for block in samples.chunks(self.to_line.largest()) {
             left -= block.len();
             let made = self.to_line.convert(block, &mut self.line);
+            self.blend(made);
             for n in 0..made {
                 self.frame[self.filled] = self.line[n];
                 self.filled += 1;
@@ -100,6 +111,18 @@ impl Mouth {
                     }
                 }
             }
+        }
+    }
+
+    /// Leads from the last sample of one microphone to the sound of another, so that it does not click.
+    fn blend(&mut self, made: usize) {
+        for sample in self.line[..made].iter_mut().take(self.blends) {
+            let share = self.blends as f32 / BLEND as f32;
+            *sample = *sample * (1.0 - share) + self.last * share;
+            self.blends -= 1;
+        }
+        if self.blends == 0 && made > 0 {
+            self.last = self.line[made - 1];
         }
     }
 

@@ -4,6 +4,7 @@ use super::{
     Ask, CARRIER_LIMIT, CarrierRequest, CommandError, Direction, Effect, EndReason, HUNG_UP_LIMIT,
     Happening, LONGEST_ELSEWHERE, QUESTION_LIMIT, REMEMBERED,
 };
+use crate::pure::audio::tone::Progress;
 use crate::pure::audio::{Feed, Route};
 use crate::pure::call::{Call, CallState, Far, Next};
 use crate::pure::ids::{LegId, StreamId};
@@ -185,6 +186,16 @@ impl Call {
     pub(super) fn end(&mut self, reason: EndReason, now: Time, effects: &mut Vec<Effect>) {
         if self.is_over() {
             return;
+        }
+        // Whoever hung up here knows it.
+        if let CallState::Talking { .. } = self.state {
+            match reason {
+                EndReason::HungUpThere => effects.push(Effect::CallEnded(Progress::Busy)),
+                EndReason::StreamLost | EndReason::Failed => {
+                    effects.push(Effect::CallEnded(Progress::Congestion));
+                }
+                EndReason::HungUpHere | EndReason::NotAnswered | EndReason::Refused => {}
+            }
         }
         self.state = CallState::Ended {
             reason,

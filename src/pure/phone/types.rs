@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::pure::audio::Route;
-use crate::pure::audio::tone::Country;
+use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::ids::{CallId, Identity, LegId, Party, PhoneNumber, StreamId, StreamToken};
 use crate::pure::time::Time;
 
@@ -433,6 +433,8 @@ pub enum Effect {
     Bell(Option<Country>),
     /// Warn the near end with one beep.
     Beep,
+    /// Tell the near end with a tone that the far end has gone.
+    CallEnded(Progress),
     /// The call was answered at the desk: file devices begin.
     DeskAnswered,
     /// Tell the person how a command went.

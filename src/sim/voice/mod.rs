@@ -30,6 +30,9 @@ pub fn beep() -> Vec<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pure::audio::comfort::Loudest;
+    use crate::pure::audio::limiter::Limiter;
+    use crate::pure::audio::{DeviceRate, LINE_RATE};
 
     #[test]
     fn every_greeting_is_some_seconds_of_speech() {
@@ -39,6 +42,24 @@ mod tests {
             assert!((4..15).contains(&seconds), "{lang:?}: {seconds} s");
             let loudest = sound.iter().map(|s| s.unsigned_abs()).max();
             assert!(loudest > Some(4_000), "{lang:?}: {loudest:?}");
+        }
+    }
+
+    #[test]
+    fn the_limiter_of_a_real_speaker_leaves_a_greeting_as_loud_as_it_was() {
+        let power = |sound: &[f32]| sound.iter().map(|s| s * s).sum::<f32>() / sound.len() as f32;
+        for lang in Lang::ALL {
+            let spoken: Vec<f32> = greeting(lang)
+                .into_iter()
+                .map(|sample| f32::from(sample) / 32_768.0)
+                .collect();
+            let mut heard = spoken.clone();
+            let line = DeviceRate::new(LINE_RATE).expect("a rate");
+            Limiter::new(Loudest::default(), line).process(&mut heard);
+            for (spoken, heard) in spoken.chunks_exact(4_000).zip(heard.chunks_exact(4_000)) {
+                let softer = 10.0 * (power(spoken).max(1e-9) / power(heard).max(1e-9)).log10();
+                assert!((-0.01..0.75).contains(&softer), "{lang:?}: {softer} dB");
+            }
         }
     }
 

@@ -134,7 +134,7 @@ proptest! {
                     Effect::Detach(stream) => prop_assert!(attached.remove(stream), "detached without being attached"),
                     Effect::Route(stream, _) => prop_assert!(attached.contains(stream)),
                     Effect::Answer(_) | Effect::Refuse(..) | Effect::CloseStream(_) | Effect::Carrier(_)
-                    | Effect::Bell(_) | Effect::Beep | Effect::DeskAnswered | Effect::Reply(_) | Effect::Event(..) => {}
+                    | Effect::Bell(_) | Effect::Beep | Effect::CallEnded(_) | Effect::DeskAnswered | Effect::Reply(_) | Effect::Event(..) => {}
                 }
             }
             for view in phone.views() {

@@ -192,6 +192,7 @@ fn short(effect: &Effect) -> String {
         Effect::Bell(Some(_)) => "bell on".to_owned(),
         Effect::Bell(None) => "bell off".to_owned(),
         Effect::Beep => "beep".to_owned(),
+        Effect::CallEnded(tone) => format!("tone {}", tone.name()),
         Effect::DeskAnswered => "desk answered".to_owned(),
         Effect::Reply(Ok(_)) => "done".to_owned(),
         Effect::Reply(Err(why)) => format!("{why:?}"),

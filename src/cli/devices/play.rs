@@ -1,0 +1,183 @@
+//! `offhook devices play`: a tone as a call would have it, or a ringtone, on the devices of a call.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use crate::audio::{AudioSettings, DeviceChoice, DeviceState, MediaHandle, Ringtone, stream_port};
+use crate::cli::failure::Failure;
+use crate::cli::flags::{Devices, Flags};
+use crate::cli::output::tell;
+use crate::cli::runtime;
+use crate::cli::terminal::Stop;
+use crate::lang::{Lang, Message};
+use crate::pure::audio::tone::{Country, Progress, Tone};
+use crate::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, LINE_RATE, Route, g711};
+use crate::pure::ids::StreamId;
+use crate::pure::time::Time;
+
+/// How long it plays where nobody can end it.
+const PLAYS: Duration = Duration::from_secs(5);
+
+/// How long what ends takes to fade.
+const FADES: Duration = Duration::from_millis(60);
+
+/// What `offhook devices play` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A tone (ringback, dial, busy, congestion, unobtainable, call-waiting, confirmation) or a ringtone (classic, marimba,
+    /// chime, mechanical, file:PATH.wav)
+    #[arg(value_parser = sound)]
+    name: Sound,
+    /// Whose tone or cadence [default: OFFHOOK_COUNTRY, else the country of TWILIO_PHONE_NUMBER, else us]
+    #[arg(long, value_name = "CODE", value_parser = country)]
+    country: Option<Country>,
+    /// How long [default: until Ctrl-C on a terminal, else 5 s]
+    #[arg(long = "for", value_name = "SECONDS")]
+    seconds: Option<u64>,
+    #[command(flatten)]
+    pub(crate) flags: Flags<Devices>,
+}
+
+/// What is played.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Sound {
+    Tone(Progress),
+    Ring(Ringtone),
+}
+
+fn sound(text: &str) -> Result<Sound, String> {
+    Progress::parse(text)
+        .map(Sound::Tone)
+        .or_else(|| Ringtone::parse(text).map(Sound::Ring))
+        .ok_or_else(|| "there is no such tone or ringtone; --help lists them".to_owned())
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    Country::parse(text).ok_or_else(|| "no country whose tones are known".to_owned())
+}
+
+/// Plays it.
+pub(crate) fn run(
+    args: &Args,
+    settings: &AudioSettings,
+    of_settings: Country,
+    lang: Lang,
+) -> Result<(), Failure> {
+    let country = args.country.unwrap_or(of_settings);
+    let mut settings = settings.clone();
+    settings.capture = DeviceChoice::None;
+    let (name, tone) = match &args.name {
+        Sound::Tone(tone) => {
+            let line = DeviceRate::new(LINE_RATE).unwrap_or(DeviceRate::HZ_48000);
+            let made = Tone::progress(*tone, country, line).ok_or_else(|| {
+                Failure::usage(format!("this country has no {} tone", tone.name()))
+                    .hint("--country us has every tone")
+            })?;
+            (tone.name(), Some(made))
+        }
+        Sound::Ring(ringtone) => {
+            settings.comfort.ringtone = ringtone.clone();
+            (ringtone.name(), None)
+        }
+    };
+    let limit = match args.seconds {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None if std::io::stderr().is_terminal() => None,
+        None => Some(PLAYS),
+    };
+    let clock = Instant::now();
+    let media = MediaHandle::start(&settings, clock)?;
+    let status = media.status().borrow().clone();
+    let state = if tone.is_some() {
+        &status.playout
+    } else {
+        &status.ringer
+    };
+    if let DeviceState::Broken(why) = state {
+        return Err(Failure::world(format!("the speaker does not work: {why}"))
+            .hint("`offhook devices` lists what there is; choose with --playout or --ringer"));
+    }
+    runtime()?.block_on(async {
+        let mut stop = Stop::new()?;
+        tell(&Message::Playing { name }.text(lang));
+        if limit.is_none() {
+            tell(&Message::CtrlCEnds.text(lang));
+        }
+        let playing = play(&media, tone, country, clock, limit);
+        tokio::select! {
+            () = playing => {}
+            () = stop.wait() => {}
+        }
+        media.ring(None);
+        tokio::time::sleep(FADES).await;
+        media.stop().await;
+        Ok(())
+    })
+}
+
+/// Rings, or says a tone as a caller would, until the time is up.
+async fn play(
+    media: &MediaHandle,
+    tone: Option<Tone>,
+    country: Country,
+    clock: Instant,
+    limit: Option<Duration>,
+) {
+    const STREAM: StreamId = StreamId(0);
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let began = Instant::now();
+    let goes_on = || limit.is_none_or(|limit| began.elapsed() < limit);
+    let Some(mut tone) = tone else {
+        media.ring(Some(country));
+        while goes_on() {
+            ticks.tick().await;
+        }
+        return;
+    };
+    let (mut socket, port) = stream_port();
+    let route = Route {
+        feed: Feed::Silence,
+        to_speaker: true,
+    };
+    media.attach(STREAM, port, route);
+    let mut at = 0;
+    while goes_on() {
+        ticks.tick().await;
+        let mut sound = [0.0; FRAME_LEN];
+        tone.add_to(&mut sound);
+        let mut ulaw = [g711::SILENCE; FRAME_LEN];
+        g711::encode_slice(&sound, &mut ulaw);
+        let micros = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // A ring without room means that the speaker stands still.
+        let _ = socket.down.push(DownFrame {
+            at,
+            len: FRAME_LEN as u8,
+            ulaw,
+            arrived: Time::from_micros(micros),
+        });
+        at += FRAME_LEN as u64;
+    }
+    media.detach(STREAM);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tone_and_every_ringtone_can_be_named() {
+        for tone in Progress::ALL {
+            assert_eq!(sound(tone.name()), Ok(Sound::Tone(tone)));
+        }
+        for ringtone in Ringtone::BUILT_IN {
+            assert_eq!(sound(ringtone.name()), Ok(Sound::Ring(ringtone)));
+        }
+        assert!(matches!(
+            sound("file:a.wav"),
+            Ok(Sound::Ring(Ringtone::File(_)))
+        ));
+        assert!(sound("engaged").is_err());
+        assert_eq!(country("fr"), Ok(Country::France));
+        assert!(country("xx").is_err());
+    }
+}
