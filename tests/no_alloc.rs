@@ -123,6 +123,24 @@ fn a_playout_buffer_that_is_empty_or_full_or_has_gaps_costs_no_memory() {
         counts.shed > 0 && counts.underruns > 0 && counts.missing > 0 && counts.stale > 0,
         "{counts:?}"
     );
+    assert!(counts.concealed > 0 && counts.shortened > 0, "{counts:?}");
+}
+
+#[test]
+fn sound_that_is_drawn_out_costs_no_memory() {
+    let mut world = World::new(DeviceRate::HZ_48000);
+    world.attach(1);
+    // Frames that come when they should, and then every second one a block later.
+    for late in [false, true] {
+        for n in 0..1_200 {
+            if n % 4 == 0 || n % 4 == 2 + usize::from(late) {
+                world.legs[0].send(0);
+            }
+            world.render(480);
+        }
+    }
+    let counts = world.legs[0].meter.counts();
+    assert!(counts.lengthened > 0, "{counts:?}");
 }
 
 #[test]

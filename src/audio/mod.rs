@@ -91,6 +91,14 @@ pub struct StreamStats {
     pub missing_samples: u64,
     /// Samples thrown away to bring the delay down.
     pub shed_samples: u64,
+    /// Samples made up for sound that came too late.
+    pub concealed_samples: u64,
+    /// Samples by which sound was made shorter to bring the delay down.
+    pub shortened_samples: u64,
+    /// Samples by which sound was made longer, so that later frames come in time.
+    pub lengthened_samples: u64,
+    /// The delay that the frames of the last seconds need to come in time, in ms.
+    pub target_ms: f32,
     /// Sound waiting in the playout buffer now, in ms.
     pub depth_ms: f32,
     /// The most that waited, in ms.
@@ -251,6 +259,10 @@ impl MediaHandle {
             underruns: counts.underruns,
             missing_samples: counts.missing,
             shed_samples: counts.shed,
+            concealed_samples: counts.concealed,
+            shortened_samples: counts.shortened,
+            lengthened_samples: counts.lengthened,
+            target_ms: leg.down.target_ms(),
             depth_ms,
             depth_max_ms,
             down_ms: leg.down.delay_ms(),

@@ -81,6 +81,10 @@ pub struct LegMeter {
     underruns: AtomicU64,
     missing: AtomicU64,
     shed: AtomicU64,
+    concealed: AtomicU64,
+    shortened: AtomicU64,
+    lengthened: AtomicU64,
+    target: AtomicU32,
     depth: AtomicU32,
     deepest: AtomicU32,
     delay_ms: AtomicU32,
@@ -96,16 +100,22 @@ impl LegMeter {
             underruns: self.underruns.load(Ordering::Relaxed),
             missing: self.missing.load(Ordering::Relaxed),
             shed: self.shed.load(Ordering::Relaxed),
+            concealed: self.concealed.load(Ordering::Relaxed),
+            shortened: self.shortened.load(Ordering::Relaxed),
+            lengthened: self.lengthened.load(Ordering::Relaxed),
         }
     }
 
     /// Returns the sound that waits, in ms, and the most that ever waited.
     #[must_use]
     pub fn depth_ms(&self) -> (f32, f32) {
-        let ms = |samples: &AtomicU32| {
-            samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
-        };
-        (ms(&self.depth), ms(&self.deepest))
+        (line_ms(&self.depth), line_ms(&self.deepest))
+    }
+
+    /// Returns the delay that the frames of the last seconds need to come in time, in ms.
+    #[must_use]
+    pub fn target_ms(&self) -> f32 {
+        line_ms(&self.target)
     }
 
     /// Returns the mean delay from socket to speaker, in ms, once there is one.
@@ -122,14 +132,19 @@ impl LegMeter {
         self.underruns.store(counts.underruns, Ordering::Relaxed);
         self.missing.store(counts.missing, Ordering::Relaxed);
         self.shed.store(counts.shed, Ordering::Relaxed);
-        self.depth.store(
-            u32::try_from(playout.depth()).unwrap_or(u32::MAX),
-            Ordering::Relaxed,
-        );
-        self.deepest.store(
-            u32::try_from(playout.deepest()).unwrap_or(u32::MAX),
-            Ordering::Relaxed,
-        );
+        self.concealed.store(counts.concealed, Ordering::Relaxed);
+        self.shortened.store(counts.shortened, Ordering::Relaxed);
+        self.lengthened.store(counts.lengthened, Ordering::Relaxed);
+        for (to, samples) in [
+            (&self.target, playout.target()),
+            (&self.depth, playout.depth()),
+            (&self.deepest, playout.deepest()),
+        ] {
+            to.store(
+                u32::try_from(samples).unwrap_or(u32::MAX),
+                Ordering::Relaxed,
+            );
+        }
         if let Some(ms) = delay_ms {
             self.delay_ms.store(ms.to_bits(), Ordering::Relaxed);
         }
@@ -323,6 +338,10 @@ impl EarLeg {
             *sample *= self.gain;
         }
     }
+}
+
+fn line_ms(samples: &AtomicU32) -> f32 {
+    samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
 }
 
 /// The largest piece that is rendered at once: 20 ms.
