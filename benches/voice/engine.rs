@@ -154,9 +154,12 @@ pub(crate) fn day_of_drift(sound: &[u8], ppm: f64, seconds: usize) -> (f64, f64)
 /// Returns what our buffer says of itself.
 fn told_by(buffer: &PlayoutBuffer) -> Told {
     let counts = buffer.counts();
+    let ms = |samples: u64| Some(samples as f64 / 8.0);
     Told {
-        dropped_ms: Some(counts.shed as f64 / 8.0),
-        ..Told::default()
+        concealed_ms: ms(counts.concealed),
+        slower_ms: ms(counts.lengthened),
+        faster_ms: ms(counts.shortened),
+        dropped_ms: ms(counts.shed),
     }
 }
 
