@@ -26,6 +26,12 @@ from sound import RATE, read
 ENGINES = ("ours", "neteq", "fixed")
 NAMES = {"ours": "ours", "neteq": "NetEq", "fixed": "fixed 60 ms"}
 CHUNK = 10 * RATE
+TOLD = [
+    ("concealed", ENGINES),
+    ("slower", ("ours", "neteq")),
+    ("faster", ("ours", "neteq")),
+    ("dropped", ("ours", "fixed")),
+]
 STALLS = ("stall-200", "stall-500", "stall-2000")
 # What waits in the buffer of the ideal listener, in samples: 40 ms.
 IN_HAND = 40 * RATE // 1000
@@ -220,19 +226,19 @@ class Report:
             body.append(row)
         return rows(head, body)
 
-    def sound_table(self):
-        head = ["network", "made up: ours", "NetEq", "fixed", "left out: ours", "NetEq", "fixed"]
-        head += ["concealed: ours", "NetEq", "slower: ours", "NetEq", "faster: ours", "NetEq", "step: ours", "NetEq", "fixed"]
+    def figures_table(self, columns):
+        """Returns a row for each network: `columns` says which figure of which engines."""
+        head = ["network"]
+        for column, engines in columns:
+            head += [f"{column}: {NAMES[engines[0]]}", *(NAMES[engine] for engine in engines[1:])]
         body = []
         for trace, _, _ in self.traces:
             row = [f"`{trace}`"]
-            row += [self.ms(trace, engine, column) for column in ("made-up", "left-out") for engine in ENGINES]
-            row += [
-                self.ms(trace, engine, column)
-                for column in ("concealed", "slower", "faster")
-                for engine in ("ours", "neteq")
-            ]
-            row += [f"{self.figure(trace, engine, 'step'):.2f}" for engine in ENGINES]
+            for column, engines in columns:
+                row += [
+                    f"{self.figure(trace, engine, column):.2f}" if column == "step" else self.ms(trace, engine, column)
+                    for engine in engines
+                ]
             body.append(row)
         return rows(head, body)
 
@@ -311,7 +317,8 @@ class Report:
             ("ahead", self.comparison()),
             ("stalls", self.stall_table()),
             ("ideal", self.ideal_table()),
-            ("sound", self.sound_table()),
+            ("sound", self.figures_table([(column, ENGINES) for column in ("made-up", "left-out", "step")])),
+            ("told", self.figures_table(TOLD)),
             ("voices", self.voice_table()),
         ):
             text = write_part(text, name, lines)
