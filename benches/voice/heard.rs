@@ -28,6 +28,25 @@ const ALONE_MS: f64 = 3_000.0;
 /// Samples of a line of the log: 10 ms.
 pub(crate) const BLOCK: usize = 80;
 
+/// A sound that is looked for.
+pub(crate) struct Source {
+    codes: Vec<u8>,
+    places: Places,
+}
+
+impl Source {
+    /// Takes a sound as mu-law.
+    pub(crate) fn of(sound: &[u8]) -> Source {
+        // Both codes for zero sound the same.
+        let codes: Vec<u8> = sound
+            .iter()
+            .map(|code| g711::encode(g711::decode(*code)))
+            .collect();
+        let places = Places::of(&codes);
+        Source { codes, places }
+    }
+}
+
 /// What was heard of one sound through one network and one engine.
 pub(crate) struct Heard {
     /// For each sample of the source the sample of the output where it was first heard.
@@ -55,21 +74,16 @@ pub(crate) struct Back {
 
 impl Heard {
     /// Compares what was played with its source.
-    pub(crate) fn of(source: &[u8], arrivals: &[Arrival], output: &[i16]) -> Heard {
-        // Both codes for zero sound the same.
-        let source: Vec<u8> = source
-            .iter()
-            .map(|code| g711::encode(g711::decode(*code)))
-            .collect();
+    pub(crate) fn of(source: &Source, arrivals: &[Arrival], output: &[i16]) -> Heard {
+        let Source { codes, places } = source;
         let output: Vec<u8> = output.iter().map(|sample| g711::encode(*sample)).collect();
-        let places = Places::of(&source);
-        let mut first = vec![None; source.len()];
+        let mut first = vec![None; codes.len()];
         let mut news = 0;
         let mut at = None;
         let mut n = 0;
         while n < output.len() {
             match at {
-                Some(place) if place < source.len() && source[place] == output[n] => {
+                Some(place) if place < codes.len() && codes[place] == output[n] => {
                     if place >= news {
                         first[place] = Some(n as u32);
                         news = place + 1;
@@ -78,12 +92,12 @@ impl Heard {
                     n += 1;
                 }
                 Some(_) | None => {
-                    at = places.find(&source, &output[n..], news);
+                    at = places.find(codes, &output[n..], news);
                     n += usize::from(at.is_none());
                 }
             }
         }
-        let mut due_ms = vec![None; source.len()];
+        let mut due_ms = vec![None; codes.len()];
         for arrival in arrivals {
             for into in 0..FRAME_LEN {
                 due_ms[arrival.at + into] = Some(arrival.due_ms + into as f64 / 8.0);

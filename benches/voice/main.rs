@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use engine::Told;
-use heard::Heard;
+use heard::{Heard, Source};
 use offhook::pure::audio::{FRAME_LEN, g711};
 use signal::Trouble;
 use trace::{Arrival, Trace, all};
@@ -67,13 +67,14 @@ fn table(quick: bool) {
     println!("{}", Row::head());
     for trace in &all() {
         let sound = sound.repeat(if quick { 1 } else { trace.rounds });
+        let looked_for = Source::of(&sound);
         let arrivals = trace.arrivals(&sound);
         for (name, engine) in ENGINES.into_iter().zip(RUN) {
             let Some(engine) = engine else { continue };
             let (output, told) = engine(&sound, &arrivals);
             println!(
                 "{}",
-                Row::new(trace, name, &sound, &arrivals, &output, told).line()
+                Row::new(trace, name, (&sound, &looked_for), &arrivals, &output, told).line()
             );
         }
     }
@@ -140,6 +141,7 @@ fn measure(folder: &Path) -> Result<(), Trouble> {
     for (source, sound) in sources(folder)? {
         for trace in &all() {
             let sound = sound.repeat(trace.rounds);
+            let looked_for = Source::of(&sound);
             let arrivals = trace.arrivals(&sound);
             for engine in ENGINES {
                 let name = format!("{}.{source}.{engine}", trace.name);
@@ -151,7 +153,14 @@ fn measure(folder: &Path) -> Result<(), Trouble> {
                 let told = Told::read(&fs::read_to_string(
                     folder.join(format!("told/{name}.txt")),
                 )?);
-                let row = Row::new(trace, engine, &sound, &arrivals, &output, told);
+                let row = Row::new(
+                    trace,
+                    engine,
+                    (&sound, &looked_for),
+                    &arrivals,
+                    &output,
+                    told,
+                );
                 writeln!(figures, "{source}\t{}", row.line_of_file())?;
                 let mut log = String::new();
                 for (at, delay) in row.heard.blocks() {
@@ -208,12 +217,12 @@ impl Row {
     fn new(
         trace: &Trace,
         engine: &str,
-        sound: &[u8],
+        (sound, source): (&[u8], &Source),
         arrivals: &[Arrival],
         output: &[i16],
         told: Told,
     ) -> Row {
-        let heard = Heard::of(sound, arrivals, output);
+        let heard = Heard::of(source, arrivals, output);
         let delays = heard.summary();
         let (made_up, left_out) = heard.made_up_and_left_out();
         let (back, longest) = heard.back(arrivals).words();

@@ -35,12 +35,20 @@ const MOST_DELAY_MS: u32 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let folder = arguments.next().ok_or("usage: offhook-voice-neteq DIR [MOST_DELAY_MS]")?;
+    let folder = arguments
+        .next()
+        .ok_or("usage: offhook-voice-neteq DIR [MOST_DELAY_MS]")?;
     let folder = Path::new(&folder);
-    let most_delay_ms = arguments.next().map_or(Ok(MOST_DELAY_MS), |ms| ms.parse())?;
+    let most_delay_ms = arguments
+        .next()
+        .map_or(Ok(MOST_DELAY_MS), |ms| ms.parse())?;
     for entry in fs::read_dir(folder.join("trace"))? {
         let path = entry?.path();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let trace = read_trace(&fs::read_to_string(&path)?)?;
         let sound = fs::read(folder.join(format!("ulaw/{name}.ulaw")))?;
         let (output, told) = play(&sound, &trace, most_delay_ms)?;
@@ -64,7 +72,11 @@ fn read_trace(text: &str) -> Result<Vec<(usize, u64)>, Box<dyn Error>> {
 }
 
 /// Plays a sound; returns what came out, and concealed, slower, faster and dropped ms in one line.
-fn play(sound: &[u8], trace: &[(usize, u64)], most_delay_ms: u32) -> Result<(Vec<i16>, String), Box<dyn Error>> {
+fn play(
+    sound: &[u8],
+    trace: &[(usize, u64)],
+    most_delay_ms: u32,
+) -> Result<(Vec<i16>, String), Box<dyn Error>> {
     web_time::set(Duration::ZERO);
     let mut neteq = NetEq::new(NetEqConfig {
         sample_rate: RATE,
@@ -88,7 +100,12 @@ fn play(sound: &[u8], trace: &[(usize, u64)], most_delay_ms: u32) -> Result<(Vec
         }
         web_time::set(Duration::from_micros(now));
         let frame = neteq.get_audio()?;
-        output.extend(frame.samples.iter().map(|sample| (sample * 32_768.0).round() as i16));
+        output.extend(
+            frame
+                .samples
+                .iter()
+                .map(|sample| (sample * 32_768.0).round() as i16),
+        );
         // What it does once the stream is over is no figure of the network's.
         if next < trace.len() {
             told = neteq.get_statistics().lifetime;
@@ -116,14 +133,21 @@ impl AudioDecoder for Ulaw {
     }
 
     fn decode(&mut self, encoded: &[u8]) -> neteq::Result<Vec<f32>> {
-        Ok(encoded.iter().map(|code| f32::from(linear(*code)) / 32_768.0).collect())
+        Ok(encoded
+            .iter()
+            .map(|code| f32::from(linear(*code)) / 32_768.0)
+            .collect())
     }
 }
 
 fn linear(code: u8) -> i16 {
     let code = !code;
     let magnitude = (((i16::from(code & 0x0F) << 3) + 0x84) << ((code >> 4) & 7)) - 0x84;
-    if code & 0x80 == 0 { magnitude } else { -magnitude }
+    if code & 0x80 == 0 {
+        magnitude
+    } else {
+        -magnitude
+    }
 }
 
 /// A WAV of 8 kHz, 16 bits and one channel.
