@@ -56,7 +56,7 @@ step "lints"
 cargo clippy --locked --all-targets --quiet -- -D warnings
 
 step "scripts"
-shellcheck start-auto.sh test.sh .ci/run tests/*.sh
+shellcheck start-auto.sh test.sh .ci/run tests/*.sh benches/voice/*.sh
 
 step "unit, property, integration and end-to-end tests"
 cargo test --locked --quiet --lib --bins --tests
