@@ -5,6 +5,7 @@
 //! that the capture callback wakes. Neither knows devices, sockets or the time of day.
 
 pub mod device;
+pub mod drift;
 pub mod ear;
 pub mod g711;
 pub mod mouth;
