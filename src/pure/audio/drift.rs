@@ -7,6 +7,8 @@
 //!
 //! Read [`DriftEstimator::observe`] and [`DriftEstimator::drift`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::pure::time::Time;
 
 /// The span of which the earliest observation counts, in µs: 5 s.
@@ -48,6 +50,32 @@ impl Drift {
             ppm: ((ratio - 1.0) * 1e6) as f32,
             uncertainty_ppm: self.uncertainty_ppm.hypot(other.uncertainty_ppm),
         }
+    }
+}
+
+/// A drift that one thread tells others, in one piece; nothing at first.
+#[derive(Debug, Default)]
+pub struct DriftCell(AtomicU64);
+
+impl DriftCell {
+    /// Tells what is known now.
+    pub fn set(&self, drift: Option<Drift>) {
+        // The uncertainty is stored with a minus, so that no drift has only zeros for its bits.
+        let bits = drift.map_or(0, |drift| {
+            u64::from(drift.ppm.to_bits()) << 32 | u64::from((-drift.uncertainty_ppm).to_bits())
+        });
+        self.0.store(bits, Ordering::Relaxed);
+    }
+
+    /// Returns what was told last.
+    #[must_use]
+    pub fn get(&self) -> Option<Drift> {
+        let bits = self.0.load(Ordering::Relaxed);
+        let float = |bits: u64| f32::from_bits((bits & u64::from(u32::MAX)) as u32);
+        (bits != 0).then(|| Drift {
+            ppm: float(bits >> 32),
+            uncertainty_ppm: -float(bits),
+        })
     }
 }
 
@@ -354,6 +382,22 @@ mod tests {
         let pair = drift(30.0).against(drift(-10.0));
         assert!((pair.ppm - 40.0).abs() < 0.01, "{}", pair.ppm);
         assert!((pair.uncertainty_ppm - 18_f32.sqrt()).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_drift_is_told_in_one_piece() {
+        let cell = DriftCell::default();
+        assert_eq!(cell.get(), None);
+        for (ppm, uncertainty_ppm) in [(0.0, 0.0), (-12.5, 3.25), (400.0, 0.1)] {
+            let drift = Drift {
+                ppm,
+                uncertainty_ppm,
+            };
+            cell.set(Some(drift));
+            assert_eq!(cell.get(), Some(drift));
+        }
+        cell.set(None);
+        assert_eq!(cell.get(), None);
     }
 
     proptest! {

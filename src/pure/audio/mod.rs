@@ -8,6 +8,7 @@ pub mod device;
 pub mod drift;
 pub mod ear;
 pub mod g711;
+pub mod level;
 pub mod mouth;
 pub mod playout;
 pub mod resample;
