@@ -198,7 +198,10 @@ fn playout_of<T: Sample + FromSample<f32> + PartialEq>() {
         let mut play = |world: &mut World, block: usize| {
             world.speak_at(block, rate);
             let mut data = vec![T::EQUILIBRIUM; block * channels];
-            assert_no_alloc(|| playout.fill(&mut data, channels, now(clock)));
+            assert_no_alloc(|| {
+                playout.fill(&mut data, channels, now(clock));
+                playout.called(now(clock));
+            });
             data.iter().any(|sample| *sample != T::EQUILIBRIUM)
         };
         assert!(!play(&mut world, 480), "it is nobody's turn yet");
@@ -270,7 +273,10 @@ where
         let mut hear = |block: usize| {
             let sound = sine(block * channels, 48_000);
             let data: Vec<T> = sound.into_iter().map(T::from_sample).collect();
-            assert_no_alloc(|| capture.hear(&data, channels, now(clock)));
+            assert_no_alloc(|| {
+                capture.hear(&data, channels, now(clock));
+                capture.called(now(clock));
+            });
         };
         for block in BLOCKS.into_iter().filter(|block| *block < 10_000) {
             hear(block);

@@ -8,6 +8,7 @@
 
 #[doc(hidden)]
 pub mod callback;
+mod clocks;
 mod list;
 mod mouth_thread;
 mod open;
@@ -29,13 +30,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use list::{Ability, DeviceInfo, devices};
-pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
+use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
+use crate::pure::audio::level::Levels;
 use crate::pure::audio::tone::Country;
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
+use clocks::ClockFigures;
 use mouth_thread::{MouthCommand, MouthThread};
 use seat::EarSeat;
 use supervisor::{Order, Shared, Supervisor};
@@ -89,6 +93,8 @@ pub struct StreamStats {
     pub underruns: u64,
     /// Samples of the stream that never came (told by its timestamps).
     pub missing_samples: u64,
+    /// Samples of the stream that were not there when they were due, and came later.
+    pub concealed_samples: u64,
     /// Samples thrown away to bring the delay down.
     pub shed_samples: u64,
     /// Sound waiting in the playout buffer now, in ms.
@@ -99,6 +105,27 @@ pub struct StreamStats {
     pub down_ms: Option<f32>,
     /// Microphone to socket, framing inside, mean over the last seconds.
     pub up_ms: Option<f32>,
+    /// Interarrival jitter of the carrier's messages (RFC 3550).
+    pub jitter_ms: Option<f32>,
+    /// How late 95 % of the messages are at most, against the earliest of the last ten seconds.
+    pub late_95_ms: Option<f32>,
+    /// The carrier's clock against the daemon's, once it is known.
+    pub carrier_drift: Option<Drift>,
+    /// How loud the far end is, since it is heard.
+    pub far_end: Option<Levels>,
+    /// How loud the microphone is as the far end gets it, since it is fed with that.
+    pub microphone: Option<Levels>,
+}
+
+/// What is known of the devices' clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeviceClocks {
+    /// The microphone's against the daemon's, once it is known.
+    pub capture: Option<Drift>,
+    /// The speaker's against the daemon's, once it is known.
+    pub playout: Option<Drift>,
+    /// Sound of the microphone that was lost between its callback and the mouth, in ms since the engine began.
+    pub overrun_ms: u64,
 }
 
 /// How to reach the engine. Cheap to clone; never blocks longer than it takes to put a word into a ring.
@@ -121,6 +148,7 @@ struct Leg {
     stream: StreamId,
     down: Arc<LegMeter>,
     up: Arc<UpMeter>,
+    arrivals: Arc<ArrivalMeter>,
     detached: Option<Instant>,
 }
 
@@ -150,6 +178,7 @@ impl MediaHandle {
             mouth: Arc::new(MouthThread::start(clock)?),
             bell: Arc::default(),
             answered: Arc::default(),
+            clocks: Arc::<ClockFigures>::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
         let (told, status) = watch::channel(AudioStatus {
@@ -180,6 +209,7 @@ impl MediaHandle {
     /// Takes a stream in.
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
+        let arrivals = port.arrivals;
         let leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
         self.tell_ear(EarCommand::Attach(Box::new(leg)));
         self.inner.shared.mouth.tell(MouthCommand::Attach {
@@ -195,6 +225,7 @@ impl MediaHandle {
             stream,
             down,
             up,
+            arrivals,
             detached: None,
         });
     }
@@ -244,18 +275,36 @@ impl MediaHandle {
         let counts = leg.down.counts();
         let (depth_ms, depth_max_ms) = leg.down.depth_ms();
         let up_ms = f32::from_bits(leg.up.delay_ms.load(Ordering::Relaxed));
+        let arrivals = leg.arrivals.get();
         Some(StreamStats {
             frames_down: counts.frames,
             frames_up: leg.up.frames.load(Ordering::Relaxed),
             dropped_up: leg.up.dropped.load(Ordering::Relaxed),
             underruns: counts.underruns,
             missing_samples: counts.missing,
+            concealed_samples: counts.concealed,
             shed_samples: counts.shed,
             depth_ms,
             depth_max_ms,
             down_ms: leg.down.delay_ms(),
             up_ms: (up_ms > 0.0).then_some(up_ms),
+            jitter_ms: arrivals.map(|figures| figures.jitter_ms),
+            late_95_ms: arrivals.map(|figures| figures.late_95_ms),
+            carrier_drift: arrivals.and_then(|figures| figures.drift),
+            far_end: leg.down.levels(),
+            microphone: leg.up.level.get(),
         })
+    }
+
+    /// Returns what is known of the devices' clocks; looked at once a second.
+    #[must_use]
+    pub fn clocks(&self) -> DeviceClocks {
+        let figures = &self.inner.shared.clocks;
+        DeviceClocks {
+            capture: figures.capture.get(),
+            playout: figures.playout.get(),
+            overrun_ms: figures.overrun_ms.load(Ordering::Relaxed),
+        }
     }
 
     /// Returns the loudest sample of the microphone since this was last asked: 0 to 1, full scale.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::level::{LevelCell, LevelMeter, Levels};
 use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::tone::{Beep, Country, Tone};
@@ -50,6 +51,9 @@ pub struct EarLeg {
     audible: bool,
     gain: f32,
     delay_ms: Option<f32>,
+    level: LevelMeter,
+    /// Samples that were measured when the level was last told.
+    told: u64,
 }
 
 impl EarLeg {
@@ -69,6 +73,8 @@ impl EarLeg {
             audible: route.to_speaker,
             gain: 0.0,
             delay_ms: None,
+            level: LevelMeter::default(),
+            told: 0,
         }
     }
 }
@@ -80,10 +86,12 @@ pub struct LegMeter {
     stale: AtomicU64,
     underruns: AtomicU64,
     missing: AtomicU64,
+    concealed: AtomicU64,
     shed: AtomicU64,
     depth: AtomicU32,
     deepest: AtomicU32,
     delay_ms: AtomicU32,
+    level: LevelCell,
 }
 
 impl LegMeter {
@@ -95,6 +103,7 @@ impl LegMeter {
             stale: self.stale.load(Ordering::Relaxed),
             underruns: self.underruns.load(Ordering::Relaxed),
             missing: self.missing.load(Ordering::Relaxed),
+            concealed: self.concealed.load(Ordering::Relaxed),
             shed: self.shed.load(Ordering::Relaxed),
         }
     }
@@ -115,12 +124,19 @@ impl LegMeter {
         (ms > 0.0).then_some(ms)
     }
 
+    /// Returns how loud the far end is, since it is heard.
+    #[must_use]
+    pub fn levels(&self) -> Option<Levels> {
+        self.level.get()
+    }
+
     fn write(&self, playout: &PlayoutBuffer, delay_ms: Option<f32>) {
         let counts = playout.counts();
         self.frames.store(counts.frames, Ordering::Relaxed);
         self.stale.store(counts.stale, Ordering::Relaxed);
         self.underruns.store(counts.underruns, Ordering::Relaxed);
         self.missing.store(counts.missing, Ordering::Relaxed);
+        self.concealed.store(counts.concealed, Ordering::Relaxed);
         self.shed.store(counts.shed, Ordering::Relaxed);
         self.depth.store(
             u32::try_from(playout.depth()).unwrap_or(u32::MAX),
@@ -316,11 +332,25 @@ impl EarLeg {
             }
         }
         self.meter.write(&self.playout, self.delay_ms);
+        if self.audible {
+            self.measure(block);
+        }
         let aim = if self.audible { 1.0 } else { 0.0 };
         for sample in block {
             let step = (aim - self.gain).clamp(-1.0 / RAMP, 1.0 / RAMP);
             self.gain += step;
             *sample *= self.gain;
+        }
+    }
+}
+
+impl EarLeg {
+    /// Takes in how loud the far end is, and tells it once a second.
+    fn measure(&mut self, block: &[f32]) {
+        self.level.push(block);
+        if self.level.samples() >= self.told + u64::from(LINE_RATE) {
+            self.told = self.level.samples();
+            self.meter.level.set(self.level.levels());
         }
     }
 }
@@ -423,6 +453,18 @@ pub(super) mod tests {
                 0,
                 "{hz} Hz in blocks of {block}"
             );
+        }
+    }
+
+    #[test]
+    fn the_far_end_is_measured_as_loud_as_it_is_and_only_while_it_is_heard() {
+        for to_speaker in [true, false] {
+            let mut rig = rig(DeviceRate::HZ_48000, to_speaker);
+            play(&mut rig, &tone(1_000.0, 5), 480);
+            let level = rig.meter.levels().map(|levels| levels.active_dbfs);
+            // A sine of half the full scale: -6 - 3 dB.
+            let is_right = level.is_some_and(|level| (level + 9.0).abs() < 0.5);
+            assert_eq!(is_right, to_speaker, "{level:?}");
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Counts {
     pub underruns: u64,
     /// Samples that never came, told by the timestamps.
     pub missing: u64,
+    /// Samples of silence in the place of sound that came later.
+    pub concealed: u64,
     /// Samples that were thrown away to bring the delay down.
     pub shed: u64,
 }
@@ -113,6 +115,9 @@ impl PlayoutBuffer {
         if begin > expected {
             let gap = begin - expected;
             if gap <= LONGEST_GAP {
+                if self.read > 0 {
+                    self.counts.concealed += self.dry.saturating_sub(gap);
+                }
                 // Silence that was played while nothing came is part of the gap.
                 let unplayed = gap.saturating_sub(self.dry);
                 self.counts.missing += gap;
@@ -130,6 +135,9 @@ impl PlayoutBuffer {
             }
             // So far back is no late frame but a stream that counts anew.
         } else {
+            if self.read > 0 {
+                self.counts.concealed += self.dry;
+            }
             skip = usize::try_from(expected - begin).unwrap_or(len);
         }
         self.counts.frames += 1;
@@ -384,6 +392,30 @@ mod tests {
             "{} samples still wait",
             run.buffer.depth()
         );
+    }
+
+    #[test]
+    fn silence_in_the_place_of_late_sound_is_counted_and_that_of_lost_sound_apart() {
+        // Nothing for 150 ms, then all of it at once; later a frame never comes, and one is doubled.
+        let mut arrivals = punctual(300);
+        for arrival in &mut arrivals[100..108] {
+            *arrival = 2_150;
+        }
+        let mut run = Run::new(&arrivals, 6_000);
+        let silent = run.heard[8 * 100..].iter().filter(|sample| **sample == 0.0);
+        let silent = silent.count() as u64;
+        let counts = run.buffer.counts();
+        assert!(
+            counts.concealed.abs_diff(silent) <= 2 * FADE as u64,
+            "{counts:?}, {silent}"
+        );
+        assert!(counts.concealed > samples(90) as u64, "{counts:?}");
+        assert_eq!(counts.missing, 0);
+        for n in [300, 302, 302, 303] {
+            run.buffer.push(&frame(n, 6_000));
+        }
+        let later = run.buffer.counts();
+        assert_eq!((later.concealed, later.missing), (counts.concealed, 160));
     }
 
     #[test]
