@@ -1,7 +1,7 @@
 //! How fast the devices' clocks run, looked at from outside their callbacks.
 //!
-//! A callback leaves its count and its moment in one word ([`Beat::note_moment`]); the supervisor reads that at every round,
-//! and makes a figure of it once a second.
+//! A callback leaves its count and its moment in one word ([`Beat::note_moment`]); the supervisor reads that at every
+//! round, and makes a figure of it once a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -211,8 +211,8 @@ fn fit(points: &[Earliest]) -> Option<Line> {
     let residuals = &residuals[..points.len()];
     let squares: f64 = residuals.iter().map(|r| r * r).sum();
     let neighbours: f64 = residuals.windows(2).map(|pair| pair[0] * pair[1]).sum();
-    // What wanders slowly, as a network's queues do, tells less than so many points would: by their correlation with their
-    // neighbours (Santer and others, "Statistical significance of trends", J. Geophys. Res. 105, 2000, equation 6).
+    // What wanders slowly, as a network's queues do, tells less than so many points would: by their correlation with
+    // their neighbours (Santer and others, "Statistical significance of trends", J. Geophys. Res. 105, 2000, equation 6).
     let correlation = if squares > 0.0 {
         (neighbours / squares).clamp(0.0, 0.95)
     } else {
@@ -406,7 +406,12 @@ mod tests {
         /// What is told holds: the truth lies within four times what is said of the uncertainty, whose double it hardly
         /// ever leaves.
         #[test]
-        fn what_is_told_is_true(ppm in -500.0..500.0_f64, seed in any::<u64>(), jitter_us in 1..60_000_u64, minutes in 1..10_u64) {
+        fn what_is_told_is_true(
+            ppm in -500.0..500.0_f64,
+            seed in any::<u64>(),
+            jitter_us in 1..60_000_u64,
+            minutes in 1..10_u64,
+        ) {
             let mut run = Run::new(ppm);
             run.watch(0..minutes * 60_000 + 6_000, |at| {
                 let chance = noise(seed ^ at);

@@ -59,7 +59,7 @@ impl Default for Arrivals {
 }
 
 impl Arrivals {
-    /// Takes note of a message that brought the stream up to sample `end` (all told) at `at`. Returns figures once a second.
+    /// Takes note of a message that brought the stream up to sample `end` at `at`. Returns figures once a second.
     pub fn note(&mut self, end: u64, at: Time) -> Option<ArrivalFigures> {
         if let Some((last, last_at)) = self.newest {
             if end <= last && last - end < STALE {

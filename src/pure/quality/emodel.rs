@@ -1,7 +1,7 @@
 //! The E-model: how good a telephone connection is for those who talk over it, on a scale from 0 to 100.
 //!
-//! ITU-T Recommendation G.107 (06/2015), narrow band; the numbers in brackets are those of its formulas. What is not measured
-//! has the default of its table 1, for which the Recommendation vouches that they go together: a handset in a room of
+//! ITU-T Recommendation G.107 (06/2015), narrow band; the numbers in brackets are those of its formulas. What is not
+//! measured has the default of its table 1, for which the Recommendation vouches that they go together: a handset in a room of
 //! 35 dB(A). Read [`Connection::rating`] and [`mos`].
 
 /// One connection, as the model wants it. The default is table 1 of G.107: an undisturbed digital connection.
@@ -92,8 +92,8 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Returns the talker echo loudness rating of a connection whose far end gives back what it hears that much weaker: the
-    /// echo passes both telephones' ends (G.131 annex A).
+    /// Returns the talker echo loudness rating of a connection whose far end gives back what it hears that much weaker:
+    /// the echo passes both telephones' ends (G.131 annex A).
     #[must_use]
     pub fn talker_echo(&self, echo_return_loss_db: f64) -> f64 {
         self.send_loudness + self.receive_loudness + echo_return_loss_db
