@@ -4,6 +4,7 @@
 //! an input before it takes the next. It never waits for the carrier: what is asked over REST runs beside it and comes
 //! back as an input.
 
+mod figures;
 mod tally;
 mod task;
 
@@ -14,15 +15,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::call_report::PastCall;
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, Document, Happening, LegStatus,
     PhoneSettings, Place, Snapshot, Stage, StreamEnd, StreamRefusal,
 };
+use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 use crate::store::StoreHandle;
+use figures::Board;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
@@ -97,6 +102,10 @@ struct Shared {
     streams: AtomicU64,
     clock: Instant,
     began: SystemTime,
+    store: StoreHandle,
+    board: Arc<Board>,
+    /// The task that looks at the calls; it ends with the phone's, once all is kept.
+    figures: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -138,10 +147,19 @@ impl PhoneHandle {
         let log = Arc::new(Mutex::new(EventLog::begun(SystemTime::now())));
         let tally = Arc::new(StreamTally::new());
         let known = store.registrations(SystemTime::now()).await;
+        let board = Arc::new(Board::default());
+        let figures = tokio::spawn(figures::run(
+            media.clone(),
+            store.clone(),
+            Arc::clone(&board),
+            snapshots.clone(),
+            move || task::time_of(clock),
+            move |at| wall_time(began, at),
+        ));
         let task = Task::new(
             settings,
             media.clone(),
-            store,
+            store.clone(),
             carrier,
             clock,
             began,
@@ -160,6 +178,9 @@ impl PhoneHandle {
                 streams: AtomicU64::new(1),
                 clock,
                 began,
+                store,
+                board,
+                figures: Mutex::new(Some(figures)),
             }),
         }
     }
@@ -315,7 +336,18 @@ impl PhoneHandle {
     /// Returns the wall-clock time of a moment, by the clock as it was when the daemon began.
     #[must_use]
     pub fn wall_time(&self, at: Time) -> SystemTime {
-        self.shared.began + Duration::from_micros(at.micros())
+        wall_time(self.shared.began, at)
+    }
+
+    /// Returns what a call at the desk is like, looked at once a second; kept as long as the call can be seen.
+    #[must_use]
+    pub fn quality(&self, call: &CallId) -> Option<CallQuality> {
+        self.shared.board.of(call)
+    }
+
+    /// Returns the last calls that are over, the newest first: 100 at most, of earlier runs too.
+    pub async fn past_calls(&self) -> Vec<PastCall> {
+        self.shared.store.past_calls().await
     }
 
     /// Returns the moment on the daemon's clock.
@@ -336,8 +368,23 @@ impl PhoneHandle {
         &self.shared.tally
     }
 
-    /// Hangs up every call, waits at most 3.5 s until carrier and sockets have done their part, and stops the task.
+    /// Hangs up every call, waits at most 3.5 s until carrier and sockets have done their part, stops the task, and waits
+    /// until the calls are kept, a second at most.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(4), self.asked(Message::Stop)).await;
+        let figures = self
+            .shared
+            .figures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(figures) = figures {
+            // The history must be on the disk; a disk that hangs is not waited for.
+            let _ = tokio::time::timeout(Duration::from_secs(1), figures).await;
+        }
     }
+}
+
+fn wall_time(began: SystemTime, at: Time) -> SystemTime {
+    began + Duration::from_micros(at.micros())
 }

@@ -57,10 +57,12 @@ fn the_callback_of_a_bell_of_its_own_asks_nothing_of_the_system() {
                 ringer: Box::new(Ringer::new(RingStyle::default(), rate)),
             };
             let mut playout = Playout::new(sound, rate, Arc::default());
+            let clock = Instant::now();
             let mut data = [0_i16; 2 * BLOCK];
             run(move |n| {
                 bell.set((n % 500 < 300).then_some(Country::NorthAmerica));
                 playout.fill(&mut data, 2, Time::START);
+                playout.called(now(clock));
             });
         },
     );
@@ -85,6 +87,7 @@ fn the_capture_callback_only_wakes_the_mouth() {
         run(move |n| {
             mouth.lies_down_before(n);
             capture.hear(&data, 2, now(clock));
+            capture.called(now(clock));
         });
     });
     assert_only_wakes(&calls);
@@ -265,6 +268,7 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
             });
         }
         playout.fill(&mut data, 2, now(clock));
+        playout.called(now(clock));
         // It fades before it goes.
         if !(2_900..2_902).contains(&n) {
             assert_eq!(let_go.slots(), usize::from(n >= 2_900));

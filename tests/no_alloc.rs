@@ -226,7 +226,10 @@ fn playout_of<T: Sample + FromSample<f32> + PartialEq>() {
         let mut play = |world: &mut World, block: usize| {
             world.speak_at(block, rate);
             let mut data = vec![T::EQUILIBRIUM; block * channels];
-            assert_no_alloc(|| playout.fill(&mut data, channels, now(clock)));
+            assert_no_alloc(|| {
+                playout.fill(&mut data, channels, now(clock));
+                playout.called(now(clock));
+            });
             data.iter().any(|sample| *sample != T::EQUILIBRIUM)
         };
         assert!(!play(&mut world, 480), "it is nobody's turn yet");
@@ -325,6 +328,7 @@ where
             let mut heard = vec![0.0; block];
             assert_no_alloc(|| {
                 capture.hear(&data, channels, now(clock));
+                capture.called(now(clock));
                 own_ear.add_to(&mut heard, true);
             });
         };

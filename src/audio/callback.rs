@@ -16,6 +16,7 @@ use cpal::{FromSample, Sample};
 use super::seat::{EarSeat, Turn};
 use super::sidetone::ToSidetone;
 use crate::pure::audio::DeviceRate;
+use crate::pure::audio::level::LevelCell;
 use crate::pure::audio::ringtone::Ringer;
 use crate::pure::audio::tone::Country;
 use crate::pure::time::Time;
@@ -34,6 +35,8 @@ pub struct Beat {
     fatal: AtomicU8,
     /// Samples that found the ring to the mouth full.
     pub overruns: AtomicU64,
+    /// The low halves of a count of frames and of the moment when it was reached; 0: none yet.
+    moment: AtomicU64,
 }
 
 /// What ended a device for good.
@@ -70,6 +73,21 @@ impl Beat {
         let _ = self
             .fatal
             .compare_exchange(0, why as u8, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Notes that all frames so far were there at this moment: what the device's clock is told by.
+    pub(super) fn note_moment(&self, at: Time) {
+        let low = |value: u64| value & u64::from(u32::MAX);
+        let frames = self.frames.load(Ordering::Relaxed);
+        // In one word, so that nobody sees a count with another's moment.
+        self.moment
+            .store(low(frames) << 32 | low(at.micros()), Ordering::Relaxed);
+    }
+
+    /// Returns the low halves of the count and of its moment, in microseconds, as they were noted last.
+    pub(super) fn moment(&self) -> Option<(u32, u32)> {
+        let word = self.moment.load(Ordering::Relaxed);
+        (word != 0).then_some(((word >> 32) as u32, word as u32))
     }
 
     /// Returns what ended the device, if anything did.
@@ -170,6 +188,11 @@ impl Playout {
         });
     }
 
+    /// Notes the moment of a callback, after it was filled.
+    pub fn called(&self, at: Time) {
+        self.beat.note_moment(at);
+    }
+
     /// Plays a callback's worth: `frames` of one channel each, handed out in pieces. `heard_at` is when the first sounds.
     pub(super) fn play(&mut self, frames: usize, heard_at: Time, mut piece: impl FnMut(&[f32])) {
         self.beat.calls.fetch_add(1, Ordering::Relaxed);
@@ -260,6 +283,11 @@ impl Capture {
         }
     }
 
+    /// Notes the moment of a callback, after it was heard.
+    pub fn called(&self, at: Time) {
+        self.beat.note_moment(at);
+    }
+
     /// Takes a callback's worth of one channel; `newest_at` is when the last sample was at the microphone.
     pub(super) fn take(&mut self, samples: impl ExactSizeIterator<Item = f32>, newest_at: Time) {
         self.beat.calls.fetch_add(1, Ordering::Relaxed);
@@ -313,4 +341,6 @@ pub(super) struct UpMeter {
     pub(super) dropped: AtomicU64,
     /// The mean delay in ms, as the bits of a float; 0: none yet.
     pub(super) delay_ms: AtomicU32,
+    /// How loud the microphone is, as the far end gets it.
+    pub(super) level: LevelCell,
 }

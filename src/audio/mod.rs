@@ -8,6 +8,7 @@
 
 #[doc(hidden)]
 pub mod callback;
+mod clocks;
 mod list;
 mod mouth_thread;
 mod open;
@@ -32,13 +33,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 pub use list::{Ability, DeviceInfo, devices};
-pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
+use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
+use crate::pure::audio::level::Levels;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
+use clocks::ClockFigures;
 use mouth_thread::{MouthCommand, MouthThread};
 use seat::EarSeat;
 use sidetone::SidetoneSeat;
@@ -113,6 +117,27 @@ pub struct StreamStats {
     pub down_ms: Option<f32>,
     /// Microphone to socket, framing inside, mean over the last seconds.
     pub up_ms: Option<f32>,
+    /// Interarrival jitter of the carrier's messages (RFC 3550).
+    pub jitter_ms: Option<f32>,
+    /// How late 95 % of the messages are at most, against the earliest of the last ten seconds.
+    pub late_95_ms: Option<f32>,
+    /// The carrier's clock against the daemon's, once it is known.
+    pub carrier_drift: Option<Drift>,
+    /// How loud the far end is, since it is heard.
+    pub far_end: Option<Levels>,
+    /// How loud the microphone is as the far end gets it, since it is fed with that.
+    pub microphone: Option<Levels>,
+}
+
+/// What is known of the devices' clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct DeviceClocks {
+    /// The microphone's against the daemon's, once it is known.
+    pub capture: Option<Drift>,
+    /// The speaker's against the daemon's, once it is known.
+    pub playout: Option<Drift>,
+    /// Sound of the microphone that was lost between its callback and the mouth, in ms since the engine began.
+    pub overrun_ms: u64,
 }
 
 /// How to reach the engine. Cheap to clone; never blocks longer than it takes to put a word into a ring.
@@ -137,6 +162,7 @@ struct Leg {
     stream: StreamId,
     down: Arc<LegMeter>,
     up: Arc<UpMeter>,
+    arrivals: Arc<ArrivalMeter>,
     detached: Option<Instant>,
 }
 
@@ -184,6 +210,7 @@ impl MediaHandle {
             ring,
             sidetone,
             answered: Arc::default(),
+            clocks: Arc::<ClockFigures>::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
         let (told, status) = watch::channel(AudioStatus {
@@ -216,6 +243,7 @@ impl MediaHandle {
     /// Takes a stream in.
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
+        let arrivals = port.arrivals;
         let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
         if self.inner.level_far_end {
             leg = leg.levelled();
@@ -234,6 +262,7 @@ impl MediaHandle {
             stream,
             down,
             up,
+            arrivals,
             detached: None,
         });
     }
@@ -296,6 +325,7 @@ impl MediaHandle {
         let counts = leg.down.counts();
         let (depth_ms, depth_max_ms) = leg.down.depth_ms();
         let up_ms = f32::from_bits(leg.up.delay_ms.load(Ordering::Relaxed));
+        let arrivals = leg.arrivals.get();
         Some(StreamStats {
             frames_down: counts.frames,
             frames_up: leg.up.frames.load(Ordering::Relaxed),
@@ -311,7 +341,23 @@ impl MediaHandle {
             depth_max_ms,
             down_ms: leg.down.delay_ms(),
             up_ms: (up_ms > 0.0).then_some(up_ms),
+            jitter_ms: arrivals.map(|figures| figures.jitter_ms),
+            late_95_ms: arrivals.map(|figures| figures.late_95_ms),
+            carrier_drift: arrivals.and_then(|figures| figures.drift),
+            far_end: leg.down.levels(),
+            microphone: leg.up.level.get(),
         })
+    }
+
+    /// Returns what is known of the devices' clocks; looked at once a second.
+    #[must_use]
+    pub fn clocks(&self) -> DeviceClocks {
+        let figures = &self.inner.shared.clocks;
+        DeviceClocks {
+            capture: figures.capture.get(),
+            playout: figures.playout.get(),
+            overrun_ms: figures.overrun_ms.load(Ordering::Relaxed),
+        }
     }
 
     /// Returns the loudest sample of the microphone since this was last asked: 0 to 1, full scale.

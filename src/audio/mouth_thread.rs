@@ -11,12 +11,16 @@ use tokio::sync::Notify;
 
 use super::callback::{Stamp, UpMeter, now};
 use super::priority;
+use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
-use crate::pure::audio::{DeviceRate, Feed, UpFrame};
+use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
 const MEAN_WEIGHT: f32 = 0.01;
+
+/// How often the levels are told, in frames: once a second.
+const LEVELS_EVERY: u32 = 50;
 
 /// What the mouth is told.
 pub(super) enum MouthCommand {
@@ -114,6 +118,10 @@ struct Leg {
     up_ready: Arc<Notify>,
     meter: Arc<UpMeter>,
     delay_ms: Option<f32>,
+    /// What it is fed: only the microphone has a level.
+    feed: Feed,
+    level: LevelMeter,
+    until_told: u32,
 }
 
 struct Speaking {
@@ -176,9 +184,17 @@ impl Speaking {
                     up_ready,
                     meter,
                     delay_ms: None,
+                    feed,
+                    level: LevelMeter::default(),
+                    until_told: LEVELS_EVERY,
                 });
             }
-            MouthCommand::Feed(stream, feed) => self.mouth.feed(stream, feed),
+            MouthCommand::Feed(stream, feed) => {
+                self.mouth.feed(stream, feed);
+                if let Some(leg) = self.legs.iter_mut().find(|leg| leg.stream == stream) {
+                    leg.feed = feed;
+                }
+            }
             MouthCommand::Detach(stream) => {
                 self.mouth.detach(stream);
                 self.legs.retain(|leg| leg.stream != stream);
@@ -224,6 +240,7 @@ impl Speaking {
 
 impl Leg {
     fn send(&mut self, frame: &UpFrame, delay_ms: Option<f32>) {
+        self.measure(frame);
         if self.up.push(*frame).is_err() {
             self.meter.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -236,6 +253,22 @@ impl Leg {
                 .map_or(ms, |mean| mean + (ms - mean) * MEAN_WEIGHT);
             self.delay_ms = Some(mean);
             self.meter.delay_ms.store(mean.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    fn measure(&mut self, frame: &UpFrame) {
+        if self.feed != Feed::Desk {
+            return;
+        }
+        let mut sound = [0.0; FRAME_LEN];
+        for (sample, code) in sound.iter_mut().zip(&frame.ulaw) {
+            *sample = g711::decode_f32(*code);
+        }
+        self.level.push(&sound);
+        self.until_told -= 1;
+        if self.until_told == 0 {
+            self.until_told = LEVELS_EVERY;
+            self.meter.level.set(self.level.levels());
         }
     }
 }

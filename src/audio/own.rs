@@ -86,14 +86,18 @@ impl Drop for Clock {
 /// Captures silence.
 pub(super) fn capture_nothing(mut capture: Capture, clock: Instant) -> Result<Clock, String> {
     Clock::start("no-capture", DeviceRate::HZ_48000, move |frames| {
-        capture.take(std::iter::repeat_n(0.0, frames), now(clock));
+        let called = now(clock);
+        capture.take(std::iter::repeat_n(0.0, frames), called);
+        capture.called(called);
     })
 }
 
 /// Plays to nobody.
 pub(super) fn play_nowhere(mut playout: Playout, clock: Instant) -> Result<Clock, String> {
     Clock::start("no-playout", DeviceRate::HZ_48000, move |frames| {
-        playout.play(frames, now(clock), |_| {});
+        let called = now(clock);
+        playout.play(frames, called, |_| {});
+        playout.called(called);
     })
 }
 
@@ -153,11 +157,12 @@ pub(super) fn capture_file(
         if answered.swap(false, Ordering::Relaxed) {
             at = 0;
         }
-        let samples = &recording.samples;
+        let (samples, called) = (&recording.samples, now(clock));
         capture.take(
             (at..at + frames).map(|n| samples.get(n).copied().unwrap_or(0.0)),
-            now(clock),
+            called,
         );
+        capture.called(called);
         at = (at + frames).min(samples.len());
     })
 }
@@ -187,12 +192,14 @@ pub(super) fn play_to_file(
     let (mut ring, for_writer) = rtrb::RingBuffer::new(2 * 48_000);
     let writer = Writer::start(path.to_owned(), for_writer, beat, LONGEST_FILE)?;
     let clock = Clock::start("file-playout", DeviceRate::HZ_48000, move |frames| {
-        playout.play(frames, now(clock), |piece| {
+        let called = now(clock);
+        playout.play(frames, called, |piece| {
             for sample in piece {
                 // A disk that stands still for two seconds loses sound; the clock does not wait for it.
                 let _ = ring.push(*sample);
             }
         });
+        playout.called(called);
     })?;
     Ok(FilePlayout { clock, writer })
 }

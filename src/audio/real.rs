@@ -282,13 +282,14 @@ impl Found {
                     raised = true;
                     priority::raise();
                 }
-                let stamp = info.timestamp();
-                let heard_at = now(clock)
+                let (called, stamp) = (now(clock), info.timestamp());
+                let heard_at = called
                     + stamp
                         .playback
                         .duration_since(stamp.callback)
                         .min(Duration::from_secs(2));
                 playout.fill(data, channels, heard_at);
+                playout.called(called);
             },
             note_errors(&beat),
             Some(Duration::from_secs(2)),
@@ -316,17 +317,18 @@ impl Found {
                     raised = true;
                     priority::raise();
                 }
-                let stamp = info.timestamp();
+                let (called, stamp) = (now(clock), info.timestamp());
                 let oldest = stamp
                     .callback
                     .duration_since(stamp.capture)
                     .min(Duration::from_secs(2));
                 let span = Duration::from_micros(micros_of(data.len() / channels));
                 // The stamp dates the first sample; the newest is younger by the length of the block.
-                let newest = now(clock)
+                let newest = called
                     .micros()
                     .saturating_sub(oldest.saturating_sub(span).as_micros() as u64);
                 capture.hear(data, channels, Time::from_micros(newest));
+                capture.called(called);
             },
             note_errors(&beat),
             Some(Duration::from_secs(2)),

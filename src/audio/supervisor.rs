@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::callback::{Bell, Stamp, Tap};
+use super::clocks::{ClockFigures, Clocks};
 use super::mouth_thread::{MouthCommand, MouthThread, Source};
 use super::open::{Opened, Running, Use, capture_ring, open};
 use super::real::{self, Wanted};
@@ -51,12 +52,14 @@ pub(super) struct Shared {
     pub(super) sidetone: Option<Arc<SidetoneSeat>>,
     /// Set when a call is answered: a `file:` capture begins.
     pub(super) answered: Arc<AtomicBool>,
+    pub(super) clocks: Arc<ClockFigures>,
 }
 
 /// The supervisor.
 pub(super) struct Supervisor {
     shared: Arc<Shared>,
     slots: Vec<Slot>,
+    clocks: Clocks,
     orders: Receiver<Order>,
     status: watch::Sender<AudioStatus>,
     let_go: rtrb::Consumer<Box<EarLeg>>,
@@ -92,9 +95,11 @@ impl Supervisor {
         if let Some(ringer) = &settings.ringer {
             slots.push(Slot::new(Use::Ringer, wanted(ringer), now));
         }
+        let clocks = Clocks::new(Arc::clone(&shared.clocks), now);
         Supervisor {
             shared,
             slots,
+            clocks,
             orders,
             status,
             let_go,
@@ -128,6 +133,7 @@ impl Supervisor {
     }
 
     fn round(&mut self) {
+        self.clocks.look(Instant::now());
         // Legs that the ear let go are freed here, where it may take its time.
         while self.let_go.pop().is_ok() {}
         self.closing
@@ -184,12 +190,14 @@ impl Supervisor {
         match self.slots[n].use_ {
             Use::Playout => {
                 self.playout_rate = opened.rate;
+                self.clocks.playout_is(opened.beat.clone(), opened.rate);
                 let tap = self.tap();
                 if let Some(turn) = opened.turn {
                     self.shared.seat.give_turn(turn, opened.rate, tap);
                 }
             }
             Use::Capture => {
+                self.clocks.capture_is(opened.beat.clone(), opened.rate);
                 if let Some(source) = opened.source {
                     self.shared.mouth.tell(MouthCommand::Listen(source));
                 }

@@ -51,7 +51,9 @@ fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failu
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
         Reply::Error { code, message } => Err(refused(context, request, &code, message)),
-        Reply::Status(_) => Err(Failure::ours("the daemon answered another question")),
+        Reply::Status(_) | Reply::Calls(_) => {
+            Err(Failure::ours("the daemon answered another question"))
+        }
     }
 }
 
@@ -67,7 +69,8 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 Request::Hangup { call: None } => Message::NothingToHangUp,
                 Request::Answer { call: Some(_) }
                 | Request::Hangup { call: Some(_) }
-                | Request::Status => Message::NoSuchCall,
+                | Request::Status
+                | Request::Calls => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))
         }
@@ -86,7 +89,7 @@ fn calls_now(context: &Context) -> String {
             .map(|call| status::call_line(call, lang))
             .collect::<Vec<_>>()
             .join("; "),
-        Ok(Reply::Status(_) | Reply::Call(_) | Reply::Error { .. }) | Err(_) => {
+        Ok(Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Error { .. }) | Err(_) => {
             Message::NoCalls.text(lang)
         }
     }

@@ -1,5 +1,7 @@
 //! `offhook status`: what the running daemon does.
 
+mod figures;
+
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -11,18 +13,30 @@ use crate::lang::{Lang, Message};
 
 /// What `offhook status` takes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  offhook status\n  offhook status --json | jq .calls")]
+#[command(
+    after_help = "Examples:\n  offhook status\n  offhook status --json | jq .calls\n  offhook status --calls"
+)]
 pub(crate) struct Args {
     /// Print it as JSON
     #[arg(long)]
     json: bool,
+    /// Print the last 100 calls that are over instead, the newest first
+    #[arg(long)]
+    calls: bool,
     #[command(flatten)]
     pub(crate) flags: Flags<Control>,
 }
 
 /// Prints how the daemon does.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    match ask(context, &Request::Status)? {
+    let request = if args.calls {
+        Request::Calls
+    } else {
+        Request::Status
+    };
+    match ask(context, &request)? {
+        Reply::Calls(calls) if args.json => output::print_json(&calls),
+        Reply::Calls(calls) => output::print(&figures::past(&calls, context.local.lang)),
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
         Reply::Error { message, .. } => Err(Failure::world(message)),
@@ -84,7 +98,12 @@ fn page(status: &Status, lang: Lang) -> String {
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
     }
-    lines.extend(status.calls.iter().map(|call| call_line(call, lang)));
+    for call in &status.calls {
+        lines.push(call_line(call, lang));
+        if let Some(quality) = call.quality.as_ref().filter(|_| call.state == "talking") {
+            lines.extend(figures::lines(quality, lang));
+        }
+    }
     lines.join("\n")
 }
 
@@ -109,34 +128,45 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
         // A newer daemon may know more states than we do.
         other => other.to_owned(),
     };
-    let party = if call.direction == "outgoing" {
-        Message::CallTo { party: &call.to }
-    } else {
-        Message::CallFrom { party: &call.from }
-    };
-    let mut line = format!("{}  {}  {}", call.id, state, party.text(lang));
+    let party = party(&call.direction, &call.from, &call.to, lang);
+    let mut line = format!("{}  {state}  {party}", call.id);
     for more in [&call.place, &call.end_reason].into_iter().flatten() {
-        let words = match more.as_str() {
-            "desk" => Message::AtDesk.text(lang),
-            "browser" => Message::InBrowser.text(lang),
-            "hung_up_here" => Message::HungUpHere.text(lang),
-            "hung_up_there" => Message::HungUpThere.text(lang),
-            "not_answered" => Message::NotAnswered.text(lang),
-            "refused" => Message::Refused.text(lang),
-            "failed" => Message::Failed.text(lang),
-            "stream_lost" => Message::StreamLost.text(lang),
-            other => other.replace('_', " "),
-        };
-        line.push_str(&format!("  ({words})"));
+        line.push_str(&format!("  ({})", word(more, lang)));
     }
     line.push_str(&format!("  {}", call.since));
     line
+}
+
+/// Says with whom a call is, or was.
+fn party(direction: &str, from: &str, to: &str, lang: Lang) -> String {
+    if direction == "outgoing" {
+        Message::CallTo { party: to }.text(lang)
+    } else {
+        Message::CallFrom { party: from }.text(lang)
+    }
+}
+
+/// Says where a call is, or why it is over.
+fn word(word: &str, lang: Lang) -> String {
+    match word {
+        "desk" => Message::AtDesk.text(lang),
+        "browser" => Message::InBrowser.text(lang),
+        "hung_up_here" => Message::HungUpHere.text(lang),
+        "hung_up_there" => Message::HungUpThere.text(lang),
+        "not_answered" => Message::NotAnswered.text(lang),
+        "refused" => Message::Refused.text(lang),
+        "failed" => Message::Failed.text(lang),
+        "stream_lost" => Message::StreamLost.text(lang),
+        // A newer daemon may know more of them than we do.
+        other => other.replace('_', " "),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::control::Devices;
+    use crate::pure::quality::CallQuality;
 
     #[test]
     fn a_status_reads_as_a_page() {
@@ -171,6 +201,7 @@ mod tests {
                 muted: false,
                 held: false,
                 end_reason: Some("hung_up_here".to_owned()),
+                quality: Some(CallQuality::default()),
             }],
         };
         assert_eq!(
@@ -182,6 +213,14 @@ mod tests {
              speaker: none\n\
              bell: none\n\
              c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
+        );
+        let mut talking = status.clone();
+        talking.calls[0].state = "talking".to_owned();
+        let lines = page(&talking, Lang::En).lines().count();
+        assert_eq!(
+            lines,
+            7 + 4,
+            "what it is like stands below it while they talk"
         );
         let french = page(&status, Lang::Fr);
         assert!(french.contains("hors service : no such device"));

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::pure::call_report::CallReport;
+pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
 pub use report::DaemonDesk;
-pub use server::{BindError, Commanded, Desk, Refused, Server};
+pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
@@ -31,6 +31,8 @@ const REPLY_LIMIT: usize = 1 << 20;
 pub enum Request {
     /// How is it going?
     Status,
+    /// Which calls were the last?
+    Calls,
     /// Pick up.
     Answer {
         /// Which call, by our name for it or the carrier's; nothing: the one that rings.
@@ -51,8 +53,10 @@ pub enum Request {
 pub enum Reply {
     /// How it is going.
     Status(Box<Status>),
+    /// The last calls that are over, the newest first.
+    Calls(Vec<PastCall>),
     /// Done; so the call stands now.
-    Call(CallReport),
+    Call(Box<CallReport>),
     /// Not done.
     Error {
         /// A word for programs.
@@ -116,6 +120,7 @@ mod tests {
     fn requests_are_read_and_written_as_documented() {
         for (text, request) in [
             (r#"{"request":"status"}"#, Request::Status),
+            (r#"{"request":"calls"}"#, Request::Calls),
             (r#"{"request":"answer"}"#, Request::Answer { call: None }),
             (
                 r#"{"request":"hangup","call":"CA1"}"#,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::server::{Commanded, Desk, Refused};
+use super::server::{Commanded, Desk, Refused, Remembered};
 use super::{CallReport, Device, Devices, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
@@ -32,6 +32,7 @@ impl DaemonDesk {
 
     fn report(&self, call: &CallView) -> CallReport {
         CallReport::new(call, self.phone.wall_time(call.since))
+            .with_quality(self.phone.quality(&call.id))
     }
 }
 
@@ -56,6 +57,10 @@ impl Desk for DaemonDesk {
                 .map(|call| self.report(call))
                 .collect(),
         }
+    }
+
+    fn past_calls(&self) -> Remembered<'_> {
+        Box::pin(self.phone.past_calls())
     }
 
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{CallReport, PATH_LIMIT, REQUEST_LIMIT, Reply, Request, Status, fits};
+use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, fits};
 use crate::pure::phone::Command;
 
 /// How many may ask at once; more wait in the listener's queue.
@@ -30,10 +30,16 @@ pub type Refused = (&'static str, String);
 /// A command under way.
 pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<CallReport, Refused>> + Send + 'a>>;
 
+/// The last calls, on their way from the database.
+pub type Remembered<'a> = Pin<Box<dyn Future<Output = Vec<PastCall>> + Send + 'a>>;
+
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
     fn status(&self) -> Status;
+
+    /// Returns the last calls that are over, the newest first.
+    fn past_calls(&self) -> Remembered<'_>;
 
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
@@ -184,11 +190,12 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
 async fn reply(desk: &dyn Desk, request: Request) -> Reply {
     let (call, command) = match request {
         Request::Status => return Reply::Status(Box::new(desk.status())),
+        Request::Calls => return Reply::Calls(desk.past_calls().await),
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
     };
     match desk.command(call.as_deref(), command).await {
-        Ok(call) => Reply::Call(call),
+        Ok(call) => Reply::Call(Box::new(call)),
         Err((code, message)) => error(code, &message),
     }
 }
@@ -215,6 +222,8 @@ mod tests {
             .await
             .expect("answered");
         assert_eq!(status, Reply::Status(Box::new(FakeDesk.status())));
+        let calls = asked(&server.path, Request::Calls).await;
+        assert_eq!(calls.expect("answered"), Reply::Calls(Vec::new()));
         let answer = Request::Answer {
             call: Some("c1".to_owned()),
         };
@@ -319,6 +328,10 @@ mod tests {
             }
         }
 
+        fn past_calls(&self) -> Remembered<'_> {
+            Box::pin(async { Vec::new() })
+        }
+
         fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {
             Box::pin(async move {
                 if call != Some("c1") {
@@ -340,6 +353,7 @@ mod tests {
                     muted: false,
                     held: false,
                     end_reason: None,
+                    quality: None,
                 })
             })
         }

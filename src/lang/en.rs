@@ -1,6 +1,6 @@
 //! Every sentence in English.
 
-use super::{Message, clock};
+use super::{Message, clock, whole};
 
 impl Message<'_> {
     pub(super) fn english(self) -> String {
@@ -32,6 +32,50 @@ impl Message<'_> {
             Message::StateConnecting => "connecting".to_owned(),
             Message::StateTalking => "talking".to_owned(),
             Message::StateEnded => "ended".to_owned(),
+            Message::QualityExcellent => "excellent".to_owned(),
+            Message::QualityGood => "good".to_owned(),
+            Message::QualityFair => "fair".to_owned(),
+            Message::QualityPoor => "poor".to_owned(),
+            Message::CallRating {
+                word,
+                now,
+                mean,
+                worst,
+            } => format!(
+                "quality    {word}: MOS {now:.1} now, {mean:.1} on the whole, {worst:.1} at worst"
+            ),
+            Message::CallDelays { up, down } => format!(
+                "delay      {} from the microphone to the network, {} from there to the speaker",
+                whole(up, "ms"),
+                whole(down, "ms")
+            ),
+            Message::CallArrivals {
+                jitter,
+                late,
+                waiting,
+            } => format!(
+                "arrival    jitter {}, 95 % at most {} late, {} waiting to be played",
+                whole(jitter, "ms"),
+                whole(late, "ms"),
+                whole(waiting, "ms")
+            ),
+            Message::CallGaps {
+                concealed_ms,
+                shed_ms,
+                time,
+            } => format!(
+                "concealed  {concealed_ms} ms of {}, {shed_ms} ms thrown away",
+                clock(time)
+            ),
+            Message::CallLoudness { far, near } => format!(
+                "loudness   far end {}, microphone {}",
+                whole(far, "dB"),
+                whole(near, "dB")
+            ),
+            Message::CallClocks { pairs } => format!("clocks     {pairs}"),
+            Message::NoPastCalls => "no call is remembered yet".to_owned(),
+            Message::TalkedFor { time } => format!("talked {}", clock(time)),
+            Message::RatingInShort { word, mos } => format!("{word} (MOS {mos:.1})"),
             Message::MicrophoneStandIn { why } => {
                 format!("no microphone answers: {why}; a file stands in for it")
             }

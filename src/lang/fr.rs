@@ -1,6 +1,6 @@
 //! Every sentence in French.
 
-use super::{Message, clock};
+use super::{Message, clock, whole};
 
 impl Message<'_> {
     pub(super) fn french(self) -> String {
@@ -32,6 +32,53 @@ impl Message<'_> {
             Message::StateConnecting => "mise en relation".to_owned(),
             Message::StateTalking => "en communication".to_owned(),
             Message::StateEnded => "terminé".to_owned(),
+            Message::QualityExcellent => "excellente".to_owned(),
+            Message::QualityGood => "bonne".to_owned(),
+            Message::QualityFair => "passable".to_owned(),
+            Message::QualityPoor => "mauvaise".to_owned(),
+            Message::CallRating {
+                word,
+                now,
+                mean,
+                worst,
+            } => format!(
+                "qualité     {word} : MOS {} à présent, {} en moyenne, {} au pire",
+                comma(now),
+                comma(mean),
+                comma(worst)
+            ),
+            Message::CallDelays { up, down } => format!(
+                "délai       {} du micro au réseau, {} de là au haut-parleur",
+                whole(up, "ms"),
+                whole(down, "ms")
+            ),
+            Message::CallArrivals {
+                jitter,
+                late,
+                waiting,
+            } => format!(
+                "arrivées    gigue {}, 95 % en retard de {} au plus, {} en attente",
+                whole(jitter, "ms"),
+                whole(late, "ms"),
+                whole(waiting, "ms")
+            ),
+            Message::CallGaps {
+                concealed_ms,
+                shed_ms,
+                time,
+            } => format!(
+                "comblé      {concealed_ms} ms sur {}, {shed_ms} ms jetées",
+                clock(time)
+            ),
+            Message::CallLoudness { far, near } => format!(
+                "niveaux     correspondant {}, micro {}",
+                whole(far, "dB"),
+                whole(near, "dB")
+            ),
+            Message::CallClocks { pairs } => format!("horloges    {pairs}"),
+            Message::NoPastCalls => "aucun appel n'est encore retenu".to_owned(),
+            Message::TalkedFor { time } => format!("conversation {}", clock(time)),
+            Message::RatingInShort { word, mos } => format!("qualité {word} (MOS {})", comma(mos)),
             Message::MicrophoneStandIn { why } => {
                 format!("aucun micro ne répond : {why} ; un fichier le remplace")
             }
@@ -155,4 +202,9 @@ impl Message<'_> {
             Message::WrittenTo { path } => format!("écrit dans {path}, lisible par vous seul"),
         }
     }
+}
+
+/// Writes a score with its comma.
+fn comma(score: f32) -> String {
+    format!("{score:.1}").replace('.', ",")
 }

@@ -135,6 +135,76 @@ pub enum Message<'a> {
     StateTalking,
     /// A call that is over.
     StateEnded,
+    /// A call that could hardly be better.
+    QualityExcellent,
+    /// A call that nobody complains of.
+    QualityGood,
+    /// A call that some would complain of.
+    QualityFair,
+    /// A call that is hard to follow.
+    QualityPoor,
+    /// How good a call is.
+    CallRating {
+        /// In a word.
+        word: &'a str,
+        /// As a mean opinion score: at the moment,
+        now: f32,
+        /// over the whole call,
+        mean: f32,
+        /// and at its worst.
+        worst: f32,
+    },
+    /// How long sound takes, where that is known.
+    CallDelays {
+        /// From the microphone to the network, in ms.
+        up: Option<f32>,
+        /// From the network to the speaker, in ms.
+        down: Option<f32>,
+    },
+    /// How the carrier's messages come, where that is known.
+    CallArrivals {
+        /// Their jitter, in ms.
+        jitter: Option<f32>,
+        /// How late most of them are at most, in ms.
+        late: Option<f32>,
+        /// Sound that waits to be played, in ms.
+        waiting: Option<f32>,
+    },
+    /// What was missing of a call's sound.
+    CallGaps {
+        /// Not there when it was due, in ms.
+        concealed_ms: u64,
+        /// Thrown away to bring the delay down, in ms.
+        shed_ms: u64,
+        /// Of how long a talk.
+        time: Duration,
+    },
+    /// How loud the voices are, in dB below full scale, where that is known.
+    CallLoudness {
+        /// The other's.
+        far: Option<f32>,
+        /// One's own.
+        near: Option<f32>,
+    },
+    /// How the clocks of a call differ.
+    CallClocks {
+        /// Pair by pair.
+        pairs: &'a str,
+    },
+    /// No call was over since the telephone was set up.
+    NoPastCalls,
+    /// For how long there was talk.
+    TalkedFor {
+        /// How long.
+        time: Duration,
+    },
+    /// How good a call was.
+    RatingInShort {
+        /// In a word.
+        word: &'a str,
+        /// As a mean opinion score.
+        mos: f32,
+    },
     /// No microphone answers, in a demonstration.
     MicrophoneStandIn {
         /// Why not.
@@ -381,6 +451,11 @@ impl Message<'_> {
     }
 }
 
+/// Writes a figure without decimals and with its unit, or a dash where it is not known.
+fn whole(figure: Option<f32>, unit: &str) -> String {
+    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.0} {unit}"))
+}
+
 /// Writes a time as hours, minutes and seconds, such as `2:05:09`.
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -428,6 +503,40 @@ mod tests {
             Message::StateConnecting,
             Message::StateTalking,
             Message::StateEnded,
+            Message::QualityExcellent,
+            Message::QualityGood,
+            Message::QualityFair,
+            Message::QualityPoor,
+            Message::CallRating {
+                word: x,
+                now: 4.4,
+                mean: 4.3,
+                worst: 2.0,
+            },
+            Message::CallDelays {
+                up: Some(25.0),
+                down: None,
+            },
+            Message::CallArrivals {
+                jitter: Some(1.0),
+                late: Some(4.0),
+                waiting: Some(40.0),
+            },
+            Message::CallGaps {
+                concealed_ms: 20,
+                shed_ms: 10,
+                time: Duration::from_secs(60),
+            },
+            Message::CallLoudness {
+                far: Some(-20.0),
+                near: None,
+            },
+            Message::CallClocks { pairs: x },
+            Message::NoPastCalls,
+            Message::TalkedFor {
+                time: Duration::from_secs(60),
+            },
+            Message::RatingInShort { word: x, mos: 4.4 },
             Message::MicrophoneStandIn { why: x },
             Message::SpeakerStandIn { why: x },
             Message::OtherPort { port: 3000 },

@@ -1,15 +1,16 @@
 //! A call and its events in the words of the HTTP API, for everybody who writes them.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::CallId;
 use super::phone::{CallView, Direction, EndReason, Happening, Place, Stage};
+use super::quality::CallQuality;
 use super::time::rfc3339;
 
 /// One call, in the words of the HTTP API.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct CallReport {
     /// Our name for it.
     pub id: String,
@@ -33,16 +34,15 @@ pub struct CallReport {
     pub held: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
+    /// What it is like, or was, for one that was answered at the desk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<CallQuality>,
 }
 
 impl CallReport {
     /// Writes a call; `since` is [`CallView::since`] on the wall clock.
     #[must_use]
     pub fn new(call: &CallView, since: SystemTime) -> CallReport {
-        let direction = match call.direction {
-            Direction::Incoming => "incoming",
-            Direction::Outgoing => "outgoing",
-        };
         let place = match call.place {
             Place::Nowhere => None,
             Place::Desk => Some("desk"),
@@ -51,7 +51,7 @@ impl CallReport {
         CallReport {
             id: call.id.as_str().to_owned(),
             sid: call.leg.as_str().to_owned(),
-            direction: direction.to_owned(),
+            direction: direction_word(call.direction).to_owned(),
             from: call.from.to_text(),
             to: call.to.to_text(),
             state: stage_word(call.stage).to_owned(),
@@ -60,7 +60,67 @@ impl CallReport {
             muted: false,
             held: false,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
+            quality: None,
         }
+    }
+
+    /// Adds what the call is like.
+    #[must_use]
+    pub fn with_quality(self, quality: Option<CallQuality>) -> CallReport {
+        CallReport { quality, ..self }
+    }
+}
+
+/// One call that is over, as it is kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct PastCall {
+    /// Our name for it.
+    pub id: String,
+    /// The carrier's name for it.
+    pub sid: String,
+    /// `incoming` or `outgoing`.
+    pub direction: String,
+    /// Who called.
+    pub from: String,
+    /// Who was called.
+    pub to: String,
+    /// When it began: RFC 3339, in UTC.
+    pub began: String,
+    /// For how many seconds there was talk, wherever.
+    pub talk_seconds: u64,
+    /// Why it is over; nothing where the daemon went before the call did.
+    pub end_reason: Option<String>,
+    /// What it was like, for one that was answered at the desk.
+    pub quality: Option<CallQuality>,
+}
+
+impl PastCall {
+    /// Writes a call that is over, with when it began on the wall clock and for how long there was talk.
+    #[must_use]
+    pub fn new(
+        call: &CallView,
+        began: SystemTime,
+        talked: Duration,
+        quality: Option<CallQuality>,
+    ) -> PastCall {
+        PastCall {
+            id: call.id.as_str().to_owned(),
+            sid: call.leg.as_str().to_owned(),
+            direction: direction_word(call.direction).to_owned(),
+            from: call.from.to_text(),
+            to: call.to.to_text(),
+            began: rfc3339(began),
+            talk_seconds: talked.as_secs(),
+            end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
+            quality,
+        }
+    }
+}
+
+fn direction_word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Incoming => "incoming",
+        Direction::Outgoing => "outgoing",
     }
 }
 

@@ -9,5 +9,6 @@ pub mod call_report;
 pub mod destination;
 pub mod ids;
 pub mod phone;
+pub mod quality;
 pub mod time;
 pub mod twilio;

@@ -20,6 +20,7 @@ use super::transcript::{By, Record};
 use crate::audio::{SocketEnd, stream_port};
 use crate::phone::{PhoneHandle, StreamControl, StreamOffer};
 use crate::pure::ids::{LegId, StreamId, StreamToken};
+use crate::pure::quality::arrivals::Arrivals;
 use crate::pure::time::Time;
 use crate::pure::twilio::session::{Action, Broken, CloseReason, Faults, Heard, Session};
 use crate::pure::twilio::stream::StreamCommand;
@@ -65,6 +66,7 @@ pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
         record: Record::new(door.wants_record()),
         overdue: 0,
         counts: Counts::default(),
+        arrivals: Arrivals::default(),
         door,
     };
     debug!(stream = %line.id, "a media socket was opened");
@@ -113,6 +115,7 @@ struct Line {
     /// Messages that came since something was due.
     overdue: u32,
     counts: Counts,
+    arrivals: Arrivals,
     door: Arc<Door>,
 }
 
@@ -222,6 +225,7 @@ impl Line {
 
     /// Performs what the session asks for; says whether the socket is to be let go.
     async fn perform(&mut self, actions: &mut Vec<Action>) -> bool {
+        self.note_arrival(actions);
         for action in actions.drain(..) {
             match action {
                 Action::Offer { leg, token } => self.offer(leg, token).await,
@@ -251,6 +255,23 @@ impl Line {
             }
         }
         false
+    }
+
+    /// Takes note of a message of sound, of which all frames came at once, and tells once a second how they come.
+    fn note_arrival(&mut self, actions: &[Action]) {
+        let last = actions.iter().rev().find_map(|action| {
+            if let Action::Down(frame) = action {
+                Some((frame.at + u64::from(frame.len), frame.arrived))
+            } else {
+                None
+            }
+        });
+        if let Some((end, arrived)) = last
+            && let Some(figures) = self.arrivals.note(end, arrived)
+            && let Some(port) = &self.port
+        {
+            port.arrivals.set(&figures);
+        }
     }
 
     async fn offer(&mut self, leg: LegId, token: StreamToken) {

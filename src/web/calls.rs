@@ -37,6 +37,7 @@ impl Door {
     /// Writes a call.
     pub(super) fn report(&self, call: &CallView) -> CallReport {
         CallReport::new(call, self.phone.wall_time(call.since))
+            .with_quality(self.phone.quality(&call.id))
     }
 
     /// Writes all calls of a snapshot.

@@ -10,10 +10,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::Door;
 use super::error::ApiError;
-use crate::audio::{AudioStatus, DeviceState, StreamStats};
+use crate::audio::{AudioStatus, DeviceClocks, DeviceState, StreamStats};
+use crate::pure::audio::drift::Drift;
 use crate::pure::call_report::{STAGES, stage_word};
-use crate::pure::ids::StreamId;
+use crate::pure::ids::{CallId, StreamId};
 use crate::pure::phone::Snapshot;
+use crate::pure::quality::CallQuality;
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Result<Response, ApiError> {
@@ -26,11 +28,20 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Result<Response, A
         .filter_map(|call| call.stream)
         .filter_map(|stream| Some((stream, media.stats(stream)?)))
         .collect();
+    let calls: Vec<(CallId, CallQuality)> = snapshot
+        .calls
+        .iter()
+        .filter(|call| call.stream.is_some())
+        .filter_map(|call| Some((call.id.clone(), door.phone.quality(&call.id)?)))
+        .collect();
     let tally = door.phone.tally();
     let text = write(&snapshot, &devices, &streams)
         .and_then(|text| {
             let (refused, closed) = (tally.refused(), tally.closed());
-            Ok(text + &write_tally(&refused, &closed)?)
+            Ok(text
+                + &write_quality(&calls)?
+                + &write_clocks(&media.clocks())?
+                + &write_tally(&refused, &closed)?)
         })
         .map_err(|_| ApiError::Internal)?;
     let kind = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,7 +57,7 @@ type Figure = (
 );
 
 /// Every figure of a stream.
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 17] = [
     (
         "frames_down_total",
         "counter",
@@ -78,6 +89,12 @@ const FIGURES: [Figure; 10] = [
         |s| Some(count(s.missing_samples)),
     ),
     (
+        "late_samples_total",
+        "counter",
+        "Samples that were not there when they were due, and came later.",
+        |s| Some(count(s.concealed_samples)),
+    ),
+    (
         "shed_samples_total",
         "counter",
         "Samples thrown away to bring the delay down.",
@@ -107,7 +124,47 @@ const FIGURES: [Figure; 10] = [
         "Delay from the microphone to the socket.",
         |s| s.up_ms.map(seconds),
     ),
+    (
+        "jitter_seconds",
+        "gauge",
+        "Interarrival jitter of the carrier's messages (RFC 3550).",
+        |s| s.jitter_ms.map(seconds),
+    ),
+    (
+        "lateness_seconds",
+        "gauge",
+        "How late 95 percent of the last messages were at most.",
+        |s| s.late_95_ms.map(seconds),
+    ),
+    (
+        "clock_drift_ratio",
+        "gauge",
+        "How much faster the carrier's clock is than the daemon's, as a share.",
+        |s| s.carrier_drift.map(share),
+    ),
+    (
+        "far_end_speech_dbfs",
+        "gauge",
+        "Level of the far end's speech (ITU-T P.56).",
+        |s| s.far_end.map(|levels| f64::from(levels.active_dbfs)),
+    ),
+    (
+        "microphone_speech_dbfs",
+        "gauge",
+        "Level of the microphone's speech as the far end gets it (ITU-T P.56).",
+        |s| s.microphone.map(|levels| f64::from(levels.active_dbfs)),
+    ),
+    (
+        "microphone_peak_dbfs",
+        "gauge",
+        "The loudest sample of the microphone.",
+        |s| s.microphone.map(|levels| f64::from(levels.peak_dbfs)),
+    ),
 ];
+
+fn share(drift: Drift) -> f64 {
+    f64::from(drift.ppm) / 1e6
+}
 
 #[expect(
     clippy::cast_precision_loss,
@@ -162,6 +219,59 @@ fn write(
     Ok(text)
 }
 
+/// Writes what the calls at the desk are worth.
+fn write_quality(calls: &[(CallId, CallQuality)]) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    for (name, help) in [
+        (
+            "rating",
+            "Transmission rating factor R of ITU-T G.107, 0 to 100.",
+        ),
+        ("mos", "The rating as a mean opinion score, 1 to 4.5."),
+    ] {
+        writeln!(
+            text,
+            "# HELP offhook_call_{name} {help}\n# TYPE offhook_call_{name} gauge"
+        )?;
+        for (call, rating) in calls.iter().filter_map(|(id, q)| Some((id, q.rating?))) {
+            let figure = if name == "mos" { rating.mos } else { rating.r };
+            writeln!(
+                text,
+                "offhook_call_{name}{{call=\"{call}\"}} {}",
+                figure.now
+            )?;
+        }
+    }
+    Ok(text)
+}
+
+/// Writes how the devices' clocks run, and what was lost of the microphone.
+fn write_clocks(clocks: &DeviceClocks) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    writeln!(
+        text,
+        "# HELP offhook_clock_drift_ratio How much faster a device's clock is than the daemon's, as a share.\n\
+         # TYPE offhook_clock_drift_ratio gauge"
+    )?;
+    for (name, drift) in [("capture", clocks.capture), ("playout", clocks.playout)] {
+        if let Some(drift) = drift {
+            let share = share(drift);
+            writeln!(
+                text,
+                "offhook_clock_drift_ratio{{device=\"{name}\"}} {share}"
+            )?;
+        }
+    }
+    let lost = clocks.overrun_ms as f64 / 1000.0;
+    writeln!(
+        text,
+        "# HELP offhook_capture_overrun_seconds_total Sound of the microphone that was lost after its callback.\n\
+         # TYPE offhook_capture_overrun_seconds_total counter\n\
+         offhook_capture_overrun_seconds_total {lost}"
+    )?;
+    Ok(text)
+}
+
 /// Writes how many streams were turned away and closed, by reason.
 fn write_tally(
     refused: &BTreeMap<&'static str, u64>,
@@ -189,6 +299,7 @@ fn write_tally(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pure::quality::{Figure, Rating, Verdict};
 
     #[test]
     fn figures_are_written_as_prometheus_reads_them() {
@@ -202,6 +313,7 @@ mod tests {
             frames_down: 50,
             depth_ms: 40.0,
             up_ms: Some(25.0),
+            jitter_ms: Some(2.5),
             ..StreamStats::default()
         };
         let streams = [(StreamId(3), stats)];
@@ -214,6 +326,7 @@ mod tests {
             "# TYPE offhook_stream_frames_down_total counter",
             "offhook_stream_frames_down_total{stream=\"s3\"} 50",
             "offhook_stream_up_seconds{stream=\"s3\"} 0.025",
+            "offhook_stream_jitter_seconds{stream=\"s3\"} 0.0025",
         ] {
             assert!(
                 text.lines().any(|l| l == line),
@@ -221,6 +334,51 @@ mod tests {
             );
         }
         assert!(!text.contains("offhook_stream_down_seconds{"));
+    }
+
+    #[test]
+    fn calls_and_clocks_are_written_once_something_is_known_of_them() {
+        let figure = |now| Figure {
+            now,
+            mean: now,
+            worst: now,
+        };
+        let rated = CallQuality {
+            rating: Some(Rating {
+                word: Verdict::Good,
+                r: figure(84.5),
+                mos: figure(4.2),
+            }),
+            ..CallQuality::default()
+        };
+        let calls = [
+            (CallId::new("c1"), rated),
+            (CallId::new("c2"), CallQuality::default()),
+        ];
+        let clocks = DeviceClocks {
+            capture: Some(Drift {
+                ppm: 12.5,
+                uncertainty_ppm: 1.0,
+            }),
+            playout: None,
+            overrun_ms: 1_500,
+        };
+        let text = write_quality(&calls).expect("a string") + &write_clocks(&clocks).expect("too");
+        for line in [
+            "# TYPE offhook_call_rating gauge",
+            "offhook_call_rating{call=\"c1\"} 84.5",
+            "offhook_call_mos{call=\"c1\"} 4.2",
+            "offhook_clock_drift_ratio{device=\"capture\"} 0.0000125",
+            "offhook_capture_overrun_seconds_total 1.5",
+        ] {
+            assert!(
+                text.lines().any(|l| l == line),
+                "{line} is missing:\n{text}"
+            );
+        }
+        for unknown in ["c2", "playout"] {
+            assert!(!text.contains(unknown), "{unknown}:\n{text}");
+        }
     }
 
     #[test]

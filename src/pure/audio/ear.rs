@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::comfort::{Loudest, Volume};
 use super::fader::Fader;
+use super::level::{LevelCell, LevelMeter, Levels};
 use super::leveller::Leveller;
 use super::limiter::Limiter;
 use super::playout::{Counts, PlayoutBuffer};
@@ -77,6 +78,9 @@ pub struct EarLeg {
     leaving: bool,
     gain: f32,
     delay_ms: Option<f32>,
+    level: LevelMeter,
+    /// Samples that were measured when the level was last told.
+    told: u64,
 }
 
 impl EarLeg {
@@ -98,6 +102,8 @@ impl EarLeg {
             leaving: false,
             gain: 0.0,
             delay_ms: None,
+            level: LevelMeter::default(),
+            told: 0,
         }
     }
 
@@ -124,6 +130,7 @@ pub struct LegMeter {
     depth: AtomicU32,
     deepest: AtomicU32,
     delay_ms: AtomicU32,
+    level: LevelCell,
 }
 
 impl LegMeter {
@@ -159,6 +166,12 @@ impl LegMeter {
     pub fn delay_ms(&self) -> Option<f32> {
         let ms = f32::from_bits(self.delay_ms.load(Ordering::Relaxed));
         (ms > 0.0).then_some(ms)
+    }
+
+    /// Returns how loud the far end is, since it is heard.
+    #[must_use]
+    pub fn levels(&self) -> Option<Levels> {
+        self.level.get()
     }
 
     fn write(&self, playout: &PlayoutBuffer, delay_ms: Option<f32>) {
@@ -453,6 +466,9 @@ impl EarLeg {
             }
         }
         self.meter.write(&self.playout, self.delay_ms);
+        if self.audible {
+            self.measure(block);
+        }
         if let Some(leveller) = &mut self.leveller {
             leveller.process(block);
         }
@@ -467,6 +483,17 @@ impl EarLeg {
 
 fn line_ms(samples: &AtomicU32) -> f32 {
     samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
+}
+
+impl EarLeg {
+    /// Takes in how loud the far end is, and tells it once a second.
+    fn measure(&mut self, block: &[f32]) {
+        self.level.push(block);
+        if self.level.samples() >= self.told + u64::from(LINE_RATE) {
+            self.told = self.level.samples();
+            self.meter.level.set(self.level.levels());
+        }
+    }
 }
 
 /// The largest piece that is rendered at once: 20 ms.
@@ -567,6 +594,18 @@ pub(super) mod tests {
                 0,
                 "{hz} Hz in blocks of {block}"
             );
+        }
+    }
+
+    #[test]
+    fn the_far_end_is_measured_as_loud_as_it_is_and_only_while_it_is_heard() {
+        for to_speaker in [true, false] {
+            let mut rig = rig(DeviceRate::HZ_48000, to_speaker);
+            play(&mut rig, &tone(1_000.0, 5), 480);
+            let level = rig.meter.levels().map(|levels| levels.active_dbfs);
+            // A sine of half the full scale: -6 - 3 dB.
+            let is_right = level.is_some_and(|level| (level + 9.0).abs() < 0.5);
+            assert_eq!(is_right, to_speaker, "{level:?}");
         }
     }
 

@@ -6,9 +6,11 @@
 
 pub mod comfort;
 pub mod device;
+pub mod drift;
 pub mod ear;
 pub mod fader;
 pub mod g711;
+pub mod level;
 pub mod leveller;
 pub mod limiter;
 pub mod mouth;

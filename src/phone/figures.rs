@@ -1,0 +1,442 @@
+//! The figures of each call: looked at once a second beside the sound, and kept when the call is over.
+//!
+//! Read [`CallMeter::look`], which turns counters of the engine into what a person is told.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::audio::{DeviceClocks, MediaHandle, StreamStats};
+use crate::pure::audio::LINE_RATE;
+use crate::pure::call_report::PastCall;
+use crate::pure::ids::{CallId, StreamId};
+use crate::pure::phone::{CallView, Snapshot, Stage};
+use crate::pure::quality::emodel::{Codec, mos};
+use crate::pure::quality::{CallQuality, Drifts, Rating, Running, Verdict, rating};
+use crate::pure::time::Time;
+use crate::store::StoreHandle;
+
+/// How often the calls are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks over which lost sound counts for the rating of now.
+const RECENT: usize = 10;
+
+/// What the playout buffer makes of sound that is not there: silence.
+const CODEC: Codec = Codec::G711;
+
+/// What is known of every call at the desk, for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Board(Mutex<HashMap<CallId, CallQuality>>);
+
+impl Board {
+    /// Returns what is known of a call; calls that are over stay as long as a snapshot holds them.
+    pub(super) fn of(&self, call: &CallId) -> Option<CallQuality> {
+        self.lock().get(call).cloned()
+    }
+
+    /// Puts what is known now in the place of all before.
+    fn publish(&self, calls: &HashMap<CallId, Followed>) {
+        let known = calls
+            .iter()
+            .filter_map(|(id, followed)| Some((id.clone(), followed.quality()?)));
+        *self.lock() = known.collect();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, CallQuality>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks at the calls until the phone is gone; then keeps what was still going on.
+pub(super) async fn run(
+    media: MediaHandle,
+    store: StoreHandle,
+    board: Arc<Board>,
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    now: impl Fn() -> Time,
+    wall_time: impl Fn(Time) -> SystemTime,
+) {
+    let mut calls: HashMap<CallId, Followed> = HashMap::new();
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let (ticked, gone) = tokio::select! {
+            _ = ticks.tick() => (true, false),
+            changed = snapshots.changed() => (false, changed.is_err()),
+        };
+        let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let at = now();
+        calls.retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
+        for call in &snapshot.calls {
+            let followed = calls
+                .entry(call.id.clone())
+                .or_insert_with(|| Followed::new(call));
+            followed.see(call, ticked, at, &media);
+            if (gone || call.stage == Stage::Ended) && !followed.kept {
+                followed.kept = true;
+                let until = if call.stage == Stage::Ended {
+                    call.since
+                } else {
+                    at
+                };
+                followed.look(at, &media);
+                store.keep_call(PastCall::new(
+                    call,
+                    wall_time(followed.began),
+                    followed.talked(until),
+                    followed.quality(),
+                ));
+            }
+        }
+        board.publish(&calls);
+        if gone {
+            store.flush().await;
+            return;
+        }
+    }
+}
+
+/// One call, from when it was first seen.
+struct Followed {
+    began: Time,
+    /// Since when they talk, wherever.
+    talks: Option<Time>,
+    /// The stream while it was at the desk, and its figures.
+    desk: Option<(StreamId, CallMeter)>,
+    kept: bool,
+}
+
+impl Followed {
+    fn new(call: &CallView) -> Followed {
+        Followed {
+            began: call.since,
+            talks: None,
+            desk: None,
+            kept: false,
+        }
+    }
+
+    /// Takes note of where the call stands, and looks at it when that is due.
+    fn see(&mut self, call: &CallView, ticked: bool, at: Time, media: &MediaHandle) {
+        if call.stage != Stage::Ended {
+            // A call that nobody answered may come back: it is kept anew when that is over.
+            self.kept = false;
+        }
+        if call.stage != Stage::Talking {
+            return;
+        }
+        self.talks.get_or_insert(call.since);
+        let Some(stream) = call.stream else { return };
+        match &mut self.desk {
+            None => self.desk = Some((stream, CallMeter::new(call.since))),
+            Some((known, meter)) if *known != stream => {
+                *known = stream;
+                meter.begin_stream();
+            }
+            Some(_) if ticked => {}
+            Some(_) => return,
+        }
+        self.look(at, media);
+    }
+
+    fn look(&mut self, at: Time, media: &MediaHandle) {
+        if let Some((stream, meter)) = &mut self.desk
+            && let Some(stats) = media.stats(*stream)
+        {
+            meter.look(&stats, &media.clocks(), at);
+        }
+    }
+
+    fn talked(&self, until: Time) -> Duration {
+        self.talks
+            .map_or(Duration::ZERO, |since| until.since(since))
+    }
+
+    fn quality(&self) -> Option<CallQuality> {
+        self.desk.as_ref().map(|(_, meter)| meter.quality())
+    }
+}
+
+/// What is counted, as it stood at one look. All but `underruns` in samples of the line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    missing: u64,
+    too_late: u64,
+    underruns: u64,
+    shed: u64,
+    dropped_up: u64,
+    overrun: u64,
+}
+
+impl Counted {
+    fn of(stats: &StreamStats, clocks: &DeviceClocks) -> Counted {
+        Counted {
+            missing: stats.missing_samples,
+            too_late: stats.concealed_samples,
+            underruns: stats.underruns,
+            shed: stats.shed_samples,
+            dropped_up: stats.dropped_up * FRAME,
+            overrun: clocks.overrun_ms * MILLI,
+        }
+    }
+
+    /// Returns `self` with what came between `before` and `after` added.
+    fn plus(self, before: Counted, after: Counted) -> Counted {
+        let grown = |sum: u64, before: u64, after: u64| sum + after.saturating_sub(before);
+        Counted {
+            missing: grown(self.missing, before.missing, after.missing),
+            too_late: grown(self.too_late, before.too_late, after.too_late),
+            underruns: grown(self.underruns, before.underruns, after.underruns),
+            shed: grown(self.shed, before.shed, after.shed),
+            dropped_up: grown(self.dropped_up, before.dropped_up, after.dropped_up),
+            overrun: grown(self.overrun, before.overrun, after.overrun),
+        }
+    }
+
+    fn lost(self) -> u64 {
+        self.missing + self.too_late
+    }
+}
+
+/// Samples of a frame, and of a millisecond.
+const FRAME: u64 = crate::pure::audio::FRAME_LEN as u64;
+const MILLI: u64 = LINE_RATE as u64 / 1_000;
+
+/// The figures of one call in the making.
+struct CallMeter {
+    since: Time,
+    until: Time,
+    up: Running,
+    down: Running,
+    jitter: Running,
+    late: Running,
+    buffer: Running,
+    r: Running,
+    mos: Running,
+    /// What the stream's counters said last; nothing before the first look at it.
+    before: Option<(Counted, f32)>,
+    sum: Counted,
+    /// What had been lost at the last looks, and when they were, the oldest first.
+    recent: VecDeque<(u64, Time)>,
+    latest: StreamStats,
+    clocks: DeviceClocks,
+}
+
+impl CallMeter {
+    /// Begins at the moment when the call was answered.
+    fn new(since: Time) -> CallMeter {
+        CallMeter {
+            since,
+            until: since,
+            up: Running::larger_is_worse(),
+            down: Running::larger_is_worse(),
+            jitter: Running::larger_is_worse(),
+            late: Running::larger_is_worse(),
+            buffer: Running::larger_is_worse(),
+            r: Running::smaller_is_worse(),
+            mos: Running::smaller_is_worse(),
+            before: None,
+            sum: Counted::default(),
+            recent: VecDeque::with_capacity(RECENT + 1),
+            latest: StreamStats::default(),
+            clocks: DeviceClocks::default(),
+        }
+    }
+
+    /// Goes on with another stream of the same call, whose counters begin anew.
+    fn begin_stream(&mut self) {
+        self.before = None;
+        self.recent.clear();
+    }
+
+    /// Takes in how the stream does at `at`; what was counted before the first look is not the call's.
+    fn look(&mut self, stats: &StreamStats, clocks: &DeviceClocks, at: Time) {
+        let counted = Counted::of(stats, clocks);
+        let (before, deepest) = self.before.unwrap_or((counted, stats.depth_max_ms));
+        self.sum = self.sum.plus(before, counted);
+        self.before = Some((counted, stats.depth_max_ms));
+        self.until = at;
+        self.up.note(stats.up_ms);
+        self.down.note(stats.down_ms);
+        self.jitter.note(stats.jitter_ms);
+        self.late.note(stats.late_95_ms);
+        self.buffer.note(Some(stats.depth_ms));
+        if stats.depth_max_ms > deepest {
+            self.buffer.note_worst(stats.depth_max_ms);
+        }
+        let rating = stats.down_ms.map(|down_ms| {
+            let lost = self.lost_share(at);
+            rating(stats.up_ms.unwrap_or_default(), down_ms, lost, CODEC)
+        });
+        self.r.note(rating);
+        self.mos
+            .note(rating.map(|rating| mos(f64::from(rating)) as f32));
+        self.latest = *stats;
+        self.clocks = *clocks;
+    }
+
+    /// Returns the share of the sound of the last looks that was not there when it was due.
+    fn lost_share(&mut self, at: Time) -> f32 {
+        self.recent.push_back((self.sum.lost(), at));
+        if self.recent.len() > RECENT + 1 {
+            self.recent.pop_front();
+        }
+        let (lost_then, then) = *self.recent.front().unwrap_or(&(self.sum.lost(), at));
+        let passed = at.since(then).as_secs_f32() * LINE_RATE as f32;
+        // Two looks that follow each other at once say nothing.
+        if passed < LINE_RATE as f32 / 10.0 {
+            return 0.0;
+        }
+        ((self.sum.lost() - lost_then) as f32 / passed).min(1.0)
+    }
+
+    fn quality(&self) -> CallQuality {
+        let ms = |samples: u64| samples / MILLI;
+        let rating = self
+            .r
+            .figure()
+            .zip(self.mos.figure())
+            .map(|(r, mos)| Rating {
+                word: Verdict::of(r.mean),
+                r,
+                mos,
+            });
+        CallQuality {
+            seconds: self.until.since(self.since).as_secs(),
+            rating,
+            up_ms: self.up.figure(),
+            down_ms: self.down.figure(),
+            jitter_ms: self.jitter.figure(),
+            late_95_ms: self.late.figure(),
+            buffer_ms: self.buffer.figure(),
+            concealed_ms: ms(self.sum.lost()),
+            missing_ms: ms(self.sum.missing),
+            too_late_ms: ms(self.sum.too_late),
+            underruns: self.sum.underruns,
+            shed_ms: ms(self.sum.shed),
+            dropped_up_ms: ms(self.sum.dropped_up),
+            overrun_ms: ms(self.sum.overrun),
+            far_end: self.latest.far_end.map(Into::into),
+            microphone: self.latest.microphone.map(Into::into),
+            drift: Drifts::of(
+                self.clocks.capture,
+                self.clocks.playout,
+                self.latest.carrier_drift,
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pure::audio::drift::Drift;
+
+    /// Looks once a second, the stream as `stats` says for that second.
+    fn watched(seconds: u64, stats: impl Fn(u64) -> StreamStats) -> CallQuality {
+        let mut meter = CallMeter::new(Time::from_millis(10_000));
+        for second in 0..=seconds {
+            let at = Time::from_millis(10_000 + second * 1_000);
+            meter.look(&stats(second), &DeviceClocks::default(), at);
+        }
+        meter.quality()
+    }
+
+    fn steady() -> StreamStats {
+        StreamStats {
+            up_ms: Some(25.0),
+            down_ms: Some(60.0),
+            depth_ms: 40.0,
+            depth_max_ms: 300.0,
+            missing_samples: 4_000,
+            concealed_samples: 8_000,
+            ..StreamStats::default()
+        }
+    }
+
+    #[test]
+    fn a_call_that_nothing_disturbs_is_excellent_whatever_was_before_it() {
+        let quality = watched(60, |_| steady());
+        let rating = quality.rating.expect("the delay is known");
+        assert_eq!(rating.word, Verdict::Excellent);
+        assert!(rating.mos.worst > 4.3, "{rating:?}");
+        assert_eq!(quality.seconds, 60);
+        assert_eq!((quality.concealed_ms, quality.shed_ms), (0, 0));
+        let buffer = quality.buffer_ms.expect("it is known");
+        assert_eq!((buffer.now, buffer.worst), (40.0, 40.0));
+    }
+
+    #[test]
+    fn a_bad_half_minute_is_told_and_gone_from_now_when_it_is_over() {
+        // From the tenth to the fortieth second a tenth of the sound is not there.
+        let quality = watched(60, |second| StreamStats {
+            missing_samples: 4_000 + second.clamp(10, 40) * 300,
+            concealed_samples: 8_000 + second.clamp(10, 40) * 500,
+            depth_max_ms: if second < 20 { 300.0 } else { 420.0 },
+            ..steady()
+        });
+        assert_eq!((quality.missing_ms, quality.too_late_ms), (1_125, 1_875));
+        assert_eq!(quality.concealed_ms, 3_000);
+        let rating = quality.rating.expect("the delay is known");
+        assert!(rating.r.now > 90.0, "{rating:?}");
+        assert!(rating.r.worst < 40.0, "{rating:?}");
+        assert_eq!(rating.word, Verdict::Poor);
+        assert_eq!(quality.buffer_ms.map(|buffer| buffer.worst), Some(420.0));
+    }
+
+    #[test]
+    fn another_stream_of_the_same_call_adds_to_what_was_counted() {
+        let mut meter = CallMeter::new(Time::START);
+        let clocks = DeviceClocks::default();
+        let lost = |missing_samples| StreamStats {
+            missing_samples,
+            ..steady()
+        };
+        meter.look(&lost(800), &clocks, Time::from_millis(1_000));
+        meter.look(&lost(1_600), &clocks, Time::from_millis(2_000));
+        meter.begin_stream();
+        meter.look(&lost(0), &clocks, Time::from_millis(3_000));
+        meter.look(&lost(80), &clocks, Time::from_millis(4_000));
+        assert_eq!(meter.quality().missing_ms, 110);
+    }
+
+    #[test]
+    fn sound_lost_on_the_way_up_and_clocks_are_told() {
+        let drift = |ppm| {
+            Some(Drift {
+                ppm,
+                uncertainty_ppm: 2.0,
+            })
+        };
+        let mut meter = CallMeter::new(Time::START);
+        for second in 0..3_u64 {
+            let stats = StreamStats {
+                dropped_up: second * 2,
+                carrier_drift: drift(10.0),
+                ..steady()
+            };
+            let clocks = DeviceClocks {
+                capture: drift(40.0),
+                playout: None,
+                overrun_ms: 700 + second * 5,
+            };
+            meter.look(&stats, &clocks, Time::from_millis(second * 1_000));
+        }
+        let quality = meter.quality();
+        assert_eq!((quality.dropped_up_ms, quality.overrun_ms), (80, 10));
+        let pair = quality.drift.microphone_carrier.expect("both are known");
+        assert_eq!(pair.ppm, 30.0);
+        assert_eq!(quality.drift.speaker_carrier, None);
+    }
+
+    #[test]
+    fn without_a_delay_there_is_no_rating() {
+        let quality = watched(5, |_| StreamStats::default());
+        assert_eq!(quality.rating, None);
+        assert_eq!(quality.down_ms, None);
+    }
+}
