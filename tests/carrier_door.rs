@@ -238,8 +238,18 @@ async fn say(socket: &mut Socket, text: &str) {
         .expect("an open socket");
 }
 
-/// Waits for a message of ours and returns it as JSON.
+/// Waits for sound of ours and returns its message.
 async fn sound(socket: &mut Socket) -> serde_json::Value {
+    loop {
+        let message = said(socket).await;
+        if message["event"] != "mark" {
+            return message;
+        }
+    }
+}
+
+/// Waits for a message of ours and returns it as JSON.
+async fn said(socket: &mut Socket) -> serde_json::Value {
     loop {
         let message = timeout(LIMIT, socket.next()).await.expect("in time");
         match message.expect("an open socket").expect("a message") {
@@ -515,8 +525,17 @@ async fn a_token_admits_one_stream_once() {
 async fn what_we_send_is_exact_to_the_key() {
     let rig = Rig::start().await;
     let mut socket = rig.call("CA1").await;
-    for _ in 0..5 {
-        let message = sound(&mut socket).await;
+    let mut marks = Vec::new();
+    for _ in 0..60 {
+        let message = said(&mut socket).await;
+        if let Some(name) = message["mark"]["name"].as_str() {
+            let expected = serde_json::json!({
+                "event": "mark", "streamSid": "MZ1", "mark": { "name": name }
+            });
+            assert_eq!(message, expected);
+            marks.push(name.to_owned());
+            continue;
+        }
         let payload = message["media"]["payload"].as_str().expect("text");
         let ulaw = base64::engine::general_purpose::STANDARD
             .decode(payload)
@@ -527,6 +546,57 @@ async fn what_we_send_is_exact_to_the_key() {
         });
         assert_eq!(message, expected);
     }
+    // The first is sent with the first frame, which was read before.
+    assert_eq!(marks, ["offhook-0-1", "offhook-0-2", "offhook-0-3"]);
+}
+
+#[tokio::test]
+async fn marks_that_come_back_tell_what_the_caller_hears_late() {
+    let rig = Rig::start().await;
+    let mut socket = rig.call("CA1").await;
+    let stream = rig.phone.snapshots().borrow().calls[0].stream.expect("up");
+    let way_up = || rig.phone.media().stats(stream).expect("up").way_up;
+    assert_eq!(way_up().caller_ms, None);
+    for name in ["x", "offhook-7-1", "offhook-0-99"] {
+        say(&mut socket, &mark(name)).await;
+    }
+    let (mut held, mut sounds) = (Vec::new(), 0);
+    // At once at first; then 300 ms late, as a queue of so much sound would have it.
+    let late = loop {
+        let message = said(&mut socket).await;
+        sounds += usize::from(message["event"] == "media");
+        held.extend(
+            message["mark"]["name"]
+                .as_str()
+                .map(|name| (sounds, name.to_owned())),
+        );
+        let wait = if sounds < 60 { 0 } else { 15 };
+        while held.first().is_some_and(|(sent, _)| sent + wait <= sounds) {
+            say(&mut socket, &mark(&held.remove(0).1)).await;
+        }
+        if let Some(late) = way_up().caller_ms.filter(|ms| *ms > 100.0) {
+            break late;
+        }
+        assert!(sounds < 500, "it is not told: {:?}", way_up());
+    };
+    assert!(late < 1_000.0, "{late}");
+    assert!(
+        way_up().round_trip_ms.is_some_and(|ms| ms < 300.0),
+        "{:?}",
+        way_up()
+    );
+    let shortened = async {
+        while way_up().shortened_ms < 20.0 {
+            said(&mut socket).await;
+        }
+    };
+    timeout(LIMIT, shortened).await.expect("it is brought back");
+    say(&mut socket, STOP).await;
+    rig.over("CA1").await;
+}
+
+fn mark(name: &str) -> String {
+    format!(r#"{{"event":"mark","streamSid":"MZ1","mark":{{"name":"{name}"}}}}"#)
 }
 
 #[tokio::test]
@@ -726,6 +796,15 @@ async fn what_a_carrier_does_not_take_in_time_is_shed_and_does_not_wait() {
     // A second's sound, and what the buffers held; had all of it waited, it would be four seconds'.
     assert!(came * 4 < spoken * 3, "{came} of {spoken} frames came");
     assert!(came >= 25, "{came} frames came, so the call did not go on");
+    let stream = rig.phone.snapshots().borrow().calls[0].stream.expect("up");
+    let shed = rig
+        .phone
+        .media()
+        .stats(stream)
+        .expect("up")
+        .way_up
+        .shed_frames;
+    assert!(shed > 50, "{shed} frames were shed");
     say(&mut socket, STOP).await;
     rig.over("CA1").await;
 }

@@ -19,6 +19,7 @@ mod real;
 pub mod seat;
 mod slot;
 mod supervisor;
+mod way_up;
 mod whereabouts;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
 use crate::pure::audio::tone::Country;
@@ -99,6 +101,8 @@ pub struct StreamStats {
     pub down_ms: Option<f32>,
     /// Microphone to socket, framing inside, mean over the last seconds.
     pub up_ms: Option<f32>,
+    /// From the socket on to the caller.
+    pub way_up: WayUp,
 }
 
 /// How to reach the engine. Cheap to clone; never blocks longer than it takes to put a word into a ring.
@@ -121,6 +125,7 @@ struct Leg {
     stream: StreamId,
     down: Arc<LegMeter>,
     up: Arc<UpMeter>,
+    way_up: Arc<WayUpMeter>,
     detached: Option<Instant>,
 }
 
@@ -187,7 +192,9 @@ impl MediaHandle {
             feed: route.feed,
             up: port.up,
             up_ready: port.up_ready,
+            carrier: port.carrier,
             meter: Arc::clone(&up),
+            way_up: Arc::clone(&port.way_up),
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
@@ -195,6 +202,7 @@ impl MediaHandle {
             stream,
             down,
             up,
+            way_up: port.way_up,
             detached: None,
         });
     }
@@ -255,6 +263,7 @@ impl MediaHandle {
             depth_max_ms,
             down_ms: leg.down.delay_ms(),
             up_ms: (up_ms > 0.0).then_some(up_ms),
+            way_up: leg.way_up.get(),
         })
     }
 

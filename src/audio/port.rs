@@ -1,9 +1,11 @@
-//! The two rings between one media socket and the engine.
+//! The rings between one media socket and the engine: sound both ways, and what the socket knows of the carrier's clock.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::way_up::WayUpMeter;
+use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::{DownFrame, UpFrame};
 
 /// Frames that the ring towards the speaker holds: 10 s, so that the longest message (64 KiB, 410 frames) fits even where
@@ -12,6 +14,9 @@ pub const DOWN_FRAMES: usize = 512;
 
 /// Frames that the ring towards the carrier holds: 200 ms. When it is full the engine drops what is newest and counts.
 pub const UP_FRAMES: usize = 10;
+
+/// What is known of the carrier's clock that may wait for the mouth: it comes once a second, and only the newest counts.
+const CLOCK_LINES: usize = 4;
 
 /// The socket's ends of the two rings.
 #[derive(Debug)]
@@ -22,6 +27,10 @@ pub struct SocketEnd {
     pub up: rtrb::Consumer<UpFrame>,
     /// Told after every frame pushed into `up`.
     pub up_ready: Arc<Notify>,
+    /// What becomes known of the carrier's clock. Where it is full, what is newest is dropped and the next will do.
+    pub carrier: rtrb::Producer<ClockLine>,
+    /// To be told how the way up does.
+    pub way_up: Arc<WayUpMeter>,
 }
 
 /// The engine's ends of the two rings: what a stream hands over when it comes up.
@@ -33,6 +42,10 @@ pub struct StreamPort {
     pub up: rtrb::Producer<UpFrame>,
     /// To be told after every frame pushed into `up`.
     pub up_ready: Arc<Notify>,
+    /// What is known of the carrier's clock.
+    pub carrier: rtrb::Consumer<ClockLine>,
+    /// Told how the way up does.
+    pub way_up: Arc<WayUpMeter>,
 }
 
 /// Makes both ends of one stream's rings.
@@ -40,17 +53,23 @@ pub struct StreamPort {
 pub fn stream_port() -> (SocketEnd, StreamPort) {
     let (down_in, down_out) = rtrb::RingBuffer::new(DOWN_FRAMES);
     let (up_in, up_out) = rtrb::RingBuffer::new(UP_FRAMES);
+    let (carrier_in, carrier_out) = rtrb::RingBuffer::new(CLOCK_LINES);
     let up_ready = Arc::new(Notify::new());
+    let way_up = Arc::new(WayUpMeter::default());
     (
         SocketEnd {
             down: down_in,
             up: up_out,
             up_ready: Arc::clone(&up_ready),
+            carrier: carrier_in,
+            way_up: Arc::clone(&way_up),
         },
         StreamPort {
             down: down_out,
             up: up_in,
             up_ready,
+            carrier: carrier_out,
+            way_up,
         },
     )
 }

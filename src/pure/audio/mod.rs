@@ -3,13 +3,20 @@
 //! The engine has two halves on two clocks. [`ear::Ear`] turns the frames of all legs into speaker samples and runs in
 //! the playout callback itself; [`mouth::Mouth`] turns microphone samples into frames for all legs and runs on a thread
 //! that the capture callback wakes. Neither knows devices, sockets or the time of day.
+//!
+//! On the way up, [`pace`] keeps what the microphone brings at the carrier's pace, told from clocks seen through late
+//! readings ([`clock_track`]), and [`shorten`] cuts out what nobody misses ([`stretch`]) where too much has piled up.
 
+pub mod clock_track;
 pub mod device;
 pub mod ear;
 pub mod g711;
 pub mod mouth;
+pub mod pace;
 pub mod playout;
 pub mod resample;
+pub mod shorten;
+pub mod stretch;
 pub mod tone;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
