@@ -2,6 +2,8 @@
 
 #[path = "common/bare_phone.rs"]
 mod bare_phone;
+#[path = "carrier_door/marks.rs"]
+mod marks;
 #[path = "common/rig.rs"]
 mod rig;
 #[path = "carrier_door/stopping.rs"]
@@ -548,55 +550,6 @@ async fn what_we_send_is_exact_to_the_key() {
     }
     // The first is sent with the first frame, which was read before.
     assert_eq!(marks, ["offhook-0-1", "offhook-0-2", "offhook-0-3"]);
-}
-
-#[tokio::test]
-async fn marks_that_come_back_tell_what_the_caller_hears_late() {
-    let rig = Rig::start().await;
-    let mut socket = rig.call("CA1").await;
-    let stream = rig.phone.snapshots().borrow().calls[0].stream.expect("up");
-    let way_up = || rig.phone.media().stats(stream).expect("up").way_up;
-    assert_eq!(way_up().caller_ms, None);
-    for name in ["x", "offhook-7-1", "offhook-0-99"] {
-        say(&mut socket, &mark(name)).await;
-    }
-    let (mut held, mut sounds) = (Vec::new(), 0);
-    // At once at first; then 300 ms late, as a queue of so much sound would have it.
-    let late = loop {
-        let message = said(&mut socket).await;
-        sounds += usize::from(message["event"] == "media");
-        held.extend(
-            message["mark"]["name"]
-                .as_str()
-                .map(|name| (sounds, name.to_owned())),
-        );
-        let wait = if sounds < 60 { 0 } else { 15 };
-        while held.first().is_some_and(|(sent, _)| sent + wait <= sounds) {
-            say(&mut socket, &mark(&held.remove(0).1)).await;
-        }
-        if let Some(late) = way_up().caller_ms.filter(|ms| *ms > 100.0) {
-            break late;
-        }
-        assert!(sounds < 500, "it is not told: {:?}", way_up());
-    };
-    assert!(late < 1_000.0, "{late}");
-    assert!(
-        way_up().round_trip_ms.is_some_and(|ms| ms < 300.0),
-        "{:?}",
-        way_up()
-    );
-    let shortened = async {
-        while way_up().shortened_ms < 20.0 {
-            said(&mut socket).await;
-        }
-    };
-    timeout(LIMIT, shortened).await.expect("it is brought back");
-    say(&mut socket, STOP).await;
-    rig.over("CA1").await;
-}
-
-fn mark(name: &str) -> String {
-    format!(r#"{{"event":"mark","streamSid":"MZ1","mark":{{"name":"{name}"}}}}"#)
 }
 
 #[tokio::test]

@@ -321,6 +321,21 @@ mod tests {
         rest(&mut quiet[0]).await;
     }
 
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    #[tokio::test]
+    async fn a_connection_lets_little_sound_wait_in_the_kernel_and_none_for_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_peer, (stream, _)) = (peer.expect("a connection"), accepted.expect("a connection"));
+        prepare(&stream);
+        let socket = socket2::SockRef::from(&stream);
+        assert!(stream.nodelay().expect("known"));
+        assert_eq!(socket.tcp_notsent_lowat().expect("known"), NOT_SENT);
+        let room = socket.send_buffer_size().expect("known");
+        assert!(room <= 2 * SEND_BUFFER, "{room} bytes");
+    }
+
     #[tokio::test]
     async fn when_it_is_closed_what_is_under_way_is_answered() {
         let (address, closing) = start(PATIENT).await;
