@@ -363,7 +363,7 @@ impl Line {
         }
         let sid = self.session.may_send()?;
         let outgoing = loop {
-            if let Some(outgoing) = self.upward.next() {
+            if let Some(outgoing) = self.upward.pull() {
                 break outgoing;
             }
             let frame = self.port.as_mut()?.up.pop().ok()?;

@@ -119,7 +119,7 @@ impl Default for Shortener {
 }
 
 impl Shortener {
-    /// Takes a frame in, and lets go of what may go; [`Shortener::next`] says what leaves.
+    /// Takes a frame in, and lets go of what may go; [`Shortener::pull`] says what leaves.
     pub fn push(&mut self, frame: &UpFrame, haste: Haste) {
         // Nobody pushes without taking what leaves; but sound that is new goes before sound that is old.
         if self.len + FRAME_LEN > ROOM {
@@ -143,7 +143,7 @@ impl Shortener {
     }
 
     /// Returns the next frame that leaves.
-    pub fn next(&mut self) -> Option<UpFrame> {
+    pub fn pull(&mut self) -> Option<UpFrame> {
         if self.len < FRAME_LEN + self.ahead {
             return None;
         }

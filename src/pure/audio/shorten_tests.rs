@@ -50,7 +50,7 @@ fn run(shortener: &mut Shortener, frames: &[UpFrame], haste: impl Fn(usize) -> H
     let mut out = Vec::new();
     for (n, frame) in frames.iter().enumerate() {
         shortener.push(frame, haste(n));
-        while let Some(frame) = shortener.next() {
+        while let Some(frame) = shortener.pull() {
             out.extend(frame.ulaw.map(g711::decode_f32));
         }
     }
@@ -70,8 +70,8 @@ fn a_frame_passes_untouched_and_at_once_while_there_is_nothing_to_shorten() {
     let mut shortener = Shortener::default();
     for frame in frames(&talk(2.0)) {
         shortener.push(&frame, Haste::None);
-        assert_eq!(shortener.next(), Some(frame));
-        assert_eq!((shortener.next(), shortener.waiting()), (None, 0));
+        assert_eq!(shortener.pull(), Some(frame));
+        assert_eq!((shortener.pull(), shortener.waiting()), (None, 0));
     }
     assert_eq!(shortener.gone(), 0);
 }
@@ -201,7 +201,7 @@ proptest! {
             };
             shortener.push(&UpFrame { ulaw }, haste);
             came += FRAME_LEN as u64;
-            while let Some(frame) = shortener.next() {
+            while let Some(frame) = shortener.pull() {
                 left += FRAME_LEN as u64;
                 for code in frame.ulaw {
                     prop_assert!(g711::decode_f32(code).abs() <= 0.92);

@@ -5,7 +5,7 @@
 //! [`CLEAR_MS`] everything held is thrown away. While there is nothing to bring back a frame leaves at once as it came.
 //!
 //! No socket and no clock: whoever owns them hands in frames, marks and sound as they come, and sends what
-//! [`Upward::next`] returns.
+//! [`Upward::pull`] returns.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Upward {
         let haste = self.haste();
         self.shortener.push(frame, haste);
         let mut sent = 0.0;
-        while let Some(frame) = self.shortener.next() {
+        while let Some(frame) = self.shortener.pull() {
             self.outgoing.push_back(Outgoing::Media(frame));
             sent += ms_of(FRAME_LEN as u64);
         }
@@ -97,7 +97,7 @@ impl Upward {
     }
 
     /// Returns what is to be sent next. Taken until nothing is left after every frame, it never holds more than five.
-    pub fn next(&mut self) -> Option<Outgoing> {
+    pub fn pull(&mut self) -> Option<Outgoing> {
         self.outgoing.pop_front()
     }
 

@@ -130,7 +130,7 @@ impl World {
             Event::Frame => {
                 let frame = (self.sound)(now);
                 self.up.frame(&frame, time);
-                while let Some(message) = self.up.next() {
+                while let Some(message) = self.up.pull() {
                     self.busy.0 = self.busy.0.max(now + (self.network)(now).0);
                     self.sent += 1;
                     self.at(self.busy.0, Event::There(message));
@@ -423,7 +423,7 @@ fn a_microphone_that_pauses_leaves_nothing_behind() {
         let frame = (world.sound)(0);
         let now = Time::from_micros(10_300 * MS + n);
         world.up.frame(&frame, now);
-        while let Some(message) = world.up.next() {
+        while let Some(message) = world.up.pull() {
             world.at(10_320 * MS + n, Event::There(message));
         }
     }
