@@ -2,6 +2,8 @@
 
 #[path = "common/bare_phone.rs"]
 mod bare_phone;
+#[path = "carrier_door/marks.rs"]
+mod marks;
 #[path = "common/rig.rs"]
 mod rig;
 #[path = "carrier_door/stopping.rs"]
@@ -238,8 +240,18 @@ async fn say(socket: &mut Socket, text: &str) {
         .expect("an open socket");
 }
 
-/// Waits for a message of ours and returns it as JSON.
+/// Waits for sound of ours and returns its message.
 async fn sound(socket: &mut Socket) -> serde_json::Value {
+    loop {
+        let message = said(socket).await;
+        if message["event"] != "mark" {
+            return message;
+        }
+    }
+}
+
+/// Waits for a message of ours and returns it as JSON.
+async fn said(socket: &mut Socket) -> serde_json::Value {
     loop {
         let message = timeout(LIMIT, socket.next()).await.expect("in time");
         match message.expect("an open socket").expect("a message") {
@@ -515,8 +527,17 @@ async fn a_token_admits_one_stream_once() {
 async fn what_we_send_is_exact_to_the_key() {
     let rig = Rig::start().await;
     let mut socket = rig.call("CA1").await;
-    for _ in 0..5 {
-        let message = sound(&mut socket).await;
+    let mut marks = Vec::new();
+    for _ in 0..60 {
+        let message = said(&mut socket).await;
+        if let Some(name) = message["mark"]["name"].as_str() {
+            let expected = serde_json::json!({
+                "event": "mark", "streamSid": "MZ1", "mark": { "name": name }
+            });
+            assert_eq!(message, expected);
+            marks.push(name.to_owned());
+            continue;
+        }
         let payload = message["media"]["payload"].as_str().expect("text");
         let ulaw = base64::engine::general_purpose::STANDARD
             .decode(payload)
@@ -527,6 +548,8 @@ async fn what_we_send_is_exact_to_the_key() {
         });
         assert_eq!(message, expected);
     }
+    // The first is sent with the first frame, which was read before.
+    assert_eq!(marks, ["offhook-0-1", "offhook-0-2", "offhook-0-3"]);
 }
 
 #[tokio::test]
@@ -726,6 +749,15 @@ async fn what_a_carrier_does_not_take_in_time_is_shed_and_does_not_wait() {
     // A second's sound, and what the buffers held; had all of it waited, it would be four seconds'.
     assert!(came * 4 < spoken * 3, "{came} of {spoken} frames came");
     assert!(came >= 25, "{came} frames came, so the call did not go on");
+    let stream = rig.phone.snapshots().borrow().calls[0].stream.expect("up");
+    let shed = rig
+        .phone
+        .media()
+        .stats(stream)
+        .expect("up")
+        .way_up
+        .shed_frames;
+    assert!(shed > 50, "{shed} frames were shed");
     say(&mut socket, STOP).await;
     rig.over("CA1").await;
 }

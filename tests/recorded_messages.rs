@@ -72,7 +72,7 @@ fn replay<'a>(said: impl IntoIterator<Item = &'a str>) -> Replay {
                 }
                 Action::Key(key) => replay.keys.push(key),
                 Action::Ended(end) => replay.ends.push(end),
-                Action::Ping | Action::Close(_) | Action::Drop => {}
+                Action::Mark(_) | Action::Ping | Action::Close(_) | Action::Drop => {}
             }
         }
     }

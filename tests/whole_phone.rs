@@ -181,6 +181,10 @@ async fn a_caller_is_answered_and_hears_what_the_microphone_hears() {
     let heard = &report.stream.heard[8_000..];
     let louder = 20.0 * (rms(&heard[..24_000]) / level).log10();
     assert!(louder.abs() < 1.5, "{louder:.1} dB louder");
+    // Five seconds with two marks in each; the simulator drops what it does not know, and gives marks back once played.
+    let marks = report.stream.marks;
+    assert!((7..=11).contains(&marks), "{marks} marks");
+    assert_eq!((report.stream.clears, report.stream.dropped), (0, 0));
     rig.until(|call| call.stage == Stage::Ended).await;
     rig.stop().await;
 }

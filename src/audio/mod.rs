@@ -23,6 +23,7 @@ pub mod seat;
 pub mod sidetone;
 mod slot;
 mod supervisor;
+mod way_up;
 mod whereabouts;
 
 use std::fmt;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
@@ -127,6 +129,8 @@ pub struct StreamStats {
     pub far_end: Option<Levels>,
     /// How loud the microphone is as the far end gets it, since it is fed with that.
     pub microphone: Option<Levels>,
+    /// From the socket on to the caller.
+    pub way_up: WayUp,
 }
 
 /// What is known of the devices' clocks.
@@ -163,6 +167,7 @@ struct Leg {
     down: Arc<LegMeter>,
     up: Arc<UpMeter>,
     arrivals: Arc<ArrivalMeter>,
+    way_up: Arc<WayUpMeter>,
     detached: Option<Instant>,
 }
 
@@ -254,7 +259,9 @@ impl MediaHandle {
             feed: route.feed,
             up: port.up,
             up_ready: port.up_ready,
+            carrier: port.carrier,
             meter: Arc::clone(&up),
+            way_up: Arc::clone(&port.way_up),
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
@@ -263,6 +270,7 @@ impl MediaHandle {
             down,
             up,
             arrivals,
+            way_up: port.way_up,
             detached: None,
         });
     }
@@ -346,6 +354,7 @@ impl MediaHandle {
             carrier_drift: arrivals.and_then(|figures| figures.drift),
             far_end: leg.down.levels(),
             microphone: leg.up.level.get(),
+            way_up: leg.way_up.get(),
         })
     }
 

@@ -11,10 +11,14 @@ use tokio::sync::Notify;
 
 use super::callback::{Stamp, UpMeter, now};
 use super::priority;
+use super::way_up::WayUpMeter;
+use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
+use crate::pure::audio::pace::Pace;
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
 const MEAN_WEIGHT: f32 = 0.01;
@@ -32,7 +36,9 @@ pub(super) enum MouthCommand {
         feed: Feed,
         up: rtrb::Producer<UpFrame>,
         up_ready: Arc<Notify>,
+        carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
+        way_up: Arc<WayUpMeter>,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
@@ -116,7 +122,9 @@ struct Leg {
     stream: StreamId,
     up: rtrb::Producer<UpFrame>,
     up_ready: Arc<Notify>,
+    carrier: rtrb::Consumer<ClockLine>,
     meter: Arc<UpMeter>,
+    way_up: Arc<WayUpMeter>,
     delay_ms: Option<f32>,
     /// What it is fed: only the microphone has a level.
     feed: Feed,
@@ -128,7 +136,9 @@ struct Speaking {
     clock: Instant,
     mouth: Mouth,
     source: Option<Source>,
+    /// The first of them steers the pace: all come from one carrier, which has one clock.
     legs: Vec<Leg>,
+    pace: Pace,
     samples: Vec<f32>,
     peak: Arc<Peak>,
 }
@@ -141,6 +151,7 @@ impl Speaking {
             mouth: Mouth::new(DeviceRate::HZ_48000),
             source: None,
             legs: Vec::new(),
+            pace: Pace::default(),
             samples: vec![0.0; 4_096],
         }
     }
@@ -168,6 +179,7 @@ impl Speaking {
                     old.commit_all();
                 }
                 self.mouth.listen(source.rate);
+                self.pace.another_microphone();
                 self.source = Some(source);
             }
             MouthCommand::Attach {
@@ -175,14 +187,18 @@ impl Speaking {
                 feed,
                 up,
                 up_ready,
+                carrier,
                 meter,
+                way_up,
             } => {
                 self.mouth.attach(stream, feed);
                 self.legs.push(Leg {
                     stream,
                     up,
                     up_ready,
+                    carrier,
                     meter,
+                    way_up,
                     delay_ms: None,
                     feed,
                     level: LevelMeter::default(),
@@ -197,7 +213,14 @@ impl Speaking {
             }
             MouthCommand::Detach(stream) => {
                 self.mouth.detach(stream);
+                let steered = self.legs.first().map(|leg| leg.stream);
                 self.legs.retain(|leg| leg.stream != stream);
+                if self.legs.is_empty() {
+                    self.pace = Pace::default();
+                    self.mouth.trim(0.0);
+                } else if steered == Some(stream) {
+                    self.pace.another_carrier();
+                }
             }
             MouthCommand::Stop => {}
         }
@@ -220,11 +243,12 @@ impl Speaking {
             self.samples[first.len()..count].copy_from_slice(second);
             chunk.commit_all();
             self.peak.note(&self.samples[..count]);
+            let here = now(self.clock);
             // How long ago the newest of these samples was at the microphone.
             let age_ms = source
                 .stamp
                 .get()
-                .map(|newest| now(self.clock).since(newest).as_secs_f32() * 1000.0);
+                .map(|newest| here.since(newest).as_secs_f32() * 1000.0);
             let base_ms = self.mouth.delay_ms();
             let legs = &mut self.legs;
             self.mouth
@@ -234,8 +258,22 @@ impl Speaking {
                     };
                     leg.send(frame, age_ms.map(|age| age + newer_ms + base_ms));
                 });
+            if let Some(leg) = self.legs.first_mut() {
+                keep_pace(&mut self.pace, &mut self.mouth, leg, here);
+            }
         }
     }
+}
+
+/// Turns the microphone's pace to the carrier's, once a second; `here` is when the newest of its samples was here.
+fn keep_pace(pace: &mut Pace, mouth: &mut Mouth, leg: &mut Leg, here: Time) {
+    while let Ok(line) = leg.carrier.pop() {
+        pace.carrier(line);
+    }
+    if let Some(ppm) = pace.made(mouth.made(), here) {
+        mouth.trim(ppm);
+    }
+    leg.way_up.set_drift(pace.drift_ppm());
 }
 
 impl Leg {

@@ -1,10 +1,12 @@
-//! The two rings between one media socket and the engine.
+//! The rings between one media socket and the engine: sound both ways, and what the socket knows of the carrier's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tokio::sync::Notify;
 
+use super::way_up::WayUpMeter;
+use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::drift::DriftCell;
 use crate::pure::audio::{DownFrame, UpFrame};
 use crate::pure::quality::arrivals::ArrivalFigures;
@@ -50,6 +52,8 @@ impl ArrivalMeter {
         })
     }
 }
+/// What is known of the carrier's clock that may wait for the mouth: it comes once a second, and only the newest counts.
+const CLOCK_LINES: usize = 4;
 
 /// The socket's ends of the two rings.
 #[derive(Debug)]
@@ -62,6 +66,10 @@ pub struct SocketEnd {
     pub up_ready: Arc<Notify>,
     /// To be told how the carrier's messages come.
     pub arrivals: Arc<ArrivalMeter>,
+    /// What becomes known of the carrier's clock. Where it is full, what is newest is dropped and the next will do.
+    pub carrier: rtrb::Producer<ClockLine>,
+    /// To be told how the way up does.
+    pub way_up: Arc<WayUpMeter>,
 }
 
 /// The engine's ends of the two rings: what a stream hands over when it comes up.
@@ -75,6 +83,10 @@ pub struct StreamPort {
     pub up_ready: Arc<Notify>,
     /// Told how the carrier's messages come.
     pub arrivals: Arc<ArrivalMeter>,
+    /// What is known of the carrier's clock.
+    pub carrier: rtrb::Consumer<ClockLine>,
+    /// Told how the way up does.
+    pub way_up: Arc<WayUpMeter>,
 }
 
 /// Makes both ends of one stream's rings.
@@ -82,20 +94,26 @@ pub struct StreamPort {
 pub fn stream_port() -> (SocketEnd, StreamPort) {
     let (down_in, down_out) = rtrb::RingBuffer::new(DOWN_FRAMES);
     let (up_in, up_out) = rtrb::RingBuffer::new(UP_FRAMES);
+    let (carrier_in, carrier_out) = rtrb::RingBuffer::new(CLOCK_LINES);
     let up_ready = Arc::new(Notify::new());
     let arrivals = Arc::new(ArrivalMeter::default());
+    let way_up = Arc::new(WayUpMeter::default());
     (
         SocketEnd {
             down: down_in,
             up: up_out,
             up_ready: Arc::clone(&up_ready),
             arrivals: Arc::clone(&arrivals),
+            carrier: carrier_in,
+            way_up: Arc::clone(&way_up),
         },
         StreamPort {
             down: down_out,
             up: up_in,
             up_ready,
             arrivals,
+            carrier: carrier_out,
+            way_up,
         },
     )
 }

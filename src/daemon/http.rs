@@ -24,9 +24,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-/// What the kernel may hold of one connection on its way out: a few frames, not seconds of sound that a stalled peer
-/// would get late. (Linux doubles the figure for its own book-keeping.)
+/// What the kernel may hold of one connection on its way out: not seconds of sound that a stalled peer would get late.
+/// (Linux doubles the figure for its own book-keeping.)
 const SEND_BUFFER: usize = 16 * 1024;
+
+/// What of it may wait to be sent at all, in bytes: about two messages of 20 ms. What has been sent and not been
+/// acknowledged comes on top.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const NOT_SENT: u32 = 600;
 
 /// How much patience there is.
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +178,10 @@ fn prepare(stream: &TcpStream) {
     if let Err(cause) = socket2::SockRef::from(stream).set_send_buffer_size(SEND_BUFFER) {
         debug!(%cause, "the send buffer keeps its size");
     }
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    if let Err(cause) = socket2::SockRef::from(stream).set_tcp_notsent_lowat(NOT_SENT) {
+        debug!(%cause, "TCP_NOTSENT_LOWAT is not to be had");
+    }
 }
 
 /// Serves one connection.
@@ -310,6 +319,21 @@ mod tests {
         assert!(answer.ends_with("ok"), "{answer}");
         // The first of them had to go.
         rest(&mut quiet[0]).await;
+    }
+
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    #[tokio::test]
+    async fn a_connection_lets_little_sound_wait_in_the_kernel_and_none_for_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (peer, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_peer, (stream, _)) = (peer.expect("a connection"), accepted.expect("a connection"));
+        prepare(&stream);
+        let socket = socket2::SockRef::from(&stream);
+        assert!(stream.nodelay().expect("known"));
+        assert_eq!(socket.tcp_notsent_lowat().expect("known"), NOT_SENT);
+        let room = socket.send_buffer_size().expect("known");
+        assert!(room <= 2 * SEND_BUFFER, "{room} bytes");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! One media socket: carries its messages between the carrier, the engine's rings and the phone.
 //!
 //! What they mean is decided by [`Session`]. Sound leaves the moment the engine says that a frame is ready; a socket
-//! that does not take it makes the oldest frames be shed, since sound that waits is delay that stays.
+//! that does not take it makes the oldest frames be shed, since sound that waits is delay that stays. What has piled up
+//! beyond the socket all the same, [`Upward`] brings back.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -24,6 +25,7 @@ use crate::pure::quality::arrivals::Arrivals;
 use crate::pure::time::Time;
 use crate::pure::twilio::session::{Action, Broken, CloseReason, Faults, Heard, Session};
 use crate::pure::twilio::stream::StreamCommand;
+use crate::pure::twilio::upward::{Outgoing, Upward};
 
 /// Frames that may wait for a socket that takes none; older ones are shed. Twilio plays whatever arrives one after the
 /// other, so what waits here would be delay for the rest of the call.
@@ -56,6 +58,7 @@ pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
         phone: door.phone.clone(),
         clock: door.clock,
         session: Session::new(now(door.clock)),
+        upward: Upward::default(),
         socket,
         port: None,
         control_in,
@@ -81,6 +84,8 @@ struct Counts {
     dropped_down: u64,
     /// Frames up that the socket did not take in time.
     shed_up: u64,
+    /// Times that all that the carrier held was thrown away.
+    clears: u64,
 }
 
 /// Frames of our own that are yet to leave, ahead of sound.
@@ -101,6 +106,7 @@ struct Line {
     phone: PhoneHandle,
     clock: Instant,
     session: Session,
+    upward: Upward,
     socket: WebSocket,
     /// Our ends of the rings, from the offer until the stream is over.
     port: Option<SocketEnd>,
@@ -142,6 +148,9 @@ impl Line {
             }
             if self.perform(&mut actions).await || self.write().await {
                 return;
+            }
+            if let Some(port) = &self.port {
+                port.way_up.set(&self.upward.figures(), self.counts.shed_up);
             }
         }
     }
@@ -230,12 +239,17 @@ impl Line {
             match action {
                 Action::Offer { leg, token } => self.offer(leg, token).await,
                 Action::Down(frame) => {
-                    if let Some(port) = &mut self.port
-                        && port.down.push(frame).is_err()
-                    {
-                        self.counts.dropped_down += 1;
+                    let end = frame.at.saturating_add(u64::from(frame.len));
+                    let line = self.upward.heard(end, frame.arrived);
+                    if let Some(port) = &mut self.port {
+                        if port.down.push(frame).is_err() {
+                            self.counts.dropped_down += 1;
+                        }
+                        // Where the mouth did not take the last few, the next one will do.
+                        let _ = line.map(|line| port.carrier.push(line));
                     }
                 }
+                Action::Mark(name) => self.upward.mark(name, now(self.clock)),
                 Action::Key(key) => self.phone.key(self.id, key).await,
                 Action::Ping => self.outbox.ping = true,
                 Action::Close(reason) => {
@@ -313,8 +327,9 @@ impl Line {
                 self.shed();
                 return false;
             }
-            let sound = self.session.may_send().is_some()
-                && self.port.as_ref().is_some_and(|port| !port.up.is_empty());
+            let waits = !self.upward.is_empty()
+                || self.port.as_ref().is_some_and(|port| !port.up.is_empty());
+            let sound = self.session.may_send().is_some() && waits;
             if self.outbox.is_empty() && !sound {
                 return false;
             }
@@ -368,8 +383,21 @@ impl Line {
             return Some(Message::Ping(axum::body::Bytes::new()));
         }
         let sid = self.session.may_send()?;
-        let frame = self.port.as_mut()?.up.pop().ok()?;
-        let text = StreamCommand::Media(&frame.ulaw).encode(sid);
+        let outgoing = loop {
+            if let Some(outgoing) = self.upward.pull() {
+                break outgoing;
+            }
+            let frame = self.port.as_mut()?.up.pop().ok()?;
+            self.upward.frame(&frame, now(self.clock));
+        };
+        let text = match outgoing {
+            Outgoing::Media(frame) => StreamCommand::Media(&frame.ulaw).encode(sid),
+            Outgoing::Mark(name) => StreamCommand::Mark(&name.to_string()).encode(sid),
+            Outgoing::Clear => {
+                self.counts.clears += 1;
+                StreamCommand::Clear.encode(sid)
+            }
+        };
         self.record.keep(By::Us, &text);
         Some(Message::Text(text.into()))
     }
@@ -379,6 +407,7 @@ impl Line {
         if let Some(port) = &mut self.port {
             while port.up.slots() > WAITING_FRAMES && port.up.pop().is_ok() {
                 self.counts.shed_up += 1;
+                self.upward.missed();
             }
         }
     }
@@ -403,6 +432,7 @@ impl Line {
             %faults,
             dropped_down = counts.dropped_down,
             shed_up = counts.shed_up,
+            clears = counts.clears,
             "a media socket is over, and not all was well"
         );
     }

@@ -3,7 +3,11 @@
 //! The engine has two halves on two clocks. [`ear::Ear`] turns the frames of all legs into speaker samples and runs in
 //! the playout callback itself; [`mouth::Mouth`] turns microphone samples into frames for all legs and runs on a thread
 //! that the capture callback wakes. Neither knows devices, sockets or the time of day.
+//!
+//! On the way up, [`pace`] keeps what the microphone brings at the carrier's pace, told from clocks seen through late
+//! readings ([`clock_track`]), and [`shorten`] cuts out what nobody misses ([`stretch`]) where too much has piled up.
 
+pub mod clock_track;
 pub mod comfort;
 pub mod device;
 pub mod drift;
@@ -14,10 +18,13 @@ pub mod level;
 pub mod leveller;
 pub mod limiter;
 pub mod mouth;
+pub mod pace;
 pub mod playout;
 pub mod resample;
 pub mod ringtone;
+pub mod shorten;
 pub mod sidetone;
+pub mod stretch;
 pub mod tone;
 
 #[cfg(test)]

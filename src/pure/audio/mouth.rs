@@ -26,6 +26,7 @@ pub struct Mouth {
     // The last sample that was made, for as long as another microphone blends in after it.
     last: f32,
     blends: usize,
+    made: u64,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl Mouth {
             legs: Vec::with_capacity(super::ear::MOST_LEGS),
             last: 0.0,
             blends: 0,
+            made: 0,
         }
     }
 
@@ -62,6 +64,19 @@ impl Mouth {
         self.line = vec![0.0; self.to_line.most_made()];
         self.filled = 0;
         self.blends = BLEND;
+        self.made = 0;
+    }
+
+    /// Makes so many ppm more of what the microphone brings from now on, until another one is listened to: see
+    /// [`super::pace`].
+    pub fn trim(&mut self, ppm: f64) {
+        self.to_line.trim(ppm);
+    }
+
+    /// Returns how many samples of the line were made of what this microphone brought.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made
     }
 
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
@@ -99,6 +114,7 @@ impl Mouth {
             left -= block.len();
             let made = self.to_line.convert(block, &mut self.line);
             self.blend(made);
+            self.made += made as u64;
             for n in 0..made {
                 self.frame[self.filled] = self.line[n];
                 self.filled += 1;
@@ -230,6 +246,32 @@ mod tests {
             }
         }
         assert_eq!(frames, 30_000);
+    }
+
+    #[test]
+    fn a_frame_of_a_microphone_that_is_trimmed_leaves_no_later_than_in_the_push_that_brings_its_last_sample()
+     {
+        for ppm in [-200.0, 200.0] {
+            let mut mouth = Mouth::new(DeviceRate::HZ_48000);
+            mouth.attach(StreamId(1), Feed::Desk);
+            mouth.trim(ppm);
+            let (mut frames, mut newest) = (0_u64, 0.0_f32);
+            for _ in 0..60_000 {
+                mouth.push(&[0.1; 480], |_, _, newer_ms| {
+                    frames += 1;
+                    newest = newest.max(newer_ms);
+                });
+                // Whatever has been made has left, but for what is no whole frame.
+                assert_eq!(frames, mouth.made() / FRAME_LEN as u64);
+            }
+            assert!(newest <= 10.0, "{ppm} ppm: {newest} ms");
+            // Ten minutes, and 120 ms more or less.
+            let made_ms = mouth.made() as f64 / 8.0;
+            assert!(
+                (made_ms - 600_000.0 - 0.6 * ppm).abs() < 0.5,
+                "{ppm} ppm: {made_ms} ms"
+            );
+        }
     }
 
     #[test]

@@ -6,10 +6,11 @@
 
 use audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
-    Async, FixedAsync, Resampler as _, Resizable, SincInterpolationParameters,
+    Adjustable as _, Async, FixedAsync, Resampler as _, Resizable, SincInterpolationParameters,
     SincInterpolationType, WindowFunction,
 };
 
+use super::pace::MOST_TRIM_PPM;
 use super::{DeviceRate, LINE_RATE};
 
 /// Taps of the filter, counted at the slower of the two rates.
@@ -38,7 +39,7 @@ impl ToDevice {
         let largest = largest.max(1);
         let ratio = f64::from(rate.hz()) / f64::from(LINE_RATE);
         ToDevice {
-            inner: build(ratio, largest, FixedAsync::Output),
+            inner: build(ratio, 1.0, largest, FixedAsync::Output),
             rate,
             largest,
         }
@@ -105,7 +106,12 @@ impl ToLine {
         let largest = largest.max(priming);
         let ratio = f64::from(LINE_RATE) / f64::from(rate.hz());
         let mut to_line = ToLine {
-            inner: build(ratio, largest, FixedAsync::Input),
+            inner: build(
+                ratio,
+                1.0 + MOST_TRIM_PPM * 1e-6,
+                largest,
+                FixedAsync::Input,
+            ),
             rate,
             largest,
         };
@@ -118,6 +124,16 @@ impl ToLine {
     #[must_use]
     pub fn most_made(&self) -> usize {
         self.inner.output_frames_max()
+    }
+
+    /// Makes so many ppm more samples of what comes from now on, at most [`MOST_TRIM_PPM`] either way; the next block glides
+    /// there, so that nothing clicks.
+    pub fn trim(&mut self, ppm: f64) {
+        // The reciprocal of the most is a little nearer to one than the least.
+        let most = 1.0 + MOST_TRIM_PPM * 1e-6;
+        let ratio = (1.0 + ppm * 1e-6).clamp(1.0 / most, most);
+        // The range was checked, and a figure that is none changes nothing.
+        let _ = self.inner.set_resample_ratio_relative(ratio, true);
     }
 
     /// Turns a block of at most [`ToLine::largest`] samples into line samples and returns how many there are.
@@ -172,13 +188,13 @@ fn taps(ratio: f64) -> usize {
     taps.next_multiple_of(8)
 }
 
-fn build(ratio: f64, largest: usize, fixed: FixedAsync) -> Async<f32> {
+fn build(ratio: f64, turned: f64, largest: usize, fixed: FixedAsync) -> Async<f32> {
     let taps = taps(ratio);
     let filter = SincInterpolationParameters::new(taps, WindowFunction::Blackman)
         .f_cutoff(0.95)
         .oversampling_factor(256)
         .interpolation(SincInterpolationType::Linear);
-    Async::new_sinc(ratio, 1.0, &filter, largest, 1, fixed)
+    Async::new_sinc(ratio, turned, &filter, largest, 1, fixed)
         .expect("a ratio between two checked rates and a block of at least one sample are valid")
 }
 
@@ -325,6 +341,30 @@ mod tests {
             let pieces = up(&line, 48_000, block);
             let same = whole.iter().zip(&pieces).all(|(a, b)| (a - b).abs() < 1e-3);
             assert!(same, "blocks of {block}");
+        }
+    }
+
+    #[test]
+    fn a_pace_that_is_turned_makes_more_or_fewer_samples_and_neither_a_click_nor_another_level() {
+        for ppm in [-1_000.0, -100.0, 37.0, 1_000.0] {
+            let mut converter = ToLine::new(DeviceRate::HZ_48000, 480);
+            let mut line = vec![0.0; converter.most_made()];
+            let mut out = Vec::new();
+            for (n, block) in tone(1_000.0, 48_000, 100.0).chunks(480).enumerate() {
+                if n == 1_000 {
+                    converter.trim(ppm);
+                }
+                let made = converter.convert(block, &mut line);
+                out.extend_from_slice(&line[..made]);
+            }
+            let more = out.len() as f64 - 800_000.0;
+            assert!((more - 0.72 * ppm).abs() < 3.0, "{ppm} ppm: {more} samples");
+            // A sine of 1 kHz at 8 kHz is what s[n] = √2 s[n-1] - s[n-2] makes; a click would break that.
+            let worst = out[100..]
+                .windows(3)
+                .map(|s| (s[2] - std::f32::consts::SQRT_2 * s[1] + s[0]).abs())
+                .fold(0.0, f32::max);
+            assert!(worst < 0.003, "{ppm} ppm: {worst}");
         }
     }
 

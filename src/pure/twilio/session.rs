@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::backlog::MarkName;
 use super::recut::Recut;
 use super::stream::{
     self, Media, OtherFormat, Start, StreamError, StreamEvent, StreamMessage, StreamSid,
@@ -71,6 +72,8 @@ pub enum Action {
     Down(DownFrame),
     /// The far end pressed a key.
     Key(char),
+    /// A mark of ours came back.
+    Mark(MarkName),
     /// Send a ping.
     Ping,
     /// Send a close frame.
@@ -439,7 +442,10 @@ impl Session {
             }
             (State::Opened { .. } | State::Offered, StreamEvent::Stop) => self.stopped(now),
             (_, StreamEvent::Unknown) => self.faults.unknown += 1,
-            // We send no marks, but one that comes harms nobody; nor does a second hello.
+            // A mark that is none of ours harms nobody; nor does a second hello.
+            (State::Up { .. }, StreamEvent::Mark(name)) => {
+                actions.extend(MarkName::parse(&name).map(Action::Mark));
+            }
             (_, StreamEvent::Connected | StreamEvent::Mark(_)) => {}
             (_, StreamEvent::Start(_) | StreamEvent::Media(_) | StreamEvent::Dtmf(_))
             | (State::Stopped { .. } | State::Closing { .. } | State::Gone, StreamEvent::Stop) => {

@@ -88,6 +88,7 @@ fn frames(actions: &[Action]) -> Vec<u64> {
             Action::Down(frame) => frame.at,
             Action::Offer { .. }
             | Action::Key(_)
+            | Action::Mark(_)
             | Action::Ping
             | Action::Close(_)
             | Action::Ended(_)
