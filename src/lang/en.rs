@@ -44,9 +44,10 @@ impl Message<'_> {
             } => format!(
                 "quality    {word}: MOS {now:.1} now, {mean:.1} on the whole, {worst:.1} at worst"
             ),
-            Message::CallDelays { up, down } => format!(
-                "delay      {} from the microphone to the network, {} from there to the speaker",
+            Message::CallDelays { up, down, caller } => format!(
+                "delay      {} from the microphone to the network, {} more held there, {} from there to the speaker",
                 whole(up, "ms"),
+                whole(caller, "ms"),
                 whole(down, "ms")
             ),
             Message::CallArrivals {
@@ -61,10 +62,11 @@ impl Message<'_> {
             ),
             Message::CallGaps {
                 concealed_ms,
+                hurried_ms,
                 shed_ms,
                 time,
             } => format!(
-                "concealed  {concealed_ms} ms of {}, {shed_ms} ms thrown away",
+                "concealed  {concealed_ms} ms of {}, {hurried_ms} ms caught up, {shed_ms} ms thrown away",
                 clock(time)
             ),
             Message::CallLoudness { far, near } => format!(

@@ -47,9 +47,10 @@ impl Message<'_> {
                 comma(mean),
                 comma(worst)
             ),
-            Message::CallDelays { up, down } => format!(
-                "délai       {} du micro au réseau, {} de là au haut-parleur",
+            Message::CallDelays { up, down, caller } => format!(
+                "délai       {} du micro au réseau, {} de plus retenues là, {} de là au haut-parleur",
                 whole(up, "ms"),
+                whole(caller, "ms"),
                 whole(down, "ms")
             ),
             Message::CallArrivals {
@@ -64,10 +65,11 @@ impl Message<'_> {
             ),
             Message::CallGaps {
                 concealed_ms,
+                hurried_ms,
                 shed_ms,
                 time,
             } => format!(
-                "comblé      {concealed_ms} ms sur {}, {shed_ms} ms jetées",
+                "comblé      {concealed_ms} ms sur {}, {hurried_ms} ms rattrapées, {shed_ms} ms jetées",
                 clock(time)
             ),
             Message::CallLoudness { far, near } => format!(

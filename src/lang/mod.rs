@@ -160,6 +160,8 @@ pub enum Message<'a> {
         up: Option<f32>,
         /// From the network to the speaker, in ms.
         down: Option<f32>,
+        /// What the carrier holds of ours beyond the least, in ms.
+        caller: Option<f32>,
     },
     /// How the carrier's messages come, where that is known.
     CallArrivals {
@@ -174,6 +176,8 @@ pub enum Message<'a> {
     CallGaps {
         /// Not there when it was due, in ms.
         concealed_ms: u64,
+        /// Made shorter to bring the delay down, in ms.
+        hurried_ms: u64,
         /// Thrown away to bring the delay down, in ms.
         shed_ms: u64,
         /// Of how long a talk.
@@ -516,6 +520,7 @@ mod tests {
             Message::CallDelays {
                 up: Some(25.0),
                 down: None,
+                caller: Some(3.0),
             },
             Message::CallArrivals {
                 jitter: Some(1.0),
@@ -524,6 +529,7 @@ mod tests {
             },
             Message::CallGaps {
                 concealed_ms: 20,
+                hurried_ms: 15,
                 shed_ms: 10,
                 time: Duration::from_secs(60),
             },

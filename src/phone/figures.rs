@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Looks over which lost sound counts for the rating of now.
 const RECENT: usize = 10;
 
-/// What the playout buffer makes of sound that is not there: silence.
-const CODEC: Codec = Codec::G711;
+/// The playout buffer conceals sound that is not there.
+const CODEC: Codec = Codec::G711_CONCEALED;
 
 /// What is known of every call at the desk, for whoever asks.
 #[derive(Debug, Default)]
@@ -168,7 +168,10 @@ struct Counted {
     too_late: u64,
     underruns: u64,
     shed: u64,
+    hurried: u64,
+    slowed: u64,
     dropped_up: u64,
+    hurried_up: u64,
     overrun: u64,
 }
 
@@ -179,7 +182,10 @@ impl Counted {
             too_late: stats.concealed_samples,
             underruns: stats.underruns,
             shed: stats.shed_samples,
-            dropped_up: stats.dropped_up * FRAME,
+            hurried: stats.shortened_samples,
+            slowed: stats.lengthened_samples,
+            dropped_up: (stats.dropped_up + stats.way_up.shed_frames) * FRAME,
+            hurried_up: (stats.way_up.shortened_ms * MILLI as f32) as u64,
             overrun: clocks.overrun_ms * MILLI,
         }
     }
@@ -192,7 +198,10 @@ impl Counted {
             too_late: grown(self.too_late, before.too_late, after.too_late),
             underruns: grown(self.underruns, before.underruns, after.underruns),
             shed: grown(self.shed, before.shed, after.shed),
+            hurried: grown(self.hurried, before.hurried, after.hurried),
+            slowed: grown(self.slowed, before.slowed, after.slowed),
             dropped_up: grown(self.dropped_up, before.dropped_up, after.dropped_up),
+            hurried_up: grown(self.hurried_up, before.hurried_up, after.hurried_up),
             overrun: grown(self.overrun, before.overrun, after.overrun),
         }
     }
@@ -212,6 +221,7 @@ struct CallMeter {
     until: Time,
     up: Running,
     down: Running,
+    caller: Running,
     jitter: Running,
     late: Running,
     buffer: Running,
@@ -234,6 +244,7 @@ impl CallMeter {
             until: since,
             up: Running::larger_is_worse(),
             down: Running::larger_is_worse(),
+            caller: Running::larger_is_worse(),
             jitter: Running::larger_is_worse(),
             late: Running::larger_is_worse(),
             buffer: Running::larger_is_worse(),
@@ -262,6 +273,7 @@ impl CallMeter {
         self.until = at;
         self.up.note(stats.up_ms);
         self.down.note(stats.down_ms);
+        self.caller.note(stats.way_up.caller_ms);
         self.jitter.note(stats.jitter_ms);
         self.late.note(stats.late_95_ms);
         self.buffer.note(Some(stats.depth_ms));
@@ -270,7 +282,9 @@ impl CallMeter {
         }
         let rating = stats.down_ms.map(|down_ms| {
             let lost = self.lost_share(at);
-            rating(stats.up_ms.unwrap_or_default(), down_ms, lost, CODEC)
+            let up_ms = stats.up_ms.unwrap_or_default();
+            let held_ms = stats.way_up.caller_ms.unwrap_or_default();
+            rating(up_ms + held_ms, down_ms, lost, CODEC)
         });
         self.r.note(rating);
         self.mos
@@ -310,6 +324,7 @@ impl CallMeter {
             rating,
             up_ms: self.up.figure(),
             down_ms: self.down.figure(),
+            caller_ms: self.caller.figure(),
             jitter_ms: self.jitter.figure(),
             late_95_ms: self.late.figure(),
             buffer_ms: self.buffer.figure(),
@@ -318,7 +333,10 @@ impl CallMeter {
             too_late_ms: ms(self.sum.too_late),
             underruns: self.sum.underruns,
             shed_ms: ms(self.sum.shed),
+            hurried_ms: ms(self.sum.hurried),
+            slowed_ms: ms(self.sum.slowed),
             dropped_up_ms: ms(self.sum.dropped_up),
+            hurried_up_ms: ms(self.sum.hurried_up),
             overrun_ms: ms(self.sum.overrun),
             far_end: self.latest.far_end.map(Into::into),
             microphone: self.latest.microphone.map(Into::into),

@@ -57,7 +57,7 @@ type Figure = (
 );
 
 /// Every figure of a stream.
-const FIGURES: [Figure; 17] = [
+const FIGURES: [Figure; 23] = [
     (
         "frames_down_total",
         "counter",
@@ -99,6 +99,42 @@ const FIGURES: [Figure; 17] = [
         "counter",
         "Samples thrown away to bring the delay down.",
         |s| Some(count(s.shed_samples)),
+    ),
+    (
+        "shortened_samples_total",
+        "counter",
+        "Samples by which sound was made shorter to bring the delay down.",
+        |s| Some(count(s.shortened_samples)),
+    ),
+    (
+        "lengthened_samples_total",
+        "counter",
+        "Samples by which sound was made longer to gather delay.",
+        |s| Some(count(s.lengthened_samples)),
+    ),
+    (
+        "shed_up_total",
+        "counter",
+        "Frames to the carrier that a full socket made be thrown away.",
+        |s| Some(count(s.way_up.shed_frames)),
+    ),
+    (
+        "clears_total",
+        "counter",
+        "Times that all that the carrier held was thrown away.",
+        |s| Some(count(s.way_up.clears)),
+    ),
+    (
+        "caller_seconds",
+        "gauge",
+        "What the carrier holds beyond the least: the delay to the caller.",
+        |s| s.way_up.caller_ms.map(seconds),
+    ),
+    (
+        "target_seconds",
+        "gauge",
+        "Delay that the frames of the last seconds need to come in time.",
+        |s| Some(seconds(s.target_ms)),
     ),
     (
         "depth_seconds",

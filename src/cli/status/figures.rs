@@ -24,6 +24,7 @@ pub(super) fn lines(quality: &CallQuality, lang: Lang) -> Vec<String> {
     messages.push(Message::CallDelays {
         up: now(&quality.up_ms),
         down: now(&quality.down_ms),
+        caller: now(&quality.caller_ms),
     });
     messages.push(Message::CallArrivals {
         jitter: now(&quality.jitter_ms),
@@ -32,6 +33,7 @@ pub(super) fn lines(quality: &CallQuality, lang: Lang) -> Vec<String> {
     });
     messages.push(Message::CallGaps {
         concealed_ms: quality.concealed_ms,
+        hurried_ms: quality.hurried_ms,
         shed_ms: quality.shed_ms,
         time: Duration::from_secs(quality.seconds),
     });
@@ -142,10 +144,12 @@ mod tests {
             }),
             up_ms: figure(25.2),
             down_ms: figure(61.8),
+            caller_ms: figure(3.2),
             jitter_ms: figure(1.3),
             late_95_ms: figure(4.0),
             buffer_ms: figure(40.0),
             concealed_ms: 120,
+            hurried_ms: 90,
             shed_ms: 100,
             far_end: Some(Loudness {
                 peak_dbfs: -8.0,
@@ -169,9 +173,9 @@ mod tests {
             lines(&quality(), Lang::En),
             [
                 "    quality    good: MOS 4.4 now, 4.2 on the whole, 2.9 at worst",
-                "    delay      25 ms from the microphone to the network, 62 ms from there to the speaker",
+                "    delay      25 ms from the microphone to the network, 3 ms more held there, 62 ms from there to the speaker",
                 "    arrival    jitter 1 ms, 95 % at most 4 ms late, 40 ms waiting to be played",
-                "    concealed  120 ms of 0:03:10, 100 ms thrown away",
+                "    concealed  120 ms of 0:03:10, 90 ms caught up, 100 ms thrown away",
                 "    loudness   far end -24 dB, microphone -",
                 "    clocks     microphone/Twilio +12 ±2 ppm",
             ]

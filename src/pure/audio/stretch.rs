@@ -22,7 +22,10 @@ pub const FADE: usize = 40;
 pub fn period(sound: &[f32]) -> Option<(usize, f32)> {
     let longest = LONGEST.min(sound.len().checked_sub(FADE)?);
     (SHORTEST..=longest)
-        .map(|lag| (lag, alike(sound, lag, WINDOW.min(sound.len() - lag))))
+        .map(|lag| {
+            let window = WINDOW.min(sound.len() - lag);
+            (lag, alike(&sound[..window], &sound[lag..lag + window]))
+        })
         .max_by(|one, other| one.1.total_cmp(&other.1))
 }
 
@@ -32,8 +35,27 @@ pub fn period(sound: &[f32]) -> Option<(usize, f32)> {
 pub fn place(sound: &[f32], length: usize) -> Option<(usize, f32)> {
     let last = sound.len().checked_sub(length + FADE)?;
     (0..=last)
-        .map(|at| (at, alike(&sound[at..], length, FADE)))
+        .map(|at| {
+            let (goes, comes) = (&sound[at..at + FADE], &sound[at + length..]);
+            (at, alike(goes, comes))
+        })
         .max_by(|one, other| one.1.total_cmp(&other.1))
+}
+
+/// Returns how alike two sounds are, over the shorter of them: their normalised correlation, -1 to 1. Silence is like
+/// itself.
+#[must_use]
+pub fn alike(one: &[f32], other: &[f32]) -> f32 {
+    // A sound of -80 dBFS: what is softer counts as silence.
+    const SILENCE: f32 = 1e-8;
+    let least = SILENCE * one.len() as f32;
+    let (mut both, mut first, mut second) = (least, least, least);
+    for (a, b) in one.iter().zip(other) {
+        both += a * b;
+        first += a * a;
+        second += b * b;
+    }
+    both / (first * second).sqrt()
 }
 
 /// Returns the mean power of a sound, 1 being that of a square wave at full scale.
@@ -47,20 +69,6 @@ pub fn power(sound: &[f32]) -> f32 {
 pub fn fade(n: usize, length: usize, from: f32, to: f32) -> f32 {
     let share = (n + 1) as f32 / (length + 1) as f32;
     from + (to - from) * share
-}
-
-/// The normalised correlation of the first `window` samples with those `lag` later; silence is like itself.
-fn alike(sound: &[f32], lag: usize, window: usize) -> f32 {
-    // A sound of -80 dBFS: what is softer counts as silence.
-    const SILENCE: f32 = 1e-8;
-    let least = SILENCE * window as f32;
-    let (mut both, mut one, mut other) = (least, least, least);
-    for (a, b) in sound[..window].iter().zip(&sound[lag..lag + window]) {
-        both += a * b;
-        one += a * a;
-        other += b * b;
-    }
-    both / (one * other).sqrt()
 }
 
 #[cfg(test)]

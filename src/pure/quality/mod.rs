@@ -14,6 +14,8 @@ use emodel::{Codec, Connection};
 
 /// What is known of one call at the desk since it was answered.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+// A call that was kept before a figure was known has none of it.
+#[serde(default)]
 pub struct CallQuality {
     /// Seconds of talk that the figures are of.
     pub seconds: u64,
@@ -23,6 +25,8 @@ pub struct CallQuality {
     pub up_ms: Option<Figure>,
     /// Socket to speaker, in ms.
     pub down_ms: Option<Figure>,
+    /// What the caller hears later than at best, since the carrier holds it, in ms.
+    pub caller_ms: Option<Figure>,
     /// Interarrival jitter of the carrier's messages (RFC 3550), in ms.
     pub jitter_ms: Option<Figure>,
     /// How late 95 % of the messages are at most, against the earliest of ten seconds, in ms.
@@ -39,8 +43,14 @@ pub struct CallQuality {
     pub underruns: u64,
     /// Sound thrown away to bring the delay down, in ms.
     pub shed_ms: u64,
+    /// By how much the far end's sound was made shorter to bring the delay down, in ms.
+    pub hurried_ms: u64,
+    /// By how much it was made longer, so that later messages come in time, in ms.
+    pub slowed_ms: u64,
     /// Sound for the carrier that found no room, in ms.
     pub dropped_up_ms: u64,
+    /// By how much the microphone's sound was made shorter to bring the delay to the caller down, in ms.
+    pub hurried_up_ms: u64,
     /// Sound of the microphone that was lost between its callback and us, in ms.
     pub overrun_ms: u64,
     /// How loud the far end is.
@@ -230,7 +240,8 @@ impl Running {
 
 /// Returns what a call is worth to those who talk, as R of ITU-T G.107.
 ///
-/// The delays are of our part of the way: microphone to socket and socket to speaker, in ms. What the network and the far
+/// The delays are of our part of the way: microphone to socket (with what the carrier holds beyond the least that it ever
+/// did), and socket to speaker, in ms. What the network and the far
 /// end's telephone add to them is not known here, nor what echo the far end sends back, so those are taken for perfect.
 /// `lost` is the share of the sound that was not there when it was due, 0 to 1, by chance rather than in bursts.
 #[must_use]

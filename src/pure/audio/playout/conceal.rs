@@ -3,7 +3,7 @@
 //! The voice is its own last periods, first one, then two, then three, so that no single one is heard again and again.
 
 use super::samples;
-use super::splice::{self, LONGEST};
+use super::stretch::{self, LONGEST};
 
 /// What is remembered of what was played: two of the longest periods, and what leads up to them.
 const PAST: usize = samples(40);
@@ -69,7 +69,7 @@ impl Concealer {
         let kept = PAST - newest.len();
         self.past.copy_within(newest.len().., 0);
         self.past[kept..].copy_from_slice(newest);
-        let power = splice::power(block);
+        let power = stretch::power(block);
         // Down at once, up slowly.
         let risen = self.noise * (1.0 + RISE * block.len() as f32) + f32::MIN_POSITIVE;
         self.noise = power.min(risen.max(1e-10));
@@ -131,8 +131,9 @@ impl Concealer {
         // The period is looked for at the beginning of what is given: turned round, that is the newest sound.
         let mut newest_first = self.past;
         newest_first.reverse();
-        let (lag, alike) = splice::period(&newest_first[..2 * LONGEST]);
-        self.lag = if alike > VOICED { lag } else { NO_PERIOD };
+        self.lag = stretch::period(&newest_first[..2 * LONGEST])
+            .filter(|(_, alike)| *alike > VOICED)
+            .map_or(NO_PERIOD, |(lag, _)| lag);
         self.peak = self.past.iter().fold(0.0, |peak, s| s.abs().max(peak));
         self.offset = self.past[PAST - 1] - self.past[PAST - 1 - self.lag];
     }
@@ -146,11 +147,10 @@ impl Concealer {
         let mut sample = self.past[at];
         // The end of what is repeated goes over into what came before its beginning.
         if let Some(into) = (at + seam).checked_sub(PAST) {
-            let share = splice::share(into, seam);
-            sample = sample * (1.0 - share) + self.past[at - span] * share;
+            sample = stretch::fade(into, seam, sample, self.past[at - span]);
         }
         if n < SEAM {
-            sample += self.offset * (1.0 - splice::share(n, SEAM));
+            sample += stretch::fade(n, SEAM, self.offset, 0.0);
         }
         sample.clamp(-self.peak, self.peak)
     }

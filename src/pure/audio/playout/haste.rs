@@ -1,6 +1,7 @@
 //! How fast a delay is made up: so that nobody hears it near the target, and soon where it is far.
 
-use super::{samples, splice};
+use super::super::stretch;
+use super::samples;
 
 /// Delay beyond the target from which on it is to be gone soon, and down to which there is haste then.
 const FAR: i64 = samples(50) as i64;
@@ -25,7 +26,7 @@ impl Haste {
         self.hasty = excess > if self.hasty { SLACK } else { FAR };
         let speed = if self.hasty { QUICKLY } else { GENTLY };
         // A piece that is longer than a block's share is saved up for, but not for ever.
-        let most = splice::LONGEST as f32;
+        let most = stretch::LONGEST as f32;
         self.credit = (self.credit + speed * samples as f32).min(most);
     }
 

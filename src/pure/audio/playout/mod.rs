@@ -10,9 +10,8 @@ mod conceal;
 mod haste;
 mod lateness;
 mod ring;
-mod splice;
 
-use super::{DownFrame, FRAME_LEN, LINE_RATE, g711};
+use super::{DownFrame, FRAME_LEN, LINE_RATE, g711, stretch};
 use crate::pure::time::Time;
 use conceal::Concealer;
 use haste::{Haste, SLACK};
@@ -166,7 +165,7 @@ impl PlayoutBuffer {
         let mut pcm = [0.0; FRAME_LEN];
         g711::decode_slice(&frame.ulaw[skip..len], &mut pcm[skip..len]);
         self.write(&pcm[skip..len]);
-        let power = splice::power(&pcm[skip..len]);
+        let power = stretch::power(&pcm[skip..len]);
         let fallen = self.voice * (1.0 - VOICE_FALLS * (len - skip) as f32);
         self.voice = power.max(fallen);
         self.deepest = self.deepest.max(self.depth());
@@ -244,18 +243,18 @@ impl PlayoutBuffer {
         self.playing = true;
         self.joining = FADE;
         let excess = usize::try_from(self.excess()).unwrap_or(0);
-        let most = excess.min(self.concealer.made()).min(splice::LONGEST);
+        let most = excess.min(self.concealer.made()).min(stretch::LONGEST);
         if !self.concealer.speaks() || most == 0 || self.depth() < most + 2 * FADE {
             return;
         }
         let mut ours = [0.0; 2 * FADE];
         self.concealer.foretell(&mut ours);
-        let mut theirs = [0.0; splice::LONGEST + 2 * FADE];
+        let mut theirs = [0.0; stretch::LONGEST + 2 * FADE];
         let theirs = &mut theirs[..most + 2 * FADE];
         self.ring.peek(theirs);
         let mut best = (0, 0.0);
         for skip in 0..=most {
-            let alike = splice::alike(&ours, &theirs[skip..][..2 * FADE]);
+            let alike = stretch::alike(&ours, &theirs[skip..][..2 * FADE]);
             if alike > best.1 {
                 best = (skip, alike);
             }
@@ -269,9 +268,9 @@ impl PlayoutBuffer {
         self.ring.take(block);
         let fade = self.joining.min(block.len());
         for sample in &mut block[..fade] {
-            let share = splice::share(FADE - self.joining, FADE);
+            let ours = self.concealer.next();
+            *sample = stretch::fade(FADE - self.joining, FADE, ours, *sample);
             self.joining -= 1;
-            *sample = *sample * share + self.concealer.next() * (1.0 - share);
         }
         self.concealer.played(block);
         self.pulled += block.len() as u64;
@@ -353,7 +352,7 @@ impl PlayoutBuffer {
         let mut quiet = 0;
         while quiet + hop.len() <= self.depth() {
             self.ring.peek_at(quiet, &mut hop);
-            if splice::power(&hop) > bound {
+            if stretch::power(&hop) > bound {
                 break;
             }
             quiet += hop.len();
@@ -378,7 +377,7 @@ impl PlayoutBuffer {
             }
         } else {
             let longer = usize::try_from(-excess).unwrap_or(0);
-            let longer = longer.min(quiet).min(splice::LONGEST);
+            let longer = longer.min(quiet).min(stretch::LONGEST);
             if self.ring.lengthen(longer) {
                 self.counts.lengthened += longer as u64;
             }
@@ -387,24 +386,23 @@ impl PlayoutBuffer {
 
     /// Leaves a period of the voice out, or says it twice.
     fn adjust_voice(&mut self, excess: i64) {
-        let mut ahead = [0.0; 2 * splice::LONGEST];
+        let mut ahead = [0.0; 2 * stretch::LONGEST];
         let there = self.depth().min(ahead.len());
         let ahead = &mut ahead[..there];
-        if there < 2 * splice::SHORTEST {
-            return;
-        }
         self.ring.peek(ahead);
-        let (period, alike) = splice::period(ahead);
         let enough = if self.haste.is_hasty() {
             ALIKE_IN_HASTE
         } else {
             ALIKE
         };
+        let Some((period, alike)) = stretch::period(ahead) else {
+            return;
+        };
         if alike < enough || !self.haste.afford(period) {
             return;
         }
         if excess > 0 {
-            self.ring.shorten(period, period);
+            self.ring.shorten(period, period.min(there - period));
             self.counts.shortened += period as u64;
         } else if self.ring.lengthen(period) {
             self.counts.lengthened += period as u64;
@@ -420,7 +418,7 @@ impl PlayoutBuffer {
         let mut at = excess;
         while at <= most.min(excess + samples(200)) {
             self.ring.peek_at(at, &mut hop);
-            let power = splice::power(&hop);
+            let power = stretch::power(&hop);
             if power < best.1 {
                 best = (at, power);
             }

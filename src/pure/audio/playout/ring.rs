@@ -1,6 +1,7 @@
 //! The sound that waits, and a little of what was played: what comes next can be cut, drawn out and looked at.
 
-use super::{samples, splice};
+use super::super::stretch;
+use super::samples;
 
 /// Length of every fade, so that no edge clicks: 5 ms.
 pub(super) const FADE: usize = samples(5);
@@ -9,7 +10,7 @@ pub(super) const FADE: usize = samples(5);
 const CAPACITY: usize = samples(4_000);
 
 /// Played sound that is kept, for drawing out.
-const BEHIND: usize = splice::LONGEST;
+const BEHIND: usize = stretch::LONGEST;
 
 const SIZE: usize = CAPACITY + BEHIND;
 
@@ -96,10 +97,9 @@ impl Ring {
     /// many wait behind the piece.
     pub(super) fn shorten(&mut self, piece: usize, fade: usize) {
         for n in 0..fade as u64 {
-            let share = splice::share(n as usize, fade);
             let goes = *self.at(self.read + n);
             let comes = self.at(self.read + piece as u64 + n);
-            *comes = *comes * share + goes * (1.0 - share);
+            *comes = stretch::fade(n as usize, fade, goes, *comes);
         }
         self.read += piece as u64;
     }
@@ -114,10 +114,9 @@ impl Ring {
             return false;
         };
         for n in 0..piece as u64 {
-            let share = splice::share(n as usize, piece);
             let follows = *self.at(self.read + n);
             let comes = self.at(again + n);
-            *comes = *comes * share + follows * (1.0 - share);
+            *comes = stretch::fade(n as usize, piece, follows, *comes);
         }
         self.read = again;
         true

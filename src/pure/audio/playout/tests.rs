@@ -258,7 +258,7 @@ fn a_stall_is_made_up_in_continuous_speech_at_the_same_pitch_and_without_a_click
 
 /// The period of a sound in samples, told by its best correlation with itself, between samples too.
 fn period_of(window: &[f32]) -> f32 {
-    let alike = |lag: usize| splice::alike(&window[..240], &window[lag..lag + 240]);
+    let alike = |lag: usize| stretch::alike(&window[..240], &window[lag..lag + 240]);
     let best = (50..90)
         .max_by(|a, b| alike(*a).total_cmp(&alike(*b)))
         .unwrap_or(0);
@@ -447,8 +447,8 @@ fn a_voice_that_breaks_off_goes_on_for_a_moment_and_fades() {
     let sound = voice(2);
     let run = Run::new(&sound[..8_000], &punctual(50));
     let end = 160 + 8_000;
-    let power = |from: usize, to: usize| splice::power(&run.heard[end + from..end + to]);
-    let before = splice::power(&run.heard[end - 400..end]);
+    let power = |from: usize, to: usize| stretch::power(&run.heard[end + from..end + to]);
+    let before = stretch::power(&run.heard[end - 400..end]);
     assert!(power(0, 80) > before * 0.3);
     assert!(power(480, 1_600) < 1e-5);
     let own = largest_step(&carried(&sound));
