@@ -23,8 +23,8 @@ pub const MARK_EVERY: Duration = Duration::from_millis(500);
 /// Marks that may be under way. Where so many do not come back, no more are sent.
 pub const MOST_MARKS: usize = 32;
 
-/// A mark that is overdue for so long, while sound comes, will not come back.
-const LOST: Duration = Duration::from_secs(15);
+/// Where a mark is overdue for so long, while sound comes, the carrier may keep its marks to itself.
+const SILENT: Duration = Duration::from_secs(15);
 
 /// How far below the least ever seen the queue may be thought, in ms: a frame. Beyond it has run dry.
 const DRY_MS: f64 = -20.0;
@@ -111,6 +111,8 @@ pub struct Backlog {
     floor_ms: Option<f64>,
     held_ms: f64,
     reckoned: Option<Time>,
+    /// Whether the carrier keeps its marks to itself, so that nothing is known until one comes back.
+    silent: bool,
     /// Whether a mark came back since the last `clear`.
     answered: bool,
     /// Sound that was due and did not leave, since it was cut out or waits for more, in ms.
@@ -138,6 +140,7 @@ impl Default for Backlog {
             floor_ms: None,
             held_ms: 0.0,
             reckoned: None,
+            silent: false,
             answered: false,
             withheld_ms: 0.0,
             withheld_at_last_mark_ms: 0.0,
@@ -198,7 +201,7 @@ impl Backlog {
         let mark = self.waiting[place];
         // Whatever was sent before it has been played as well.
         self.waiting.drain(..=place);
-        self.answered = true;
+        (self.answered, self.silent) = (true, false);
         let trip_ms = (ms_of(now.since(mark.sent)) - late_ms).max(0.0);
         let known_ms = self.floor_ms.unwrap_or(trip_ms);
         let floor_ms = known_ms.min(trip_ms);
@@ -219,10 +222,8 @@ impl Backlog {
             return;
         };
         let trip_ms = ms_of(now.since(mark.sent)) - late_ms;
-        if trip_ms > ms_of(LOST) {
-            // The carrier keeps them to itself, so nothing is known.
-            self.waiting.clear();
-            (self.floor_ms, self.held_ms) = (None, 0.0);
+        if trip_ms > ms_of(SILENT) {
+            self.silent = true;
             return;
         }
         let off_ms = trip_ms - floor_ms - mark.held_ms;
@@ -243,11 +244,12 @@ impl Backlog {
         self.useless = 0;
     }
 
-    /// Returns how much sound the carrier holds beyond the least ever seen, in ms; nothing before a mark came back.
+    /// Returns how much sound the carrier holds beyond the least ever seen, in ms; nothing before a mark came back, and
+    /// nothing where none comes any more.
     /// Slightly negative where less is there than ever.
     #[must_use]
     pub fn held_ms(&self) -> Option<f64> {
-        self.floor_ms.map(|_| self.held_ms)
+        self.floor_ms.filter(|_| !self.silent).map(|_| self.held_ms)
     }
 
     /// Returns the least round trip of a mark, in ms: a frame, and the way there and back at its best.

@@ -306,6 +306,21 @@ fn after_a_stall_of_two_seconds_most_is_thrown_away_and_the_rest_comes_back_with
 }
 
 #[test]
+fn a_stall_of_half_a_minute_is_over_ten_seconds_later() {
+    for both in [false, true] {
+        let mut world = World::new(stall(10_000, 30_000, (true, both)));
+        world.run(60_000);
+        let back = world.most(50_000, 60_000);
+        assert!(back <= 40.0, "both {both}: {back} ms");
+        assert!(
+            (1..=3).contains(&world.clears),
+            "both {both}: {}",
+            world.clears
+        );
+    }
+}
+
+#[test]
 fn a_stall_of_the_way_back_alone_is_no_delay_to_the_caller() {
     let mut world = World::new(stall(10_000, 700, (false, true)));
     world.run(20_000);
@@ -499,7 +514,7 @@ fn marks_of_before_a_clear_and_of_others_count_for_nothing() {
 
 proptest! {
     #[test]
-    fn whatever_the_network_does_order_is_kept_and_little_is_held(
+    fn whatever_the_network_does_little_is_held_for_long_and_nothing_is_louder(
         stalls in prop::collection::vec((1_000_u64..30_000, 0_u64..3_000, any::<bool>(), any::<bool>()), 0..6),
         jitter in 0_u64..40,
     ) {
