@@ -10,6 +10,9 @@ pub const SHORTEST: usize = 20;
 /// The longest, in samples: 15 ms, 67 Hz.
 pub const LONGEST: usize = 120;
 
+/// How much more alike a longer period must be than a shorter one.
+const BETTER: f32 = 0.01;
+
 /// What is compared to find a period, in samples: 10 ms.
 const WINDOW: usize = 80;
 
@@ -21,12 +24,19 @@ pub const FADE: usize = 40;
 #[must_use]
 pub fn period(sound: &[f32]) -> Option<(usize, f32)> {
     let longest = LONGEST.min(sound.len().checked_sub(FADE)?);
-    (SHORTEST..=longest)
-        .map(|lag| {
-            let window = WINDOW.min(sound.len() - lag);
-            (lag, alike(&sound[..window], &sound[lag..lag + window]))
-        })
-        .max_by(|one, other| one.1.total_cmp(&other.1))
+    let mut best: Option<(usize, f32)> = None;
+    let mut before = f32::INFINITY;
+    for lag in SHORTEST..=longest {
+        let window = WINDOW.min(sound.len() - lag);
+        let value = alike(&sound[..window], &sound[lag..lag + window]);
+        // Two periods are as good as one, and it takes longer until so much may go.
+        let climbs = best.is_some_and(|(at, _)| at + 1 == lag) && value > before;
+        if climbs || best.is_none_or(|(_, known)| value > known + BETTER) {
+            best = Some((lag, value));
+        }
+        before = value;
+    }
+    best
 }
 
 /// Finds where exactly `length` samples can go best: the first of them, and how alike what is faded there is. Nothing where
