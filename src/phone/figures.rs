@@ -165,7 +165,8 @@ impl Followed {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     missing: u64,
-    too_late: u64,
+    // What the carrier left out is a pause to us: over TCP nothing gets lost. What came too late is what is heard.
+    concealed: u64,
     underruns: u64,
     shed: u64,
     hurried: u64,
@@ -179,7 +180,7 @@ impl Counted {
     fn of(stats: &StreamStats, clocks: &DeviceClocks) -> Counted {
         Counted {
             missing: stats.missing_samples,
-            too_late: stats.concealed_samples,
+            concealed: stats.concealed_samples,
             underruns: stats.underruns,
             shed: stats.shed_samples,
             hurried: stats.shortened_samples,
@@ -195,7 +196,7 @@ impl Counted {
         let grown = |sum: u64, before: u64, after: u64| sum + after.saturating_sub(before);
         Counted {
             missing: grown(self.missing, before.missing, after.missing),
-            too_late: grown(self.too_late, before.too_late, after.too_late),
+            concealed: grown(self.concealed, before.concealed, after.concealed),
             underruns: grown(self.underruns, before.underruns, after.underruns),
             shed: grown(self.shed, before.shed, after.shed),
             hurried: grown(self.hurried, before.hurried, after.hurried),
@@ -204,10 +205,6 @@ impl Counted {
             hurried_up: grown(self.hurried_up, before.hurried_up, after.hurried_up),
             overrun: grown(self.overrun, before.overrun, after.overrun),
         }
-    }
-
-    fn lost(self) -> u64 {
-        self.missing + self.too_late
     }
 }
 
@@ -295,17 +292,17 @@ impl CallMeter {
 
     /// Returns the share of the sound of the last looks that was not there when it was due.
     fn lost_share(&mut self, at: Time) -> f32 {
-        self.recent.push_back((self.sum.lost(), at));
+        self.recent.push_back((self.sum.concealed, at));
         if self.recent.len() > RECENT + 1 {
             self.recent.pop_front();
         }
-        let (lost_then, then) = *self.recent.front().unwrap_or(&(self.sum.lost(), at));
+        let (lost_then, then) = *self.recent.front().unwrap_or(&(self.sum.concealed, at));
         let passed = at.since(then).as_secs_f32() * LINE_RATE as f32;
         // Two looks that follow each other at once say nothing.
         if passed < LINE_RATE as f32 / 10.0 {
             return 0.0;
         }
-        ((self.sum.lost() - lost_then) as f32 / passed).min(1.0)
+        ((self.sum.concealed - lost_then) as f32 / passed).min(1.0)
     }
 
     fn quality(&self) -> CallQuality {
@@ -328,9 +325,8 @@ impl CallMeter {
             jitter_ms: self.jitter.figure(),
             late_95_ms: self.late.figure(),
             buffer_ms: self.buffer.figure(),
-            concealed_ms: ms(self.sum.lost()),
+            concealed_ms: ms(self.sum.concealed),
             missing_ms: ms(self.sum.missing),
-            too_late_ms: ms(self.sum.too_late),
             underruns: self.sum.underruns,
             shed_ms: ms(self.sum.shed),
             hurried_ms: ms(self.sum.hurried),
@@ -392,18 +388,28 @@ mod tests {
     fn a_bad_half_minute_is_told_and_gone_from_now_when_it_is_over() {
         // From the tenth to the fortieth second a tenth of the sound is not there.
         let quality = watched(60, |second| StreamStats {
-            missing_samples: 4_000 + second.clamp(10, 40) * 300,
-            concealed_samples: 8_000 + second.clamp(10, 40) * 500,
+            missing_samples: 4_000 + second.clamp(10, 40) * 3_000,
+            concealed_samples: 8_000 + second.clamp(10, 40) * 800,
             depth_max_ms: if second < 20 { 300.0 } else { 420.0 },
             ..steady()
         });
-        assert_eq!((quality.missing_ms, quality.too_late_ms), (1_125, 1_875));
-        assert_eq!(quality.concealed_ms, 3_000);
+        assert_eq!((quality.missing_ms, quality.concealed_ms), (11_250, 3_000));
         let rating = quality.rating.expect("the delay is known");
         assert!(rating.r.now > 90.0, "{rating:?}");
         assert!(rating.r.worst < 70.0, "{rating:?}");
         assert_eq!(rating.word, Verdict::Fair);
         assert_eq!(quality.buffer_ms.map(|buffer| buffer.worst), Some(420.0));
+    }
+
+    #[test]
+    fn pauses_of_the_carrier_are_no_loss() {
+        let quality = watched(60, |second| StreamStats {
+            missing_samples: 4_000 + second * 6_000,
+            ..steady()
+        });
+        assert_eq!(quality.missing_ms, 45_000);
+        let rating = quality.rating.expect("the delay is known");
+        assert!(rating.r.worst > 90.0, "{rating:?}");
     }
 
     #[test]

@@ -33,12 +33,10 @@ pub struct CallQuality {
     pub late_95_ms: Option<Figure>,
     /// Sound that waits to be played, in ms.
     pub buffer_ms: Option<Figure>,
-    /// Sound that was not there when it was due, in ms: the next two together.
+    /// Sound that came too late, so that it was made up meanwhile, in ms.
     pub concealed_ms: u64,
-    /// Sound that never came, in ms.
+    /// Sound that the carrier left out, told by its timestamps, in ms: its pauses, and what it lost itself.
     pub missing_ms: u64,
-    /// Sound that came too late, in ms.
-    pub too_late_ms: u64,
     /// Times that the speaker had nothing to play.
     pub underruns: u64,
     /// Sound thrown away to bring the delay down, in ms.

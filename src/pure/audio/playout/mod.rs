@@ -303,9 +303,10 @@ impl PlayoutBuffer {
         }
     }
 
+    /// Takes the next frame for the first of a stream.
     fn begin_anew(&mut self) {
+        self.settle(0);
         self.lateness = Lateness::default();
-        self.dry = 0;
     }
 
     fn write(&mut self, sound: &[f32]) {
