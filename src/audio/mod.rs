@@ -32,6 +32,7 @@ pub use list::{Ability, DeviceInfo, devices};
 pub use port::{DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter};
+use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::Country;
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
@@ -147,7 +148,7 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock)?),
+            mouth: Arc::new(MouthThread::start(clock, settings.stages())?),
             bell: Arc::default(),
             answered: Arc::default(),
         });
@@ -262,6 +263,12 @@ impl MediaHandle {
     #[must_use]
     pub fn take_capture_peak(&self) -> f32 {
         self.inner.shared.mouth.take_peak()
+    }
+
+    /// Returns how the echo does: nothing where no echo canceller works, or nothing was heard yet.
+    #[must_use]
+    pub fn echo(&self) -> Figures {
+        self.inner.shared.mouth.echo()
     }
 
     /// Returns how the devices do, now and from now on.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::origin::{host_is_loopback, parse_http_url};
-use crate::pure::audio::device::DeviceChoice;
+use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::phone::{AutoAnswer, Ring};
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
@@ -96,6 +96,24 @@ where
             Ok(_) | Err(_) if digits => Err(format!("is not from {least} to {most}")),
             Ok(_) | Err(_) => Err("is not a whole number".to_owned()),
         }
+    }
+}
+
+/// Reads a boolean: `true|false|1|0`, as everywhere.
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
+/// Reads what the desk talks and listens with.
+pub(super) fn profile(text: &str) -> Result<Profile, String> {
+    match text {
+        "speakerphone" => Ok(Profile::Speakerphone),
+        "headset" => Ok(Profile::Headset),
+        _ => Err("is neither of the two".to_owned()),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod g711;
 pub mod mouth;
 pub mod playout;
 pub mod resample;
+pub mod speakerphone;
 pub mod tone;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
