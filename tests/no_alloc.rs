@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use cpal::{FromSample, I24, Sample, U24};
-use offhook::audio::callback::{Beat, Bell, Capture, Playout, Sound, Stamp, Tap, now};
+use offhook::audio::callback::{Beat, Bell, Capture, Playout, Reference, Sound, Stamp, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter, MOST_LEGS};
 use offhook::pure::audio::mouth::Mouth;
+use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::Country;
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
@@ -152,7 +153,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Silence,
     ];
     for rate in RATES.map(rate) {
-        let mut mouth = Mouth::new(rate);
+        let mut mouth = Mouth::with_stages(rate, Stages::ALL);
         for n in 0..MOST_LEGS {
             mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
         }
@@ -161,7 +162,11 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
             mouth.feed(StreamId(0), feed);
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());
-                assert_no_alloc(|| mouth.push(&samples, |_, _, _| frames += 1));
+                assert_no_alloc(|| {
+                    mouth.hear_speaker(&samples, Some(Time::from_millis(2_000)));
+                    mouth.heard_until(Some(Time::from_millis(2_000)));
+                    mouth.push(&samples, |_, _, _| frames += 1);
+                });
             }
         }
         assert!(frames > 0, "{rate:?}");
@@ -202,7 +207,9 @@ fn playout_of<T: Sample + FromSample<f32> + PartialEq>() {
             data.iter().any(|sample| *sample != T::EQUILIBRIUM)
         };
         assert!(!play(&mut world, 480), "it is nobody's turn yet");
-        seat.give_turn(turn, rate, Some(tap));
+        // And a speakerphone knows what is played, whether it listens or not.
+        let (reference, _played) = Reference::new(rate);
+        seat.give_turn_with(turn, rate, Some(tap), Some(reference));
         let mut heard = false;
         for (n, block) in BLOCKS.iter().cycle().take(2 * BLOCKS.len()).enumerate() {
             match n {

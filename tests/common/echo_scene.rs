@@ -179,5 +179,5 @@ pub(crate) fn babble(seed: u64, seconds: usize, pitch_hz: f32) -> Vec<f32> {
         }
     }
     out.truncate(seconds * RATE);
-    out
+    at_level(out, SPEECH_DBFS)
 }

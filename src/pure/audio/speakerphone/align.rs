@@ -18,7 +18,8 @@ const STEPS: usize = 128;
 /// How much earlier than its stamp says the echo may come, in blocks: stamps err.
 const LEAD: i32 = 3;
 
-/// The least and most that the lead becomes, in blocks.
+/// The least that it becomes for want of samples, and the least and most that it becomes at all.
+const LEAST_LEAD: i32 = -2;
 const LEADS: (i32, i32) = (-100, 20);
 
 /// How far the stamps must disagree with the reading, in samples, for it to begin anew: 30 ms.
@@ -51,7 +52,6 @@ pub(super) struct Reference {
     astray: f64,
     lead: i32,
     idle: u32,
-    short: u32,
     table: Vec<f32>,
 }
 
@@ -80,7 +80,6 @@ impl Reference {
             astray: 0.0,
             lead: LEAD,
             idle: GONE,
-            short: 0,
             table,
         }
     }
@@ -158,16 +157,11 @@ impl Reference {
         }
         let end = begin + BLOCK as f64 * pace;
         self.at = Some(end);
-        if end + TAPS as f64 / 2.0 <= self.written as f64 {
-            self.short = 0;
+        // Asked for before it is there: its stamp promises too much, or a thread is late. To come earlier costs a partition
+        // of the filter and nothing else.
+        if end + TAPS as f64 / 2.0 <= self.written as f64 || self.lead <= LEAST_LEAD {
             return Reading::Steady;
         }
-        // It is asked for before it is there. Once may be a late thread; three times is a stamp that promises too much.
-        self.short += 1;
-        if self.short < 3 || self.lead <= LEADS.0 {
-            return Reading::Steady;
-        }
-        self.short = 0;
         self.come_earlier(1)
     }
 

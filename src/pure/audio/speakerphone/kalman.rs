@@ -24,7 +24,8 @@ const PRIOR: (f32, f32) = (0.15, 0.9);
 const NEAR_KEEPS: f32 = 0.4;
 
 /// The share of its information that a block is taken to bring. A block's worth of zero-padded error is worth half a
-/// window (0.5); less than that makes up for the covariances that the diagonal leaves out.
+/// window (0.5); less than that makes up for the covariances that the diagonal leaves out. The gain itself takes the
+/// doubt whole, since with half of it the filter oversteps where one pitch fills many blocks.
 const INFORMS: f32 = 0.3;
 
 /// The least power of a bin that counts: far below one step of mu-law.
@@ -187,7 +188,7 @@ impl Kalman {
         let (left, heard) = (power(&self.left), power(microphone));
         self.powers.0 += (left - self.powers.0) * HARM_WEIGHT;
         self.powers.1 += (heard - self.powers.1) * HARM_WEIGHT;
-        let does_harm = self.powers.0 > 1.5 * self.powers.1 + BLOCK as f32 * 1e-8;
+        let does_harm = self.powers.0 > 1.5 * self.powers.1 + BLOCK as f32 * 1e-6;
         if does_harm || !left.is_finite() {
             self.forget();
             self.left = *microphone;
@@ -202,7 +203,7 @@ impl Kalman {
             *near = NEAR_KEEPS * *near + (1.0 - NEAR_KEEPS) * left.norm_sqr();
         }
         for ((near, doubt), power) in self.near.iter_mut().zip(&self.doubt).zip(&self.near_power) {
-            *near = 1.0 / (0.5 * doubt + power + LEAST);
+            *near = 1.0 / (doubt + power + LEAST);
         }
         for n in 0..PARTITIONS {
             let heard = Self::heard_by(self.newest, n);
