@@ -6,11 +6,16 @@ mod echo_scene;
 #[path = "common/room.rs"]
 mod room;
 
+use std::time::Duration;
+
 use echo_scene::{Scene, babble, power};
+use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::speakerphone::{BLOCK, Speakerphone, Stages};
+use offhook::pure::audio::{DeviceRate, Feed, g711};
+use offhook::pure::ids::StreamId;
 use offhook::pure::time::Time;
 use proptest::prelude::*;
-use room::{Dice, Room};
+use room::{Dice, Room, between};
 
 /// All stages but the gain control, which would blur what is measured.
 const MEASURED: Stages = Stages {
@@ -112,6 +117,48 @@ fn a_speaker_that_falls_silent_or_vanishes_leaves_the_near_end_alone() {
     );
     let change_db = 10.0 * (is / was).log10();
     assert!(change_db.abs() < 1.5, "{change_db} dB");
+}
+
+#[test]
+fn the_mouth_takes_out_the_echo_of_a_speaker_of_another_rate() {
+    let far = babble(1, 10, 110.0);
+    let room = Room {
+        seed: 4,
+        rt60_ms: 200.0,
+        drr_db: 0.0,
+        delay_ms: 20.0,
+        drift_ppm: 20.0,
+    };
+    let echo = room.echo_of(&far, 8_000);
+    let at = |sound: &[f32], hz: usize, n: usize| -> Vec<f32> {
+        (n * hz / 100..(n + 1) * hz / 100)
+            .map(|n| between(sound, n as f64 * 8_000.0 / hz as f64))
+            .collect()
+    };
+    let mut heard = Vec::new();
+    for stages in [Stages::NONE, MEASURED] {
+        let (microphone, speaker) = (48_000, 44_100);
+        let rate = |hz: usize| DeviceRate::new(hz as u32).expect("a rate");
+        let mut mouth = Mouth::with_stages(rate(microphone), stages);
+        mouth.play(rate(speaker));
+        mouth.attach(StreamId(1), Feed::Desk);
+        let mut line = Vec::new();
+        // Callbacks of 10 ms: what is played sounds 30 ms later, what is captured is 10 ms old.
+        for n in 0..900 {
+            let now = Time::from_millis(1_000 + 10 * n as u64);
+            let sounds = now + Duration::from_millis(30);
+            mouth.hear_speaker(&at(&far, speaker, n), Some(sounds));
+            if n >= 4 {
+                mouth.heard_until(Some(now.before(Duration::from_millis(10))));
+                mouth.push(&at(&echo, microphone, n - 4), |_, frame, _| {
+                    line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)));
+                });
+            }
+        }
+        heard.push(power(&line[16_000..]));
+    }
+    let erle_db = 10.0 * (heard[0] / heard[1]).log10();
+    assert!(erle_db > 30.0, "{erle_db} dB");
 }
 
 #[test]

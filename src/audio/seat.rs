@@ -74,11 +74,12 @@ impl EarSeat {
             && let Some(seated) = &mut taken.seated
         {
             seated.ear.render(out, far, heard_at);
-            if let Some(tap) = &mut seated.tap {
-                tap.push(far);
-            }
+            // The tap wakes the mouth, which is then to find what is played.
             if let Some(reference) = &mut seated.reference {
                 reference.push(out, heard_at);
+            }
+            if let Some(tap) = &mut seated.tap {
+                tap.push(far);
             }
         } else {
             out.fill(0.0);
