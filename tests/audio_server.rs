@@ -496,6 +496,8 @@ impl Phone {
             };
             command.args(["--capture", capture, "--playout", playout]);
         }
+        // A far end that is played into the microphone would be taken for the echo that it is.
+        command.args(["--profile", "headset"]);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use assert_no_alloc::{AllocDisabler, assert_no_alloc};
 use cpal::{FromSample, I24, Sample, U24};
-use offhook::audio::callback::{Beat, Bell, Capture, Playout, Sound, Stamp, Tap, now};
+use offhook::audio::callback::{Beat, Bell, Capture, Playout, Reference, Sound, Stamp, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
@@ -22,6 +22,7 @@ use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, Leg
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
+use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
@@ -180,7 +181,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Silence,
     ];
     for rate in RATES.map(rate) {
-        let mut mouth = Mouth::new(rate);
+        let mut mouth = Mouth::with_stages(rate, Stages::ALL);
         for n in 0..MOST_LEGS {
             mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
         }
@@ -190,6 +191,8 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());
                 assert_no_alloc(|| {
+                    mouth.hear_speaker(&samples, Some(Time::from_millis(2_000)));
+                    mouth.heard_until(Some(Time::from_millis(2_000)));
                     mouth.push(&samples, |_, _, _| frames += 1);
                     mouth.trim(block as f64 - 500.0);
                 });
@@ -236,7 +239,9 @@ fn playout_of<T: Sample + FromSample<f32> + PartialEq>() {
             data.iter().any(|sample| *sample != T::EQUILIBRIUM)
         };
         assert!(!play(&mut world, 480), "it is nobody's turn yet");
-        seat.give_turn(turn, rate, Some(tap));
+        // And a speakerphone knows what is played, whether it listens or not.
+        let (reference, _played) = Reference::new(rate);
+        seat.give_turn_with(turn, rate, Some(tap), Some(reference));
         let mut heard = false;
         for (n, block) in BLOCKS.iter().cycle().take(2 * BLOCKS.len()).enumerate() {
             match n {

@@ -10,6 +10,7 @@ use offhook::config::{Local, Settings, Sources, TextFile};
 use offhook::lang::Lang;
 use offhook::pure::audio::comfort::{Loudest, Ringtone, Volume};
 use offhook::pure::audio::device::DeviceChoice;
+use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::Country;
 use offhook::pure::phone::{AutoAnswer, Ring};
 
@@ -84,6 +85,7 @@ fn the_defaults_are_those_of_the_documents() {
     assert_eq!(comfort.ringtone, Ringtone::Classic);
     assert_eq!(comfort.sidetone, None);
     assert!(comfort.ring_rising && comfort.call_ended_tone && !comfort.level_far_end);
+    assert_eq!(settings.audio.stages(), Stages::ALL);
     assert_eq!(
         settings.data_dir,
         Path::new("/home/me/.local/state/offhook")
@@ -231,6 +233,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_RING_RISING", "yes", "is neither true nor false"),
     ("OFFHOOK_SIDETONE", "on", "is not a whole number"),
     ("OFFHOOK_SIDETONE", "0", "is not from -40 to -6"),
+    ("OFFHOOK_PROFILE", "handset", "is neither of the two"),
+    ("OFFHOOK_ECHO_CANCELLER", "yes", "neither true nor false"),
+    ("OFFHOOK_NOISE_SUPPRESSION", "on", "neither true nor false"),
+    ("OFFHOOK_GAIN_CONTROL", "2", "neither true nor false"),
+    ("OFFHOOK_HIGH_PASS", "110", "neither true nor false"),
     ("OFFHOOK_LANG", "de", "is neither en nor fr"),
     ("OFFHOOK_LOG", "offhook=loudly", "is no filter"),
 ];
@@ -313,6 +320,59 @@ fn booleans_are_true_false_1_and_0() {
         let mut sources = complete();
         set(&mut sources.environment, "OFFHOOK_AUTO_ANSWER", text);
         assert_eq!(load(&sources).auto_answer, auto_answer, "{text}");
+    }
+}
+
+#[test]
+fn the_speakerphones_stages_follow_the_profile_and_the_devices_unless_named() {
+    let table: [(&[(&str, &str)], Stages); 8] = [
+        (&[], Stages::ALL),
+        (&[("OFFHOOK_PROFILE", "headset")], Stages::NONE),
+        (&[("OFFHOOK_CAPTURE", "loopback")], Stages::NONE),
+        (&[("OFFHOOK_PLAYOUT", "file:out.wav")], Stages::NONE),
+        (
+            &[
+                ("OFFHOOK_PLAYOUT", "none"),
+                ("OFFHOOK_PROFILE", "speakerphone"),
+            ],
+            Stages::NONE,
+        ),
+        (
+            &[("OFFHOOK_CAPTURE", "loopback"), ("OFFHOOK_HIGH_PASS", "1")],
+            Stages {
+                high_pass: true,
+                ..Stages::NONE
+            },
+        ),
+        (
+            &[
+                ("OFFHOOK_GAIN_CONTROL", "false"),
+                ("OFFHOOK_RINGER", "none"),
+            ],
+            Stages {
+                gain_control: false,
+                ..Stages::ALL
+            },
+        ),
+        (
+            &[
+                ("OFFHOOK_PROFILE", "headset"),
+                ("OFFHOOK_ECHO_CANCELLER", "true"),
+                ("OFFHOOK_NOISE_SUPPRESSION", "true"),
+            ],
+            Stages {
+                echo_canceller: true,
+                noise_suppression: true,
+                ..Stages::NONE
+            },
+        ),
+    ];
+    for (settings, stages) in table {
+        let mut sources = complete();
+        for (name, value) in settings {
+            set(&mut sources.environment, name, value);
+        }
+        assert_eq!(load(&sources).audio.stages(), stages, "{settings:?}");
     }
 }
 

@@ -334,6 +334,71 @@ impl Tap {
     }
 }
 
+/// When a sample of the reference's ring sounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// How many samples had gone into the ring.
+    pub(super) count: u64,
+    /// When the last of them sounds, on the daemon's clock.
+    pub(super) at: Time,
+}
+
+/// What the speaker plays, on its way to the speakerphone. What finds no room is lost: a mouth that does not listen has no
+/// use for it.
+#[derive(Debug)]
+pub struct Reference {
+    ring: rtrb::Producer<f32>,
+    marks: rtrb::Producer<Mark>,
+    count: u64,
+    rate: DeviceRate,
+}
+
+/// The mouth's end of it.
+#[derive(Debug)]
+pub struct Played {
+    pub(super) ring: rtrb::Consumer<f32>,
+    pub(super) marks: rtrb::Consumer<Mark>,
+    pub(super) rate: DeviceRate,
+}
+
+/// Marks that wait at most.
+const MARKS: usize = 64;
+
+impl Reference {
+    /// Makes both ends of a ring of a second, for a speaker of `rate`.
+    #[must_use]
+    pub fn new(rate: DeviceRate) -> (Reference, Played) {
+        let (ring, played) = rtrb::RingBuffer::new(rate.hz() as usize);
+        let (marks, for_mouth) = rtrb::RingBuffer::new(MARKS);
+        let reference = Reference {
+            ring,
+            marks,
+            count: 0,
+            rate,
+        };
+        let played = Played {
+            ring: played,
+            marks: for_mouth,
+            rate,
+        };
+        (reference, played)
+    }
+
+    pub(super) fn push(&mut self, out: &[f32], heard_at: Time) {
+        let room = self.ring.slots().min(out.len());
+        if let Ok(chunk) = self.ring.write_chunk_uninit(room) {
+            self.count += chunk.fill_from_iter(out.iter().copied()) as u64;
+        }
+        let micros = room.saturating_sub(1) as u64 * 1_000_000 / u64::from(self.rate.hz());
+        let at = Time::from_micros(heard_at.micros() + micros);
+        // Where marks wait, one more says nothing new.
+        let _ = self.marks.push(Mark {
+            count: self.count,
+            at,
+        });
+    }
+}
+
 /// What was counted for one leg on its way up.
 #[derive(Debug, Default)]
 pub(super) struct UpMeter {

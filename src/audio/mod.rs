@@ -40,6 +40,7 @@ pub use way_up::{WayUp, WayUpMeter};
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
+use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
@@ -210,7 +211,7 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock)?),
+            mouth: Arc::new(MouthThread::start(clock, settings.stages())?),
             bell: Arc::default(),
             ring,
             sidetone,
@@ -373,6 +374,12 @@ impl MediaHandle {
     #[must_use]
     pub fn take_capture_peak(&self) -> f32 {
         self.inner.shared.mouth.take_peak()
+    }
+
+    /// Returns how the echo does: nothing where no echo canceller works, or nothing was heard yet.
+    #[must_use]
+    pub fn echo(&self) -> Figures {
+        self.inner.shared.mouth.echo()
     }
 
     /// Returns how the devices do, now and from now on.

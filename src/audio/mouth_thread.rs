@@ -1,6 +1,7 @@
 //! The thread that owns the mouth: woken by capture, it turns what is in the ring into frames and hands them to the
 //! sockets.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -9,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::callback::{Stamp, UpMeter, now};
+use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::WayUpMeter;
 use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
+use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
@@ -30,6 +32,8 @@ const LEVELS_EVERY: u32 = 50;
 pub(super) enum MouthCommand {
     /// Listen to another microphone.
     Listen(Source),
+    /// Know what another speaker plays; its name as the status tells it.
+    Play(Played, String),
     /// Take a leg in.
     Attach {
         stream: StreamId,
@@ -53,6 +57,47 @@ pub(super) struct Source {
     pub(super) ring: rtrb::Consumer<f32>,
     pub(super) rate: DeviceRate,
     pub(super) stamp: Arc<Stamp>,
+    /// Its name, as the status tells it: what is learned of a room is learned of two devices.
+    pub(super) name: String,
+}
+
+/// How the echo does, written by the mouth and read by anybody, at any time: dB as the bits of floats, not a number where
+/// nothing is known.
+#[derive(Debug)]
+struct EchoMeter {
+    erl_db: AtomicU32,
+    erle_db: AtomicU32,
+}
+
+impl Default for EchoMeter {
+    fn default() -> EchoMeter {
+        let unknown = || AtomicU32::new(f32::NAN.to_bits());
+        EchoMeter {
+            erl_db: unknown(),
+            erle_db: unknown(),
+        }
+    }
+}
+
+impl EchoMeter {
+    fn write(&self, figures: Figures) {
+        for (cell, db) in [
+            (&self.erl_db, figures.erl_db),
+            (&self.erle_db, figures.erle_db),
+        ] {
+            cell.store(db.unwrap_or(f32::NAN).to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> Figures {
+        let db = |cell: &AtomicU32| {
+            Some(f32::from_bits(cell.load(Ordering::Relaxed))).filter(|db| !db.is_nan())
+        };
+        Figures {
+            erl_db: db(&self.erl_db),
+            erle_db: db(&self.erle_db),
+        }
+    }
 }
 
 /// The loudest sample of the microphone since somebody looked.
@@ -79,30 +124,39 @@ pub(super) struct MouthThread {
     commands: Sender<MouthCommand>,
     thread: JoinHandle<()>,
     peak: Arc<Peak>,
+    echo: Arc<EchoMeter>,
 }
 
 impl MouthThread {
     /// Starts it, deaf.
-    pub(super) fn start(clock: Instant) -> std::io::Result<MouthThread> {
+    pub(super) fn start(clock: Instant, stages: Stages) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
         let peak = Arc::new(Peak::default());
         let noted = Arc::clone(&peak);
+        let echo = Arc::new(EchoMeter::default());
+        let metered = Arc::clone(&echo);
         let thread = std::thread::Builder::new()
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                Speaking::new(clock, noted).run(&for_mouth);
+                Speaking::new(clock, noted, metered, stages).run(&for_mouth);
             })?;
         Ok(MouthThread {
             commands,
             thread,
             peak,
+            echo,
         })
     }
 
     /// Returns the loudest sample since the last time, 0 to 1.
     pub(super) fn take_peak(&self) -> f32 {
         self.peak.take()
+    }
+
+    /// Returns how the echo does.
+    pub(super) fn echo(&self) -> Figures {
+        self.echo.read()
     }
 
     /// Returns whom a capture callback is to wake.
@@ -141,14 +195,56 @@ struct Speaking {
     pace: Pace,
     samples: Vec<f32>,
     peak: Arc<Peak>,
+    echo: Arc<EchoMeter>,
+    speaker: Option<Speaker>,
+    // What was learned of pairs of devices, by their names: microphone, then speaker.
+    learned: HashMap<(String, String), Learned>,
+    pair: (String, String),
+}
+
+/// The speaker, as the speakerphone knows it.
+struct Speaker {
+    played: Played,
+    taken: u64,
+    mark: Option<Mark>,
+}
+
+impl Speaker {
+    /// Hands all that was played meanwhile to the mouth.
+    fn hand_to(&mut self, mouth: &mut Mouth) {
+        while let Ok(chunk) = self.played.ring.read_chunk(self.played.ring.slots()) {
+            if chunk.is_empty() {
+                return;
+            }
+            // What comes through the ring was marked just before or comes to be just after.
+            while let Ok(mark) = self.played.marks.pop() {
+                self.mark = Some(mark);
+            }
+            let (first, second) = chunk.as_slices();
+            for samples in [first, second] {
+                self.taken += samples.len() as u64;
+                let newest_at = self.mark.map(|mark| {
+                    let ahead = self.taken as f64 - mark.count as f64;
+                    let micros = ahead * 1e6 / f64::from(self.played.rate.hz());
+                    Time::from_micros((mark.at.micros() as f64 + micros).max(0.0) as u64)
+                });
+                mouth.hear_speaker(samples, newest_at);
+            }
+            chunk.commit_all();
+        }
+    }
 }
 
 impl Speaking {
-    fn new(clock: Instant, peak: Arc<Peak>) -> Speaking {
+    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, stages: Stages) -> Speaking {
         Speaking {
             clock,
             peak,
-            mouth: Mouth::new(DeviceRate::HZ_48000),
+            echo,
+            speaker: None,
+            learned: HashMap::new(),
+            pair: Default::default(),
+            mouth: Mouth::with_stages(DeviceRate::HZ_48000, stages),
             source: None,
             legs: Vec::new(),
             pace: Pace::default(),
@@ -180,7 +276,17 @@ impl Speaking {
                 }
                 self.mouth.listen(source.rate);
                 self.pace.another_microphone();
+                self.meet((source.name.clone(), self.pair.1.clone()));
                 self.source = Some(source);
+            }
+            MouthCommand::Play(played, name) => {
+                self.mouth.play(played.rate);
+                self.speaker = Some(Speaker {
+                    played,
+                    taken: 0,
+                    mark: None,
+                });
+                self.meet((self.pair.0.clone(), name));
             }
             MouthCommand::Attach {
                 stream,
@@ -226,7 +332,25 @@ impl Speaking {
         }
     }
 
+    /// Goes on with a pair of devices, and keeps what was learned of the one before.
+    fn meet(&mut self, pair: (String, String)) {
+        let Some(speakerphone) = self.mouth.speakerphone() else {
+            return;
+        };
+        if pair == self.pair {
+            return speakerphone.meet_again();
+        }
+        let before = std::mem::replace(&mut self.pair, pair);
+        if let Some(learned) = speakerphone.learned() {
+            self.learned.insert(before, learned);
+        }
+        speakerphone.meet(self.learned.get(&self.pair).copied());
+    }
+
     fn speak(&mut self) {
+        if let Some(speaker) = &mut self.speaker {
+            speaker.hand_to(&mut self.mouth);
+        }
         let Some(source) = &mut self.source else {
             return;
         };
@@ -236,7 +360,7 @@ impl Speaking {
                 return;
             };
             if count == 0 {
-                return;
+                break;
             }
             let (first, second) = chunk.as_slices();
             self.samples[..first.len()].copy_from_slice(first);
@@ -245,10 +369,9 @@ impl Speaking {
             self.peak.note(&self.samples[..count]);
             let here = now(self.clock);
             // How long ago the newest of these samples was at the microphone.
-            let age_ms = source
-                .stamp
-                .get()
-                .map(|newest| here.since(newest).as_secs_f32() * 1000.0);
+            let newest_at = source.stamp.get();
+            self.mouth.heard_until(newest_at);
+            let age_ms = newest_at.map(|newest| here.since(newest).as_secs_f32() * 1000.0);
             let base_ms = self.mouth.delay_ms();
             let legs = &mut self.legs;
             self.mouth
@@ -261,6 +384,9 @@ impl Speaking {
             if let Some(leg) = self.legs.first_mut() {
                 keep_pace(&mut self.pace, &mut self.mouth, leg, here);
             }
+        }
+        if let Some(speakerphone) = self.mouth.speakerphone() {
+            self.echo.write(speakerphone.figures());
         }
     }
 }

@@ -109,6 +109,8 @@ fn open_capture(
             ring: for_mouth,
             rate,
             stamp,
+            // Told once it is open.
+            name: String::new(),
         };
         (capture, source, beat)
     };

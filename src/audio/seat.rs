@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::atomic::AtomicCell;
 
-use super::callback::Tap;
+use super::callback::{Reference, Tap};
 use crate::pure::audio::DeviceRate;
 use crate::pure::audio::ear::Ear;
 use crate::pure::time::Time;
@@ -21,11 +21,12 @@ pub struct Turn(u64);
 /// Nobody's turn.
 const NOBODY: u64 = 0;
 
-/// The ear, and where its far ends go for the `loopback` microphone.
+/// The ear, where its far ends go for the `loopback` microphone, and where all that it plays goes for the speakerphone.
 #[derive(Debug)]
 pub(super) struct Seated {
     pub(super) ear: Ear,
     pub(super) tap: Option<Tap>,
+    pub(super) reference: Option<Reference>,
 }
 
 /// The ear while a callback has it: goes back to its seat whatever becomes of the callback.
@@ -52,7 +53,11 @@ impl EarSeat {
     /// Seats an ear; it is nobody's turn yet.
     pub fn new(ear: Ear) -> EarSeat {
         EarSeat {
-            seated: AtomicCell::new(Some(Box::new(Seated { ear, tap: None }))),
+            seated: AtomicCell::new(Some(Box::new(Seated {
+                ear,
+                tap: None,
+                reference: None,
+            }))),
             turn: AtomicU64::new(NOBODY),
             numbers: AtomicU64::new(NOBODY),
         }
@@ -69,6 +74,10 @@ impl EarSeat {
             && let Some(seated) = &mut taken.seated
         {
             seated.ear.render(out, far, heard_at);
+            // The tap wakes the mouth, which is then to find what is played.
+            if let Some(reference) = &mut seated.reference {
+                reference.push(out, heard_at);
+            }
             if let Some(tap) = &mut seated.tap {
                 tap.push(far);
             }
@@ -94,6 +103,17 @@ impl EarSeat {
 
     /// Gives the turn to a device of `rate`, with a new `tap`. Waits for a callback that is rendering just now.
     pub fn give_turn(&self, turn: Turn, rate: DeviceRate, tap: Option<Tap>) {
+        self.give_turn_with(turn, rate, tap, None);
+    }
+
+    /// Gives the turn as [`EarSeat::give_turn`] does, and lets a speakerphone hear what is played.
+    pub fn give_turn_with(
+        &self,
+        turn: Turn,
+        rate: DeviceRate,
+        tap: Option<Tap>,
+        reference: Option<Reference>,
+    ) {
         self.turn.store(NOBODY, Ordering::Release);
         let began = Instant::now();
         let mut told = false;
@@ -110,6 +130,7 @@ impl EarSeat {
         };
         seated.ear.set_rate(rate);
         seated.tap = tap;
+        seated.reference = reference;
         self.seated.store(Some(seated));
         self.turn.store(turn.0, Ordering::Release);
     }

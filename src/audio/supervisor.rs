@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::callback::{Bell, Stamp, Tap};
+use super::callback::{Bell, Reference, Stamp, Tap};
 use super::clocks::{ClockFigures, Clocks};
 use super::mouth_thread::{MouthCommand, MouthThread, Source};
 use super::open::{Opened, Running, Use, capture_ring, open};
@@ -65,6 +65,8 @@ pub(super) struct Supervisor {
     let_go: rtrb::Consumer<Box<EarLeg>>,
     // The rate at which the ear renders, for the `loopback` microphone.
     playout_rate: DeviceRate,
+    // Whether an echo canceller is to know what the speaker plays.
+    hears_speaker: bool,
     /// Devices that are being closed; most are done at once, some never.
     closing: Vec<Receiver<()>>,
 }
@@ -104,6 +106,7 @@ impl Supervisor {
             status,
             let_go,
             playout_rate: DeviceRate::HZ_48000,
+            hears_speaker: settings.stages().echo_canceller,
             closing: Vec::new(),
         }
     }
@@ -192,13 +195,17 @@ impl Supervisor {
                 self.playout_rate = opened.rate;
                 self.clocks.playout_is(opened.beat.clone(), opened.rate);
                 let tap = self.tap();
+                let reference = self.reference(&opened);
                 if let Some(turn) = opened.turn {
-                    self.shared.seat.give_turn(turn, opened.rate, tap);
+                    self.shared
+                        .seat
+                        .give_turn_with(turn, opened.rate, tap, reference);
                 }
             }
             Use::Capture => {
                 self.clocks.capture_is(opened.beat.clone(), opened.rate);
-                if let Some(source) = opened.source {
+                if let Some(mut source) = opened.source {
+                    source.name.clone_from(&opened.text);
                     self.shared.mouth.tell(MouthCommand::Listen(source));
                 }
             }
@@ -220,6 +227,16 @@ impl Supervisor {
         }
     }
 
+    /// Makes the ear's end of what a speakerphone hears of the speaker, where one is wanted.
+    fn reference(&self, opened: &Opened) -> Option<Reference> {
+        self.hears_speaker.then(|| {
+            let (reference, played) = Reference::new(opened.rate);
+            let name = opened.text.clone();
+            self.shared.mouth.tell(MouthCommand::Play(played, name));
+            reference
+        })
+    }
+
     /// Makes the ear's end of a `loopback` microphone, where one is wanted.
     fn tap(&self) -> Option<Tap> {
         let looped = self
@@ -233,6 +250,7 @@ impl Supervisor {
                 ring: for_mouth,
                 rate: self.playout_rate,
                 stamp: Arc::clone(&stamp),
+                name: "loopback".to_owned(),
             };
             self.shared.mouth.tell(MouthCommand::Listen(source));
             Tap::new(

@@ -21,7 +21,7 @@ pub use source::{DOTENV, Local, Sources, TextFile};
 
 use crate::lang::Lang;
 use crate::pure::audio::comfort::{Comfort, Loudest};
-use crate::pure::audio::device::AudioSettings;
+use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Ring};
@@ -470,6 +470,19 @@ fn read_ringing(reader: &mut Reader<'_>) -> (Duration, AutoAnswer) {
     (ring_for, auto_answer)
 }
 
+/// Reads which stages of the speakerphone are wanted.
+fn read_stages(reader: &mut Reader<'_>) -> StageChoice {
+    StageChoice {
+        profile: reader
+            .optional(&table::OFFHOOK_PROFILE, value::profile)
+            .unwrap_or_default(),
+        echo_canceller: reader.optional(&table::OFFHOOK_ECHO_CANCELLER, value::boolean),
+        noise_suppression: reader.optional(&table::OFFHOOK_NOISE_SUPPRESSION, value::boolean),
+        gain_control: reader.optional(&table::OFFHOOK_GAIN_CONTROL, value::boolean),
+        high_pass: reader.optional(&table::OFFHOOK_HIGH_PASS, value::boolean),
+    }
+}
+
 /// Reads the devices.
 fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
     let capture = reader.optional(&table::OFFHOOK_CAPTURE, value::device);
@@ -487,6 +500,7 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         host,
         callback_ms: callback_ms.unwrap_or(10),
         comfort: read_comfort(reader),
+        stage_choice: read_stages(reader),
     }
 }
 

@@ -441,6 +441,51 @@ settings! {
         like: "off, or a whole number of dB from -40 to -6",
         example: "-20",
     }
+    /// What the desk talks and listens with.
+    OFFHOOK_PROFILE {
+        value: "NAME",
+        scope: Scope::Sound,
+        default: "speakerphone",
+        about: "Speakerphone: echo, noise and level are cared for where both devices are real; headset: nothing is, at no delay",
+        like: "speakerphone or headset",
+        example: "speakerphone",
+    }
+    /// The echo canceller.
+    OFFHOOK_ECHO_CANCELLER {
+        value: "BOOL",
+        scope: Scope::Sound,
+        default: "by the profile",
+        about: "Whether the speaker's echo is kept from the far end, whatever the profile",
+        like: "true, false, 1 or 0",
+        example: "true",
+    }
+    /// The noise suppression.
+    OFFHOOK_NOISE_SUPPRESSION {
+        value: "BOOL",
+        scope: Scope::Sound,
+        default: "by the profile",
+        about: "Whether steady noise is lowered, whatever the profile",
+        like: "true, false, 1 or 0",
+        example: "true",
+    }
+    /// The gain control.
+    OFFHOOK_GAIN_CONTROL {
+        value: "BOOL",
+        scope: Scope::Sound,
+        default: "by the profile",
+        about: "Whether quiet and loud talkers are brought to one level, whatever the profile",
+        like: "true, false, 1 or 0",
+        example: "true",
+    }
+    /// The high-pass.
+    OFFHOOK_HIGH_PASS {
+        value: "BOOL",
+        scope: Scope::Sound,
+        default: "by the profile",
+        about: "Whether hum and rumble below 110 Hz are taken away, whatever the profile",
+        like: "true, false, 1 or 0",
+        example: "true",
+    }
     /// The data folder.
     OFFHOOK_DATA_DIR {
         value: "DIR",

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{Ringtone, Volume};
-use crate::pure::audio::device::DeviceChoice;
+use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::phone::{AutoAnswer, Ring};
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
@@ -146,6 +146,15 @@ pub(super) fn ringtone(text: &str) -> Result<Ringtone, String> {
             "is no ringtone (a file needs file: before its path)".to_owned()
         }
     })
+}
+
+/// Reads what the desk talks and listens with.
+pub(super) fn profile(text: &str) -> Result<Profile, String> {
+    match text {
+        "speakerphone" => Ok(Profile::Speakerphone),
+        "headset" => Ok(Profile::Headset),
+        _ => Err("is neither of the two".to_owned()),
+    }
 }
 
 /// Reads who rings.

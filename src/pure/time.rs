@@ -30,6 +30,15 @@ impl Time {
         self.0
     }
 
+    /// Returns the moment that lies `span` before this one, or the start where that would lie before it.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Time {
+        Time(
+            self.0
+                .saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)),
+        )
+    }
+
     /// Returns how long ago `earlier` was, or nothing at all where it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Time) -> Duration {

@@ -13,7 +13,7 @@
 use std::time::{Duration, Instant};
 
 use offhook::daemon::Daemon;
-use offhook::pure::audio::device::DeviceChoice;
+use offhook::pure::audio::device::{DeviceChoice, Profile};
 use offhook::pure::audio::g711;
 use tokio::sync::oneshot;
 
@@ -105,6 +105,7 @@ pub(crate) async fn call(
     settings.audio.callback_ms = callback_ms;
     settings.audio.capture = DeviceChoice::Default;
     settings.audio.playout = DeviceChoice::Default;
+    settings.audio.stage_choice.profile = Profile::Headset;
     settings.auto_answer = offhook::pure::phone::AutoAnswer::After(Duration::ZERO);
     let daemon = Daemon::start(settings)
         .await

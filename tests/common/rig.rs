@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use offhook::config::{Origin, Secret, Settings, TwilioAccount};
-use offhook::pure::audio::device::{AudioSettings, DeviceChoice};
+use offhook::pure::audio::device::{AudioSettings, DeviceChoice, StageChoice};
 use offhook::pure::audio::tone::Country;
 use offhook::pure::ids::PhoneNumber;
 use offhook::pure::phone::{AutoAnswer, Ring};
@@ -46,6 +46,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             host: None,
             callback_ms: 10,
             comfort: Default::default(),
+            stage_choice: StageChoice::default(),
         },
         hosts: Vec::new(),
         lang: offhook::lang::Lang::En,

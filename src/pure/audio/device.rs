@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::comfort::Comfort;
+use super::speakerphone::Stages;
 
 /// Which device plays or captures.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -20,6 +21,57 @@ pub enum DeviceChoice {
     Named(String),
 }
 
+/// What the desk talks and listens with.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Profile {
+    /// A loudspeaker and a microphone: every stage of the speakerphone, and its delay.
+    #[default]
+    Speakerphone,
+    /// A headset or a handset: no stage, and no delay but the frame's.
+    Headset,
+}
+
+/// Which stages of the speakerphone are wanted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct StageChoice {
+    /// What the rest follows: the speakerphone's stages work where both devices are real.
+    pub profile: Profile,
+    /// Whether the echo canceller works, whatever the profile and the devices.
+    pub echo_canceller: Option<bool>,
+    /// Whether noise is suppressed.
+    pub noise_suppression: Option<bool>,
+    /// Whether the level is kept.
+    pub gain_control: Option<bool>,
+    /// Whether rumble is taken away.
+    pub high_pass: Option<bool>,
+}
+
+impl AudioSettings {
+    /// Returns which stages are to work: by the profile where microphone and speaker are real devices, none where one is our
+    /// own, but for what was chosen by name.
+    #[must_use]
+    pub fn stages(&self) -> Stages {
+        let is_real = |choice: &DeviceChoice| {
+            matches!(choice, DeviceChoice::Default | DeviceChoice::Named(_))
+        };
+        let by_profile = match self.stage_choice.profile {
+            Profile::Speakerphone if is_real(&self.capture) && is_real(&self.playout) => {
+                Stages::ALL
+            }
+            Profile::Speakerphone | Profile::Headset => Stages::NONE,
+        };
+        let choice = &self.stage_choice;
+        Stages {
+            echo_canceller: choice.echo_canceller.unwrap_or(by_profile.echo_canceller),
+            noise_suppression: choice
+                .noise_suppression
+                .unwrap_or(by_profile.noise_suppression),
+            gain_control: choice.gain_control.unwrap_or(by_profile.gain_control),
+            high_pass: choice.high_pass.unwrap_or(by_profile.high_pass),
+        }
+    }
+}
+
 /// What the engine is to be started with.
 #[derive(Clone, Debug, Default)]
 pub struct AudioSettings {
@@ -35,6 +87,8 @@ pub struct AudioSettings {
     pub callback_ms: u32,
     /// What the person likes.
     pub comfort: Comfort,
+    /// What stands between the microphone and the line.
+    pub stage_choice: StageChoice,
 }
 
 impl DeviceChoice {

@@ -24,6 +24,7 @@ pub mod resample;
 pub mod ringtone;
 pub mod shorten;
 pub mod sidetone;
+pub mod speakerphone;
 pub mod stretch;
 pub mod tone;
 

@@ -1,12 +1,16 @@
 //! The mouth: microphone samples in, frames for all legs out, at the microphone's pace.
 //!
 //! It runs on a thread that the capture callback wakes. A frame leaves in the push that brings its 160th sample, never
-//! later; there is no clock here.
+//! later; with a speakerphone it holds sound that is a block older. There is no clock here.
+
+use std::time::Duration;
 
 use super::resample::ToLine;
+use super::speakerphone::{BLOCK, Speakerphone, Stages};
 use super::tone::{Country, Tone};
 use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::time::Time;
 
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
@@ -27,6 +31,11 @@ pub struct Mouth {
     last: f32,
     blends: usize,
     made: u64,
+    speakerphone: Option<Speakerphone>,
+    // Takes what is played to the line's rate, for the speakerphone.
+    reference: ToLine,
+    played: Vec<f32>,
+    newest_at: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -39,11 +48,22 @@ struct MouthLeg {
 }
 
 impl Mouth {
-    /// Makes a mouth for a device of `rate`.
+    /// Makes a mouth for a device of `rate`, without a speakerphone.
     #[must_use]
     pub fn new(rate: DeviceRate) -> Mouth {
+        Mouth::with_stages(rate, Stages::NONE)
+    }
+
+    /// Makes a mouth for a device of `rate`, with the stages of a speakerphone that are wanted.
+    #[must_use]
+    pub fn with_stages(rate: DeviceRate, stages: Stages) -> Mouth {
         let to_line = ToLine::new(rate, largest(rate));
+        let reference = ToLine::new(rate, largest(rate));
         Mouth {
+            speakerphone: Speakerphone::new(stages),
+            played: vec![0.0; reference.most_made()],
+            reference,
+            newest_at: None,
             rate,
             line: vec![0.0; to_line.most_made()],
             to_line,
@@ -79,10 +99,48 @@ impl Mouth {
         self.made
     }
 
+    /// Returns the speakerphone, where there is one.
+    pub fn speakerphone(&mut self) -> Option<&mut Speakerphone> {
+        self.speakerphone.as_mut()
+    }
+
+    /// Begins anew with what another speaker plays, of whatever rate. Allocates.
+    pub fn play(&mut self, rate: DeviceRate) {
+        self.reference = ToLine::new(rate, largest(rate));
+        self.played = vec![0.0; self.reference.most_made()];
+    }
+
+    /// Hears what the speaker plays, as many samples as there are; `newest_at` is when the last of them sounds.
+    pub fn hear_speaker(&mut self, samples: &[f32], newest_at: Option<Time>) {
+        let Some(speakerphone) = &mut self.speakerphone else {
+            return;
+        };
+        let late = Duration::from_secs_f32(self.reference.delay_ms().max(0.0) / 1000.0);
+        let mut left = samples.len();
+        for block in samples.chunks(self.reference.largest()) {
+            left -= block.len();
+            let made = self.reference.convert(block, &mut self.played);
+            let newer =
+                late + Duration::from_secs_f32(left as f32 / self.reference.rate().hz() as f32);
+            speakerphone.hear_reference(
+                &self.played[..made],
+                newest_at.map(|newest| newest.before(newer)),
+            );
+        }
+    }
+
+    /// Says when the last sample of the next push was at the microphone.
+    pub fn heard_until(&mut self, newest_at: Option<Time>) {
+        self.newest_at = newest_at;
+    }
+
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
     pub fn attach(&mut self, stream: StreamId, feed: Feed) {
         self.detach(stream);
         if self.legs.is_empty() {
+            if let Some(speakerphone) = &mut self.speakerphone {
+                speakerphone.skip(self.filled % BLOCK);
+            }
             self.filled = 0;
         }
         self.legs.push(MouthLeg {
@@ -118,10 +176,13 @@ impl Mouth {
             for n in 0..made {
                 self.frame[self.filled] = self.line[n];
                 self.filled += 1;
+                let newer_ms = (made - 1 - n) as f32 * 1000.0 / LINE_RATE as f32
+                    + left as f32 * 1000.0 / self.rate.hz() as f32;
+                if self.filled.is_multiple_of(BLOCK) {
+                    self.end_block(newer_ms);
+                }
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
-                    let newer_ms = (made - 1 - n) as f32 * 1000.0 / LINE_RATE as f32
-                        + left as f32 * 1000.0 / self.rate.hz() as f32;
                     for leg in &mut self.legs {
                         emit(leg.stream, &leg.frame(&self.frame), newer_ms);
                     }
@@ -142,11 +203,29 @@ impl Mouth {
         }
     }
 
+    /// Runs the half of a frame that is just full through the speakerphone.
+    fn end_block(&mut self, newer_ms: f32) {
+        let Some(speakerphone) = &mut self.speakerphone else {
+            return;
+        };
+        if self.legs.is_empty() {
+            // Nobody hears it, and an idle telephone costs nothing.
+            return speakerphone.skip(BLOCK);
+        }
+        let newer = Duration::from_secs_f32((newer_ms + self.to_line.delay_ms()).max(0.0) / 1000.0);
+        let newest_at = self.newest_at.map(|newest| newest.before(newer));
+        let half = &mut self.frame[self.filled - BLOCK..self.filled];
+        if let Ok(block) = <&mut [f32; BLOCK]>::try_from(half) {
+            speakerphone.process(block, newest_at);
+        }
+    }
+
     /// Returns how old the middle of a frame is, in ms, at the moment when its last sample comes from the device: the
-    /// filter and half a frame.
+    /// filter, the speakerphone and half a frame.
     #[must_use]
     pub fn delay_ms(&self) -> f32 {
-        self.to_line.delay_ms() + HALF_FRAME_MS
+        let speakerphone = self.speakerphone.as_ref();
+        self.to_line.delay_ms() + speakerphone.map_or(0.0, Speakerphone::delay_ms) + HALF_FRAME_MS
     }
 }
 

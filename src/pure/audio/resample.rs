@@ -136,6 +136,12 @@ impl ToLine {
         let _ = self.inner.set_resample_ratio_relative(ratio, true);
     }
 
+    /// Returns the device's rate.
+    #[must_use]
+    pub fn rate(&self) -> DeviceRate {
+        self.rate
+    }
+
     /// Turns a block of at most [`ToLine::largest`] samples into line samples and returns how many there are.
     pub fn convert(&mut self, block: &[f32], line: &mut [f32]) -> usize {
         if block.is_empty() || self.inner.set_chunk_size(block.len()).is_err() {
