@@ -41,6 +41,8 @@ pub(super) struct Concealer {
     offset: f32,
     /// The mean power of the quietest sound of late.
     noise: f32,
+    /// The peak of the noise that is made.
+    hiss: f32,
     chance: u32,
 }
 
@@ -53,6 +55,7 @@ impl Default for Concealer {
             peak: 0.0,
             offset: 0.0,
             noise: 0.0,
+            hiss: 0.0,
             chance: 0x2545_f491,
         }
     }
@@ -73,6 +76,8 @@ impl Concealer {
         // Down at once, up slowly.
         let risen = self.noise * (1.0 + RISE * block.len() as f32) + f32::MIN_POSITIVE;
         self.noise = power.min(risen.max(1e-10));
+        // The mean square of a uniform sample is a third.
+        self.hiss = (self.noise * 3.0).sqrt().min(LOUDEST_NOISE);
     }
 
     /// Returns the mean power of the noise behind the voice.
@@ -91,7 +96,7 @@ impl Concealer {
     }
 
     /// Returns the next sample of a sound that is not there.
-    pub(super) fn next(&mut self) -> f32 {
+    pub(super) fn make(&mut self) -> f32 {
         if self.made == 0 {
             self.begin();
         }
@@ -122,9 +127,8 @@ impl Concealer {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 17;
         self.chance ^= self.chance << 5;
-        let white = f64::from(self.chance) / f64::from(u32::MAX) * 2.0 - 1.0;
-        // The mean square of a uniform sample is a third.
-        white as f32 * (self.noise * 3.0).sqrt().min(LOUDEST_NOISE)
+        let white = (self.chance >> 8) as f32 / (1 << 23) as f32 - 1.0;
+        white * self.hiss
     }
 
     fn begin(&mut self) {

@@ -22,6 +22,14 @@ const BIN: i64 = samples(5) as i64 / 2;
 const LATELY: u64 = 10;
 const LONGER: i64 = samples(200) as i64;
 
+/// Where the last two seconds needed so much less than what is waited for, what was before them is over: the way has become
+/// shorter, or a jitter has ended.
+const RECENT: u64 = 100;
+const GONE: u64 = samples(60) as u64;
+
+/// How much longer the speaker must have stood still than a frame waits for a pull.
+const STOOD: i64 = samples(30) as i64;
+
 /// Bins: up to 1 s, and the last for all beyond, which nobody waits for.
 const BINS: usize = 401;
 
@@ -59,6 +67,8 @@ pub(super) struct Lateness {
     /// The largest pull of late, and when it was.
     guard: u64,
     guarded: u64,
+    /// The least of late by which the daemon's clock is ahead of the speaker's.
+    ahead: Option<i64>,
     /// Frames that came since the two above were reckoned, and whether one of them was not as expected.
     since: u32,
     surprised: bool,
@@ -74,6 +84,7 @@ impl Default for Lateness {
             needed: 0,
             guard: LEAST_GUARD,
             guarded: 0,
+            ahead: None,
             since: 0,
             surprised: false,
         }
@@ -81,8 +92,10 @@ impl Default for Lateness {
 }
 
 impl Lateness {
-    /// Takes in that the frame that belongs at `at` in the stream came at `now` of the speaker's clock.
-    pub(super) fn note(&mut self, at: u64, now: u64) {
+    /// Takes in that the frame that belongs at `at` in the stream came at `now` of the speaker's clock, and at `arrived` of
+    /// the daemon's, all in samples.
+    pub(super) fn note(&mut self, at: u64, now: u64, arrived: u64) {
+        self.stand_still(arrived.cast_signed().wrapping_sub(now.cast_signed()));
         let behind = now.cast_signed().wrapping_sub(at.cast_signed());
         self.came[(self.newest % FRAMES as u64) as usize] = (now, behind);
         self.newest += 1;
@@ -92,6 +105,23 @@ impl Lateness {
             (0..=self.needed.cast_signed()).contains(&(behind.saturating_sub(base)))
         });
         self.surprised |= !as_expected;
+    }
+
+    /// Takes in by how much the daemon's clock is ahead of the speaker's. Where that is suddenly more, the speaker stood still
+    /// (a device that was opened anew), and no frame was early: all that came before is that much older.
+    fn stand_still(&mut self, ahead: i64) {
+        let before = self.ahead.unwrap_or(ahead);
+        let stood = ahead.saturating_sub(before);
+        if stood > STOOD {
+            for (_, behind) in &mut self.came {
+                *behind = behind.saturating_sub(stood);
+            }
+            self.ahead = Some(ahead);
+            self.surprised = true;
+        } else {
+            // The least is followed, at a pace that no two clocks differ by.
+            self.ahead = Some(ahead.min(before + 1));
+        }
     }
 
     /// Reckons anew, where there is a reason to. `block` is what the speaker asks for at once.
@@ -107,8 +137,8 @@ impl Lateness {
         while self.oldest + 1 < self.newest && self.entry(self.oldest).0 + MEMORY < now {
             self.oldest += 1;
         }
-        let entries = self.oldest..self.newest;
         let lately = self.newest.saturating_sub(LATELY).max(self.oldest)..self.newest;
+        let entries = self.oldest..self.newest;
         let least = |entries: Range<u64>| entries.map(|n| self.entry(n).1).min();
         let (Some(ever), Some(lately)) = (least(entries.clone()), least(lately)) else {
             return;
@@ -136,7 +166,17 @@ impl Lateness {
             }
             late += u64::from(bins[bin]);
         }
+        let recent = self.newest.saturating_sub(RECENT).max(self.oldest)..self.newest;
+        let latest = recent
+            .clone()
+            .map(|n| self.entry(n).1)
+            .max()
+            .unwrap_or(base);
         self.needed = best.1;
+        if self.needed > latest.abs_diff(base) + GONE {
+            self.oldest = recent.start;
+            self.surprised = true;
+        }
     }
 
     /// Returns how much must wait, in samples.
@@ -147,6 +187,11 @@ impl Lateness {
     /// Returns how much less may wait, in samples, before a voice is drawn out for more.
     pub(super) fn leeway(&self) -> i64 {
         self.spare().cast_signed() / 2
+    }
+
+    /// Returns what must stay of the sound that waits when some of it is cut.
+    pub(super) fn guard(&self) -> usize {
+        usize::try_from(self.guard).unwrap_or(0)
     }
 
     fn spare(&self) -> u64 {

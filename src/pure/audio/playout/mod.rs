@@ -47,7 +47,10 @@ const ALIKE: f32 = 0.75;
 const ALIKE_IN_HASTE: f32 = 0.45;
 
 /// Frames whose arrival is remembered: as many of 20 ms as the ring holds.
-const MARKS: usize = 256;
+const ARRIVALS: usize = 256;
+
+/// Microseconds in a sample.
+const MICROS: u64 = 1_000_000 / LINE_RATE as u64;
 
 const fn samples(ms: usize) -> usize {
     ms * LINE_RATE as usize / 1000
@@ -76,7 +79,7 @@ pub struct Counts {
 
 /// When a run of samples came.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct Arrival {
     // Position in all that was ever written here, not in the stream.
     from: u64,
     arrived: Time,
@@ -101,8 +104,8 @@ pub struct PlayoutBuffer {
     haste: Haste,
     /// The voice's mean power, at its loudest of late.
     voice: f32,
-    marks: [Mark; MARKS],
-    marked: u64,
+    arrivals: [Arrival; ARRIVALS],
+    noted: u64,
     deepest: usize,
     counts: Counts,
 }
@@ -121,11 +124,11 @@ impl Default for PlayoutBuffer {
             ran_dry: false,
             haste: Haste::default(),
             voice: 0.0,
-            marks: [Mark {
+            arrivals: [Arrival {
                 from: 0,
                 arrived: Time::START,
-            }; MARKS],
-            marked: 0,
+            }; ARRIVALS],
+            noted: 0,
             deepest: 0,
             counts: Counts::default(),
         }
@@ -160,8 +163,9 @@ impl PlayoutBuffer {
         self.settle(gap);
         self.counts.frames += 1;
         self.expected = Some(end);
-        self.lateness.note(begin, self.pulled);
-        self.mark(frame.arrived);
+        let arrived = frame.arrived.micros() / MICROS;
+        self.lateness.note(begin, self.pulled, arrived);
+        self.note_arrival(frame.arrived);
         let mut pcm = [0.0; FRAME_LEN];
         g711::decode_slice(&frame.ulaw[skip..len], &mut pcm[skip..len]);
         self.write(&pcm[skip..len]);
@@ -268,7 +272,7 @@ impl PlayoutBuffer {
         self.ring.take(block);
         let fade = self.joining.min(block.len());
         for sample in &mut block[..fade] {
-            let ours = self.concealer.next();
+            let ours = self.concealer.make();
             *sample = stretch::fade(FADE - self.joining, FADE, ours, *sample);
             self.joining -= 1;
         }
@@ -277,7 +281,7 @@ impl PlayoutBuffer {
     }
 
     fn conceal(&mut self, block: &mut [f32]) {
-        block.fill_with(|| self.concealer.next());
+        block.fill_with(|| self.concealer.make());
         self.dry += block.len() as u64;
         self.pulled += block.len() as u64;
     }
@@ -293,7 +297,9 @@ impl PlayoutBuffer {
         }
         self.dry = 0;
         self.ran_dry = false;
-        let mut left = usize::try_from(unplayed).unwrap_or(0);
+        // More than may wait would only push out the sound before it.
+        let room = MOST_DELAY.saturating_sub(self.depth());
+        let mut left = usize::try_from(unplayed).map_or(room, |unplayed| unplayed.min(room));
         while left > 0 {
             let mut noise = [0.0; FRAME_LEN];
             let now = left.min(FRAME_LEN);
@@ -310,14 +316,19 @@ impl PlayoutBuffer {
     }
 
     fn write(&mut self, sound: &[f32]) {
-        self.counts.shed += self.ring.write(sound) as u64;
+        let over = self.ring.write(sound);
+        if over > 0 {
+            // What goes on does not follow what was played last.
+            self.joining = FADE;
+            self.counts.shed += over as u64;
+        }
     }
 
     /// Returns the delay beyond the target, in samples: less than none where later frames would not come in time.
     fn excess(&self) -> i64 {
         let next = self.expected.unwrap_or(0).wrapping_sub(self.depth() as u64);
         let delay = self.lateness.delay(next, self.pulled);
-        delay - self.lateness.target().cast_signed()
+        delay.saturating_sub(self.lateness.target().cast_signed())
     }
 
     /// Makes what comes next shorter or longer, as far as the delay is not what it should be.
@@ -328,6 +339,9 @@ impl PlayoutBuffer {
         }
         let excess = self.excess();
         self.haste.pass(wanted, excess);
+        // What is cut must wait here, and not be thought to because the frames are late.
+        let there = self.depth().saturating_sub(wanted + self.lateness.guard());
+        let excess = excess.min(there as i64);
         if excess.abs() < QUIET_SLACK {
             return;
         }
@@ -399,7 +413,9 @@ impl PlayoutBuffer {
         let Some((period, alike)) = stretch::period(ahead) else {
             return;
         };
-        if alike < enough || !self.haste.afford(period) {
+        // There is no more to cut than the excess, but for a period that it nearly fills.
+        let too_much = excess > 0 && (period as i64) > excess + SLACK;
+        if alike < enough || too_much || !self.haste.afford(period) {
             return;
         }
         if excess > 0 {
@@ -431,27 +447,26 @@ impl PlayoutBuffer {
         }
     }
 
-    fn mark(&mut self, arrived: Time) {
-        self.marks[(self.marked % MARKS as u64) as usize] = Mark {
+    fn note_arrival(&mut self, arrived: Time) {
+        self.arrivals[(self.noted % ARRIVALS as u64) as usize] = Arrival {
             from: self.ring.written(),
             arrived,
         };
-        self.marked += 1;
+        self.noted += 1;
     }
 
     /// When the next sample came, its place in its frame counted in.
     fn arrival(&self) -> Option<Time> {
         let read = self.ring.read();
-        let oldest = self.marked.saturating_sub(MARKS as u64);
-        let mark = (oldest..self.marked)
+        let oldest = self.noted.saturating_sub(ARRIVALS as u64);
+        let mark = (oldest..self.noted)
             .rev()
-            .map(|n| self.marks[(n % MARKS as u64) as usize])
+            .map(|n| self.arrivals[(n % ARRIVALS as u64) as usize])
             .find(|mark| mark.from <= read)?;
         let into = read - mark.from;
         // Beyond a frame's length it is noise that fills a gap.
-        (into < FRAME_LEN as u64).then(|| {
-            Time::from_micros(mark.arrived.micros() + into * 1_000_000 / u64::from(LINE_RATE))
-        })
+        (into < FRAME_LEN as u64)
+            .then(|| Time::from_micros(mark.arrived.micros().saturating_add(into * MICROS)))
     }
 }
 

@@ -3,8 +3,7 @@
 use super::super::stretch;
 use super::samples;
 
-/// Length of every fade, so that no edge clicks: 5 ms.
-pub(super) const FADE: usize = samples(5);
+pub(super) use super::super::stretch::FADE;
 
 /// What can wait.
 const CAPACITY: usize = samples(4_000);
@@ -53,7 +52,7 @@ impl Ring {
     pub(super) fn write(&mut self, sound: &[f32]) -> usize {
         let mut left = sound;
         while !left.is_empty() {
-            let at = place(self.written);
+            let at = slot(self.written);
             let (now, later) = left.split_at(left.len().min(SIZE - at));
             self.sound[at..at + now.len()].copy_from_slice(now);
             self.written += now.len() as u64;
@@ -85,7 +84,7 @@ impl Ring {
         let mut from = self.read + ahead as u64;
         let mut left = block;
         while !left.is_empty() {
-            let at = place(from);
+            let at = slot(from);
             let (now, later) = left.split_at_mut(left.len().min(SIZE - at));
             now.copy_from_slice(&self.sound[at..at + now.len()]);
             from += now.len() as u64;
@@ -123,10 +122,10 @@ impl Ring {
     }
 
     fn at(&mut self, position: u64) -> &mut f32 {
-        &mut self.sound[place(position)]
+        &mut self.sound[slot(position)]
     }
 }
 
-fn place(position: u64) -> usize {
+fn slot(position: u64) -> usize {
     (position % SIZE as u64) as usize
 }

@@ -1,6 +1,7 @@
 //! How the playout buffer fares with streams of every kind, in simulated time.
 
 use std::f32::consts::TAU;
+use std::ops::Range;
 
 use proptest::prelude::*;
 
@@ -16,6 +17,8 @@ struct Run {
     heard: Vec<f32>,
     /// For each pull that began with the stream's own sound: when it was, and when that sound came, in ms.
     delays: Vec<(f64, f64)>,
+    /// The same, from where it belongs in the stream.
+    from_place: Vec<(f64, f64)>,
     /// What was counted by the end of each second.
     seconds: Vec<Counts>,
 }
@@ -32,22 +35,37 @@ impl Run {
 
     /// Plays frames, each at the moment in ms at which it comes, until half a second after the last.
     fn of(frames: &[DownFrame], arrivals: &[f64], pull: usize) -> Run {
+        Run::with_standstill(frames, arrivals, pull, 0.0..0.0)
+    }
+
+    /// The same with a speaker that asks for nothing for a while.
+    fn with_standstill(
+        frames: &[DownFrame],
+        arrivals: &[f64],
+        pull: usize,
+        still: Range<f64>,
+    ) -> Run {
         let mut run = Run {
             buffer: PlayoutBuffer::default(),
             heard: Vec::new(),
             delays: Vec::new(),
+            from_place: Vec::new(),
             seconds: Vec::new(),
         };
         let mut due = frames.iter().zip(arrivals).peekable();
         let end = arrivals[frames.len() - 1] + 500.0;
         let mut now = 0.0;
         while now < end {
+            if still.contains(&now) {
+                now = still.end;
+            }
             while let Some((frame, _)) = due.next_if(|(_, came)| **came <= now) {
                 run.buffer.push(frame);
             }
             let mut block = vec![0.0; pull];
             if let Some(came) = run.buffer.pull(&mut block) {
                 run.delays.push((now, now - came.micros() as f64 / 1000.0));
+                run.from_place.push((now, now - place(&run.buffer, pull)));
             }
             run.heard.extend(block);
             now += pull as f64 / 8.0;
@@ -73,6 +91,12 @@ impl Run {
             .rfind(|(at, delay)| *at > stall && *delay > before + 20.0);
         late.map_or(0.0, |(at, _)| at - stall - length)
     }
+}
+
+/// Where in the stream a pull of so many samples has begun, in ms.
+fn place(buffer: &PlayoutBuffer, pull: usize) -> f64 {
+    let next = buffer.expected.unwrap_or(0) as f64 - buffer.depth() as f64;
+    (next - pull as f64) / 8.0
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -203,8 +227,7 @@ fn after_a_second_jitter_makes_no_hole_and_the_delay_is_what_it_needs() {
     for most in [5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0] {
         let arrivals = jittery(1_500, most);
         // The delay is counted from when a frame left here, not from when it came.
-        let left = frames(&speech(30), &punctual(1_500));
-        let run = Run::of(&left, &arrivals, PULL);
+        let run = Run::new(&speech(30), &arrivals);
         let (first, last) = (run.seconds[0], run.buffer.counts());
         assert_eq!(last.concealed, first.concealed, "{most} ms");
         // Who knew the future would wait for the latest frame, and for the pull that sees it.
@@ -374,6 +397,52 @@ fn a_way_that_becomes_longer_for_good_is_soon_got_used_to() {
 }
 
 #[test]
+fn a_way_that_becomes_a_little_longer_costs_one_hole_of_that_length() {
+    for longer in [60.0, 100.0, 150.0, 190.0] {
+        let mut arrivals = punctual(1_000);
+        arrivals[500..].iter_mut().for_each(|came| *came += longer);
+        let run = Run::new(&voice(20), &arrivals);
+        let counts = run.buffer.counts();
+        assert!(counts.underruns <= 3, "{longer} ms: {counts:?}");
+        let concealed = counts.concealed as f64 / 8.0;
+        assert!(concealed < longer + 30.0, "{longer} ms: {counts:?}");
+    }
+}
+
+#[test]
+fn a_way_that_becomes_shorter_is_soon_made_use_of() {
+    let mut arrivals: Vec<f64> = punctual(1_000).iter().map(|came| came + 500.0).collect();
+    let last = arrivals[499];
+    for came in &mut arrivals[500..] {
+        *came = (*came - 500.0).max(last);
+    }
+    let run = Run::new(&speech(20), &arrivals);
+    let delays = run.delays(12_500.0, 20_000.0);
+    assert!(
+        delays.iter().all(|delay| *delay < 40.0),
+        "{}",
+        mean(&delays)
+    );
+}
+
+#[test]
+fn a_speaker_that_stood_still_is_soon_back_at_its_delay() {
+    let arrivals = punctual(1_000);
+    for still in [100.0, 300.0, 500.0, 900.0] {
+        let frames = frames(&speech(20), &arrivals);
+        let run = Run::with_standstill(&frames, &arrivals, PULL, 8_000.0..8_000.0 + still);
+        let delays = run.delays(11_000.0, 20_000.0);
+        assert!(
+            delays.iter().all(|delay| *delay < 60.0),
+            "{still}: {}",
+            mean(&delays)
+        );
+        let counts = run.buffer.counts();
+        assert_eq!((counts.concealed, counts.shed), (0, 0), "{still} ms");
+    }
+}
+
+#[test]
 fn a_backlog_that_comes_slowly_is_played_as_it_comes() {
     // After a stall of 2 s the line carries a quarter more than the sound takes.
     let mut arrivals = punctual(1_000);
@@ -383,7 +452,9 @@ fn a_backlog_that_comes_slowly_is_played_as_it_comes() {
     let run = Run::new(&speech(20), &arrivals);
     let counts = run.buffer.counts();
     assert!(counts.underruns < 20, "{counts:?}");
-    assert!(run.back_after(2_000.0, 2_000.0) < 9_000.0);
+    // The backlog takes eight seconds, and two more show that it is over.
+    let back = run.back_after(2_000.0, 2_000.0);
+    assert!(back < 10_500.0, "back after {back} ms");
 }
 
 #[test]
@@ -462,7 +533,13 @@ proptest! {
     #[test]
     fn any_frames_are_survived_and_depth_and_loudness_stay_bounded(
         steps in proptest::collection::vec(
-            (any::<u16>(), any::<u8>(), 0..40_u8, 1..300_usize), 0..300,
+            (
+                prop_oneof![any::<u16>().prop_map(u64::from), any::<u64>()],
+                any::<u8>(),
+                0..40_u8,
+                1..300_usize,
+            ),
+            0..300,
         )
     ) {
         let mut buffer = PlayoutBuffer::default();
@@ -471,7 +548,7 @@ proptest! {
         for (at, len, pushes, pull) in steps {
             for k in 0..u64::from(pushes) {
                 buffer.push(&DownFrame {
-                    at: u64::from(at) * 7 + k * 160,
+                    at: at.saturating_mul(7).saturating_add(k * 160),
                     len,
                     ulaw: [len; FRAME_LEN],
                     arrived: Time::START,
@@ -505,13 +582,11 @@ proptest! {
         let mut block = vec![0.0; pull];
         while next < frames.len() {
             while next < frames.len() && frames[next].arrived.micros() as f64 / 1000.0 <= now {
-                // What is told of a sound is its place in the stream here.
-                let place = Time::from_micros(frames[next].at * 125);
-                buffer.push(&DownFrame { arrived: place, ..frames[next] });
+                buffer.push(&frames[next]);
                 next += 1;
             }
-            if let Some(place) = buffer.pull(&mut block) {
-                let place = place.micros() as f64 / 1000.0;
+            if buffer.pull(&mut block).is_some() {
+                let place = place(&buffer, pull);
                 // Drawn out by a period of the voice, what was just played may be played once more.
                 prop_assert!(place >= played - 15.0, "{place} after {played}");
                 prop_assert!(now - place < 1_500.0, "{place} at {now}");
