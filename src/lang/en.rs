@@ -74,6 +74,9 @@ impl Message<'_> {
                 whole(far, "dB"),
                 whole(near, "dB")
             ),
+            Message::CallEcho { loss, reduction } => format!(
+                "echo       {loss:.0} dB below what is played, and {reduction:.0} dB more taken away"
+            ),
             Message::CallClocks { pairs } => format!("clocks     {pairs}"),
             Message::NoPastCalls => "no call is remembered yet".to_owned(),
             Message::TalkedFor { time } => format!("talked {}", clock(time)),

@@ -77,6 +77,9 @@ impl Message<'_> {
                 whole(far, "dB"),
                 whole(near, "dB")
             ),
+            Message::CallEcho { loss, reduction } => format!(
+                "écho        {loss:.0} dB sous ce qui est joué, et {reduction:.0} dB de moins encore"
+            ),
             Message::CallClocks { pairs } => format!("horloges    {pairs}"),
             Message::NoPastCalls => "aucun appel n'est encore retenu".to_owned(),
             Message::TalkedFor { time } => format!("conversation {}", clock(time)),

@@ -183,6 +183,13 @@ pub enum Message<'a> {
         /// Of how long a talk.
         time: Duration,
     },
+    /// How the loudspeaker's echo does.
+    CallEcho {
+        /// How much weaker it is at the microphone than what is played, in dB.
+        loss: f32,
+        /// How much more of it is taken away, in dB.
+        reduction: f32,
+    },
     /// How loud the voices are, in dB below full scale, where that is known.
     CallLoudness {
         /// The other's.
@@ -532,6 +539,10 @@ mod tests {
                 hurried_ms: 15,
                 shed_ms: 10,
                 time: Duration::from_secs(60),
+            },
+            Message::CallEcho {
+                loss: 12.0,
+                reduction: 38.0,
             },
             Message::CallLoudness {
                 far: Some(-20.0),

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::audio::{DeviceClocks, MediaHandle, StreamStats};
 use crate::pure::audio::LINE_RATE;
+use crate::pure::audio::speakerphone::Figures;
 use crate::pure::call_report::PastCall;
 use crate::pure::ids::{CallId, StreamId};
 use crate::pure::phone::{CallView, Snapshot, Stage};
@@ -147,7 +148,7 @@ impl Followed {
         if let Some((stream, meter)) = &mut self.desk
             && let Some(stats) = media.stats(*stream)
         {
-            meter.look(&stats, &media.clocks(), at);
+            meter.look(&stats, &media.clocks(), media.echo(), at);
         }
     }
 
@@ -231,6 +232,7 @@ struct CallMeter {
     recent: VecDeque<(u64, Time)>,
     latest: StreamStats,
     clocks: DeviceClocks,
+    echo: Figures,
 }
 
 impl CallMeter {
@@ -252,6 +254,7 @@ impl CallMeter {
             recent: VecDeque::with_capacity(RECENT + 1),
             latest: StreamStats::default(),
             clocks: DeviceClocks::default(),
+            echo: Figures::default(),
         }
     }
 
@@ -262,7 +265,7 @@ impl CallMeter {
     }
 
     /// Takes in how the stream does at `at`; what was counted before the first look is not the call's.
-    fn look(&mut self, stats: &StreamStats, clocks: &DeviceClocks, at: Time) {
+    fn look(&mut self, stats: &StreamStats, clocks: &DeviceClocks, echo: Figures, at: Time) {
         let counted = Counted::of(stats, clocks);
         let (before, deepest) = self.before.unwrap_or((counted, stats.depth_max_ms));
         self.sum = self.sum.plus(before, counted);
@@ -288,6 +291,7 @@ impl CallMeter {
             .note(rating.map(|rating| mos(f64::from(rating)) as f32));
         self.latest = *stats;
         self.clocks = *clocks;
+        self.echo = echo;
     }
 
     /// Returns the share of the sound of the last looks that was not there when it was due.
@@ -336,6 +340,8 @@ impl CallMeter {
             overrun_ms: ms(self.sum.overrun),
             far_end: self.latest.far_end.map(Into::into),
             microphone: self.latest.microphone.map(Into::into),
+            echo_return_loss_db: self.echo.erl_db,
+            echo_reduction_db: self.echo.erle_db,
             drift: Drifts::of(
                 self.clocks.capture,
                 self.clocks.playout,
@@ -355,7 +361,12 @@ mod tests {
         let mut meter = CallMeter::new(Time::from_millis(10_000));
         for second in 0..=seconds {
             let at = Time::from_millis(10_000 + second * 1_000);
-            meter.look(&stats(second), &DeviceClocks::default(), at);
+            meter.look(
+                &stats(second),
+                &DeviceClocks::default(),
+                Figures::default(),
+                at,
+            );
         }
         meter.quality()
     }
@@ -420,11 +431,31 @@ mod tests {
             missing_samples,
             ..steady()
         };
-        meter.look(&lost(800), &clocks, Time::from_millis(1_000));
-        meter.look(&lost(1_600), &clocks, Time::from_millis(2_000));
+        meter.look(
+            &lost(800),
+            &clocks,
+            Figures::default(),
+            Time::from_millis(1_000),
+        );
+        meter.look(
+            &lost(1_600),
+            &clocks,
+            Figures::default(),
+            Time::from_millis(2_000),
+        );
         meter.begin_stream();
-        meter.look(&lost(0), &clocks, Time::from_millis(3_000));
-        meter.look(&lost(80), &clocks, Time::from_millis(4_000));
+        meter.look(
+            &lost(0),
+            &clocks,
+            Figures::default(),
+            Time::from_millis(3_000),
+        );
+        meter.look(
+            &lost(80),
+            &clocks,
+            Figures::default(),
+            Time::from_millis(4_000),
+        );
         assert_eq!(meter.quality().missing_ms, 110);
     }
 
@@ -448,7 +479,12 @@ mod tests {
                 playout: None,
                 overrun_ms: 700 + second * 5,
             };
-            meter.look(&stats, &clocks, Time::from_millis(second * 1_000));
+            meter.look(
+                &stats,
+                &clocks,
+                Figures::default(),
+                Time::from_millis(second * 1_000),
+            );
         }
         let quality = meter.quality();
         assert_eq!((quality.dropped_up_ms, quality.overrun_ms), (80, 10));

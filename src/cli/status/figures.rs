@@ -41,6 +41,10 @@ pub(super) fn lines(quality: &CallQuality, lang: Lang) -> Vec<String> {
         far: quality.far_end.map(|loudness| loudness.speech_dbfs),
         near: quality.microphone.map(|loudness| loudness.speech_dbfs),
     });
+    if let (Some(loss), Some(reduction)) = (quality.echo_return_loss_db, quality.echo_reduction_db)
+    {
+        messages.push(Message::CallEcho { loss, reduction });
+    }
     let pairs = clocks(quality, lang);
     if !pairs.is_empty() {
         messages.push(Message::CallClocks { pairs: &pairs });
@@ -151,6 +155,8 @@ mod tests {
             concealed_ms: 120,
             hurried_ms: 90,
             shed_ms: 100,
+            echo_return_loss_db: Some(12.3),
+            echo_reduction_db: Some(38.0),
             far_end: Some(Loudness {
                 peak_dbfs: -8.0,
                 speech_dbfs: -24.2,
@@ -177,6 +183,7 @@ mod tests {
                 "    arrival    jitter 1 ms, 95 % at most 4 ms late, 40 ms waiting to be played",
                 "    concealed  120 ms of 0:03:10, 90 ms caught up, 100 ms thrown away",
                 "    loudness   far end -24 dB, microphone -",
+                "    echo       12 dB below what is played, and 38 dB more taken away",
                 "    clocks     microphone/Twilio +12 ±2 ppm",
             ]
         );

@@ -55,6 +55,10 @@ pub struct CallQuality {
     pub far_end: Option<Loudness>,
     /// How loud the microphone is, as the far end gets it.
     pub microphone: Option<Loudness>,
+    /// How much weaker the loudspeaker's echo is at the microphone than what is played, in dB.
+    pub echo_return_loss_db: Option<f32>,
+    /// How much more of it the speakerphone takes away, in dB.
+    pub echo_reduction_db: Option<f32>,
     /// How the clocks differ.
     pub drift: Drifts,
 }
