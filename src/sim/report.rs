@@ -75,7 +75,7 @@ pub struct Dialled {
 pub struct StreamReport {
     /// How many streams were opened.
     pub streams: u32,
-    /// Media messages to the server.
+    /// Media messages that the connection to the server took.
     pub frames_sent: u64,
     /// Media messages from the server that counted.
     pub frames_received: u64,

@@ -1,7 +1,7 @@
 //! Twilio's limits and codes at their edges: what is just in, what is just out, and servers that break the rules of TCP,
 //! TLS, HTTP and websockets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -171,11 +171,9 @@ async fn a_webhook_that_takes_too_long_is_given_up() {
     let mut plan = CallPlan::new(format!("http://{address}/"), account());
     assert_eq!(plan.patience, Duration::from_secs(15), "as Twilio's");
     plan.patience = Duration::from_millis(300);
-    let began = Instant::now();
     let report = sim::call(plan).await;
     assert_eq!(codes(&report), [11205], "{report}");
     assert!(report.warnings[0].text.contains("within 0.3 s"), "{report}");
-    assert!(began.elapsed() < Duration::from_secs(10));
     server.abort();
 }
 
@@ -294,9 +292,7 @@ async fn a_server_that_floods_the_line_keeps_no_call_from_ending() {
     .await;
     let mut plan = plan(&server, 60_000);
     plan.most = Duration::from_millis(500);
-    let began = Instant::now();
     let report = sim::call(plan).await;
     assert_eq!(report.ended, Ended::TooLong, "{report}");
     assert!(report.stream.frames_sent > 0);
-    assert!(began.elapsed() < Duration::from_secs(15));
 }

@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::{FRAME_MS, MOST_WAITING};
 use crate::sim::network::{Conditions, Network, Path, StallTimes, Way};
 use crate::sim::report::{NetworkReport, WayReport};
 
@@ -23,12 +26,32 @@ const MOST_HELD: usize = 3_000;
 /// Bytes of a frame beside its message, so that not even empty ones are without limit.
 const HEADER: usize = 8;
 
+/// How long a message that has arrived waits for the connection to take it. Then the server reads too slowly and the message
+/// is lost (31930): in as long as it takes to send as many as may wait, even a minute of sound in one heap is read.
+pub(super) const PATIENCE: Duration = Duration::from_millis(MOST_WAITING as u64 * FRAME_MS);
+
+/// A message for the server.
+pub(super) struct Parcel {
+    pub(super) message: Message,
+    /// Whether it is the caller's sound.
+    pub(super) is_media: bool,
+}
+
+/// What became of messages that had arrived.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Poured {
+    /// Media messages that the connection got.
+    pub(super) media: u64,
+    /// Messages of any kind that it did not take for too long.
+    pub(super) thrown_away: u64,
+}
+
 /// What the server sent; nothing where the connection broke.
 pub(super) type Heard = Option<Result<Message, Error>>;
 
 /// Both ways of a network. Moments count from the stream's start.
 pub(super) struct Between {
-    pub(super) down: Lane<Message>,
+    pub(super) down: Lane<Parcel>,
     pub(super) up: Lane<Heard>,
     network: Network,
     thrown_away: u64,
@@ -65,9 +88,12 @@ impl Between {
         takes
     }
 
-    /// Returns when the next message arrives, either way.
-    pub(super) fn due(&self) -> Option<Duration> {
-        self.down.due().into_iter().chain(self.up.due()).min()
+    /// Returns when there is something to do: when the next message arrives, either way; or, where the connection takes none
+    /// for the server, when the next of these is given up.
+    pub(super) fn due(&self, is_full: bool) -> Option<Duration> {
+        let patience = if is_full { PATIENCE } else { Duration::ZERO };
+        let down = self.down.due().map(|due| due.saturating_add(patience));
+        down.into_iter().chain(self.up.due()).min()
     }
 
     /// Adds what it did in so long to the books.
@@ -189,9 +215,35 @@ impl<T> Lane<T> {
     }
 }
 
+impl Lane<Parcel> {
+    /// Gives the connection what has arrived, as far as it takes it; the rest waits here, and not for ever.
+    pub(super) fn pour(&mut self, now: Duration, outbox: &mpsc::Sender<Parcel>) -> Poured {
+        let mut poured = Poured::default();
+        while let Some(waited) = self.due().and_then(|due| now.checked_sub(due)) {
+            let permit = match outbox.try_reserve() {
+                Ok(permit) => Some(permit),
+                Err(TrySendError::Full(())) if waited < PATIENCE => break,
+                Err(TrySendError::Full(())) => {
+                    poured.thrown_away += 1;
+                    None
+                }
+                // Nobody is left to hear it.
+                Err(TrySendError::Closed(())) => None,
+            };
+            if let (Some(parcel), Some(permit)) = (self.let_go(), permit) {
+                poured.media += u64::from(parcel.is_media);
+                permit.send(parcel);
+            }
+        }
+        poured
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::playout::Playout;
+    use crate::sim::report::StreamReport;
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -205,17 +257,24 @@ mod tests {
         Message::text("x".repeat(300))
     }
 
+    fn parcel() -> Parcel {
+        Parcel {
+            message: message(),
+            is_media: true,
+        }
+    }
+
     #[test]
     fn a_way_that_is_not_bad_gives_everything_back_at_once() {
         for network in ["seed=3", "drift=100,quiet", "stall=500/1000,way=to-caller"] {
             let mut between = between(network);
-            assert!(between.down.carry(ms(600), 300, message()).is_some());
-            assert_eq!(between.due(), None);
+            assert!(between.down.carry(ms(600), 300, parcel()).is_some());
+            assert_eq!(between.due(false), None);
         }
         let mut other = between("stall=500/1000,way=to-server");
         assert!(other.up.carry(ms(600), 0, None).is_some());
-        assert!(other.down.carry(ms(600), 300, message()).is_none());
-        assert_eq!(other.due(), Some(ms(1_000)));
+        assert!(other.down.carry(ms(600), 300, parcel()).is_none());
+        assert_eq!(other.due(false), Some(ms(1_000)));
     }
 
     #[test]
@@ -251,7 +310,7 @@ mod tests {
         let moments = |before| {
             let network = "jitter=exponential:100".parse().expect("a network");
             let mut lane = Between::new(network, before).down;
-            assert!(lane.carry(ms(0), 300, message()).is_none());
+            assert!(lane.carry(ms(0), 300, parcel()).is_none());
             lane.due()
         };
         assert_eq!(moments(1), moments(1));
@@ -279,9 +338,95 @@ mod tests {
         let mut between = between("delay=60000");
         let mut sent = 0;
         while between.takes_media() {
-            assert!(between.down.carry(ms(20 * sent), 300, message()).is_none());
+            assert!(between.down.carry(ms(20 * sent), 300, parcel()).is_none());
             sent += 1;
         }
         assert_eq!((sent, between.thrown_away), (3_000, 1));
+    }
+
+    /// A connection with a network that stalls for 7 s from 1 s on, and what is sent until 8 s: 400 frames.
+    fn heap_of_seven_seconds() -> (Between, mpsc::Sender<Parcel>, mpsc::Receiver<Parcel>) {
+        let mut between = between("stall=7000/8000,way=to-server");
+        for n in 0..400 {
+            let parcel = Parcel {
+                message: Message::text(n.to_string()),
+                is_media: n % 10 > 0,
+            };
+            let now = ms(20 * n);
+            assert!(between.takes_media());
+            assert!(between.down.carry(now, 300, parcel).is_none());
+        }
+        let (outbox, waiting) = mpsc::channel(MOST_WAITING);
+        (between, outbox, waiting)
+    }
+
+    #[test]
+    fn a_heap_larger_than_what_may_wait_for_the_connection_comes_through_whole_and_in_order() {
+        let (mut between, outbox, mut waiting) = heap_of_seven_seconds();
+        let mut came = Vec::new();
+        let mut media = 0;
+        for now in [7_999, 8_000, 8_001, 8_002] {
+            let poured = between.down.pour(ms(now), &outbox);
+            assert_eq!(poured.thrown_away, 0);
+            media += poured.media;
+            while let Ok(parcel) = waiting.try_recv() {
+                came.push(parcel.message.to_string());
+            }
+        }
+        let sent: Vec<_> = (0..400).map(|n| n.to_string()).collect();
+        assert_eq!((came, media), (sent, 360));
+        assert_eq!(between.down.did.heap_most, 350);
+        assert_eq!(between.due(false), None);
+    }
+
+    #[test]
+    fn what_a_connection_does_not_take_for_as_long_as_may_wait_is_lost() {
+        let (mut between, outbox, mut waiting) = heap_of_seven_seconds();
+        assert_eq!(between.due(false), Some(ms(0)));
+        let at_first = between.down.pour(ms(8_000), &outbox);
+        assert_eq!((at_first.media, at_first.thrown_away), (230, 0));
+        assert_eq!(outbox.capacity(), 0);
+        let given_up = ms(8_000) + PATIENCE;
+        assert_eq!(between.due(true), Some(given_up));
+        let just_before = between.down.pour(given_up - ms(1), &outbox);
+        assert_eq!(just_before, Poured::default());
+        // The server reads one, and one more of them comes through.
+        assert!(waiting.try_recv().is_ok());
+        let then = between.down.pour(given_up, &outbox);
+        assert_eq!((then.media, then.thrown_away), (1, 143));
+        assert_eq!((between.due(true), between.down.bytes), (None, 0));
+    }
+
+    #[test]
+    fn behind_a_stall_a_program_that_sends_steadily_leaves_the_caller_as_much_delay() {
+        let mut lane = between("stall=400/2000,way=to-caller").up;
+        let mut playout = Playout::default();
+        let mut report = StreamReport::default();
+        let mut unread = 0;
+        for now in 0..3_600 {
+            unread += u32::from(now % 20 == 0);
+            playout.advance(ms(now));
+            loop {
+                if lane.arrived(ms(now)).is_some() {
+                    report.arrivals.push(ms(now));
+                    report.waits.push(ms(playout.queued() as u64 / 8));
+                    assert!(playout.media(ms(now), &[0x90; 160]).0);
+                } else if unread > 0 && lane.has_room(ms(now)) {
+                    unread -= 1;
+                    assert!(lane.carry(ms(now), 300, None).is_none());
+                } else {
+                    break;
+                }
+            }
+        }
+        let delay = report.caller_delay().expect("it sent all the time");
+        // Nobody took out what the stall from 1600 to 2000 ms put in; 20 ms were queued at most before.
+        assert!(
+            (ms(380)..=ms(400)).contains(&delay.above_least()),
+            "{delay:?}"
+        );
+        assert_eq!(playout.underruns(), 1);
+        // Fourteen set out in the stall, six waited behind them, and one was just sent.
+        assert_eq!(lane.did.heap_most, 21);
     }
 }

@@ -6,7 +6,7 @@ mod wrong;
 
 use std::time::Duration;
 
-use between::{Between, Heard};
+use between::{Between, Heard, Parcel};
 use control::Control;
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -33,7 +33,8 @@ const FRAME_MS: u64 = 20;
 /// Later than this after the one before, a frame is late: 5 ms beside the cadence.
 const LATE: Duration = Duration::from_millis(FRAME_MS + 5);
 
-/// Messages that may wait to be sent: 5 s of sound. What comes on top is lost (31930).
+/// Messages that may wait for the connection to take them: 5 s of sound. What comes on top is lost (31930); what a bad
+/// network brings in a heap waits in the network instead ([`between::PATIENCE`]).
 const MOST_WAITING: usize = 256;
 
 /// How long the other side gets to close after us.
@@ -136,13 +137,18 @@ pub(super) async fn run(
 /// Sends what waits.
 async fn write(
     mut sink: impl futures_util::Sink<Message, Error = Error> + Unpin,
-    mut waiting: mpsc::Receiver<Message>,
+    mut waiting: mpsc::Receiver<Parcel>,
 ) {
-    while let Some(message) = waiting.recv().await {
-        if sink.send(message).await.is_err() {
+    while let Some(parcel) = waiting.recv().await {
+        if sink.send(parcel.message).await.is_err() {
             return;
         }
     }
+}
+
+/// Waits until the connection takes more, or never will.
+async fn room(outbox: &mpsc::Sender<Parcel>) {
+    let _ = outbox.reserve().await;
 }
 
 /// The far side's clock: by it the caller's sound is made, and what comes for him is played.
@@ -167,7 +173,7 @@ impl FarClock {
 /// A stream that runs.
 struct Leg<'a> {
     opening: Opening,
-    outbox: mpsc::Sender<Message>,
+    outbox: mpsc::Sender<Parcel>,
     between: Between,
     /// Decides what is not sent; nothing where silence is sent too.
     hush: Option<Hush>,
@@ -214,7 +220,9 @@ impl Leg<'_> {
             let spoken = Duration::from_millis((self.tick + 1).saturating_mul(FRAME_MS));
             let next_frame = self.clock.at(spoken);
             let next_mark = self.playout.next_mark().map(|at| self.clock.at(at));
-            let next_due = self.between.due().map(|due| self.clock.started + due);
+            let is_full = self.outbox.capacity() == 0 && !self.outbox.is_closed();
+            let next_due = self.between.due(is_full);
+            let next_due = next_due.map(|due| self.clock.started + due);
             let reads = reads
                 && !self.has_heard_all
                 && self.between.up.has_room(self.clock.started.elapsed());
@@ -233,6 +241,8 @@ impl Leg<'_> {
                 () = sleep_until(next_due.unwrap_or(next_frame)), if next_due.is_some() => if !self.arrive() {
                     return (StreamEnd::Closed, stream);
                 },
+                // What is due goes on once the connection takes more; the next round sees to it.
+                () = room(&self.outbox), if is_full && self.between.down.due().is_some() => {}
                 // Last, so that a server that floods us keeps neither the caller from speaking nor the call from ending.
                 message = stream.next(), if reads => if !self.hear(message) {
                     return (StreamEnd::Closed, stream);
@@ -317,8 +327,10 @@ impl Leg<'_> {
     /// Lets arrive what has been carried, either way; returns whether the stream goes on.
     fn arrive(&mut self) -> bool {
         let now = self.clock.started.elapsed();
-        while let Some(message) = self.between.down.arrived(now) {
-            self.hand_over(message);
+        let poured = self.between.down.pour(now, &self.outbox);
+        self.report.stream.frames_sent += poured.media;
+        if poured.thrown_away > 0 {
+            self.complain_of_reading();
         }
         while let Some(heard) = self.between.up.arrived(now) {
             if !self.take(heard) {
@@ -430,9 +442,11 @@ impl Leg<'_> {
     }
 
     fn send_media(&mut self, media: String) {
-        self.report.stream.frames_sent += 1;
         if self.between.takes_media() {
-            self.send(media);
+            self.dispatch(Parcel {
+                message: Message::text(media),
+                is_media: true,
+            });
         }
     }
 
@@ -441,20 +455,33 @@ impl Leg<'_> {
     }
 
     fn post(&mut self, message: Message) {
+        self.dispatch(Parcel {
+            message,
+            is_media: false,
+        });
+    }
+
+    /// Sends a message on its way: into the network, or where there is none right to the connection.
+    fn dispatch(&mut self, parcel: Parcel) {
         let now = self.clock.started.elapsed();
-        if let Some(message) = self.between.down.carry(now, message.len(), message) {
-            self.hand_over(message);
+        let bytes = parcel.message.len();
+        let Some(parcel) = self.between.down.carry(now, bytes, parcel) else {
+            return;
+        };
+        let is_media = parcel.is_media;
+        match self.outbox.try_send(parcel) {
+            Ok(()) => self.report.stream.frames_sent += u64::from(is_media),
+            Err(mpsc::error::TrySendError::Full(_)) => self.complain_of_reading(),
+            // The connection is gone, and the stream is about to hear of it.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
         }
     }
 
-    /// Gives a message to the connection.
-    fn hand_over(&mut self, message: Message) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(message) {
-            self.complain(
-                31930,
-                "the server reads too slowly; sound for it was thrown away",
-            );
-        }
+    fn complain_of_reading(&mut self) {
+        self.complain(
+            31930,
+            "the server reads too slowly; sound for it was thrown away",
+        );
     }
 
     fn is(&self, misbehaviour: Misbehaviour) -> bool {
@@ -468,14 +495,19 @@ impl Leg<'_> {
         let arriving = async {
             while let Some(due) = self.between.down.due() {
                 sleep_until((began + due).min(limit)).await;
-                if let Some(message) = self.between.down.let_go() {
+                if let Some(parcel) = self.between.down.let_go() {
+                    let is_media = parcel.is_media;
                     // Where nobody is left to send it, nobody is left to hear it.
-                    let _ = self.outbox.send(message).await;
+                    if self.outbox.send(parcel).await.is_ok() {
+                        self.report.stream.frames_sent += u64::from(is_media);
+                    }
                 }
             }
         };
         // Longer than this only a server that does not read can make it.
-        let _ = timeout(2 * CLOSING, arriving).await;
+        if timeout(2 * CLOSING, arriving).await.is_err() {
+            self.complain_of_reading();
+        }
     }
 
     /// Ends the stream as its end asks for, within a few seconds, and closes the books.

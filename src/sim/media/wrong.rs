@@ -42,7 +42,25 @@ impl Leg<'_> {
                 }
                 self.send_media(media);
             }
-            _ => {
+            Some(
+                Misbehaviour::Reset
+                | Misbehaviour::HalfClose
+                | Misbehaviour::Garbage
+                | Misbehaviour::Binary
+                | Misbehaviour::TruncatedJson
+                | Misbehaviour::Oversized
+                | Misbehaviour::Duplicates
+                | Misbehaviour::OutOfOrder
+                | Misbehaviour::WrongFormat
+                | Misbehaviour::NoStart
+                | Misbehaviour::WrongToken
+                | Misbehaviour::SilentLine
+                | Misbehaviour::StopWithoutClose
+                | Misbehaviour::TwoSocketsOneToken
+                | Misbehaviour::NeverReads
+                | Misbehaviour::WebhookTwice,
+            )
+            | None => {
                 self.send_media(media);
                 for late in std::mem::take(&mut self.held) {
                     self.send_media(late);
