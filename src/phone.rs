@@ -26,7 +26,7 @@ use crate::pure::phone::{
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
-use crate::store::StoreHandle;
+use crate::store::{NoAnswer, StoreHandle};
 use figures::Board;
 use task::{EventLog, Message, Task};
 
@@ -147,6 +147,10 @@ impl PhoneHandle {
         let log = Arc::new(Mutex::new(EventLog::begun(SystemTime::now())));
         let tally = Arc::new(StreamTally::new());
         let known = store.registrations(SystemTime::now()).await;
+        let known = known.unwrap_or_else(|cause| {
+            tracing::warn!(%cause, "who is registered is not known: browsers ring once they register anew");
+            Vec::new()
+        });
         let board = Arc::new(Board::default());
         let figures = tokio::spawn(figures::run(
             media.clone(),
@@ -346,7 +350,10 @@ impl PhoneHandle {
     }
 
     /// Returns the last calls that are over, the newest first: 100 at most, of earlier runs too.
-    pub async fn past_calls(&self) -> Vec<PastCall> {
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where the database fails.
+    pub async fn past_calls(&self) -> Result<Vec<PastCall>, NoAnswer> {
         self.shared.store.past_calls().await
     }
 

@@ -6,10 +6,10 @@
 use std::fs::{OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, params};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use crate::pure::call_report::PastCall;
@@ -17,6 +17,9 @@ use crate::pure::ids::Identity;
 
 /// Orders that wait at most; further writes are dropped with a warning.
 const WAITING: usize = 256;
+
+/// How long the database may take to write what waits, where somebody waits for that.
+const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 
 /// Calls that are kept: the last ones.
 const CALLS: u32 = 100;
@@ -53,6 +56,11 @@ pub enum StoreError {
     },
 }
 
+/// The database gave no answer; the log tells why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the database gives no answer")]
+pub struct NoAnswer;
+
 /// What came of opening it.
 enum Opened {
     Ready(Connection),
@@ -63,7 +71,7 @@ enum Opened {
 /// How to reach the database. Cheap to clone; the thread ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct StoreHandle {
-    orders: SyncSender<Order>,
+    orders: Sender<Order>,
 }
 
 #[derive(Debug)]
@@ -104,10 +112,10 @@ impl StoreHandle {
                 });
             }
         };
-        let (orders, for_store) = sync_channel(WAITING);
+        let (orders, mut for_store) = channel(WAITING);
         std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || run(&connection, &for_store))
+            .spawn(move || run(&connection, &mut for_store))
             .map_err(|cause| failed(&cause))?;
         Ok(StoreHandle { orders })
     }
@@ -124,16 +132,18 @@ impl StoreHandle {
     }
 
     /// Returns the registrations that are still good, the oldest first.
-    pub async fn registrations(&self, now: SystemTime) -> Vec<(Identity, SystemTime)> {
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where they cannot be read.
+    pub async fn registrations(
+        &self,
+        now: SystemTime,
+    ) -> Result<Vec<(Identity, SystemTime)>, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        if self
-            .orders
+        self.orders
             .try_send(Order::Registrations(now, reply))
-            .is_err()
-        {
-            return Vec::new();
-        }
-        answer.await.unwrap_or_default()
+            .map_err(|_| NoAnswer)?;
+        answer.await.map_err(|_| NoAnswer)
     }
 
     /// Keeps a call that is over, with its numbers as they are: only the owner of the file can read them. Never waits. The
@@ -149,25 +159,36 @@ impl StoreHandle {
     }
 
     /// Returns the calls that are kept, the newest first.
-    pub async fn past_calls(&self) -> Vec<PastCall> {
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where they cannot be read.
+    pub async fn past_calls(&self) -> Result<Vec<PastCall>, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        if self.orders.try_send(Order::PastCalls(reply)).is_err() {
-            return Vec::new();
-        }
-        answer.await.unwrap_or_default()
+        self.orders
+            .try_send(Order::PastCalls(reply))
+            .map_err(|_| NoAnswer)?;
+        answer.await.map_err(|_| NoAnswer)
     }
 
-    /// Waits until everything that was to be kept is.
+    /// Waits until everything that was to be kept is, five seconds at most.
     pub async fn flush(&self) {
         let (reply, answer) = oneshot::channel();
-        if self.orders.try_send(Order::Flush(reply)).is_ok() {
-            let _ = answer.await;
+        let flushed = async {
+            // There may be no room yet.
+            let sent = self.orders.send(Order::Flush(reply)).await;
+            sent.is_ok() && answer.await.is_ok()
+        };
+        if !tokio::time::timeout(LONGEST_FLUSH, flushed)
+            .await
+            .unwrap_or(false)
+        {
+            tracing::warn!("the last calls may not be kept: the database is too slow");
         }
     }
 }
 
-fn run(connection: &Connection, orders: &Receiver<Order>) {
-    while let Ok(order) = orders.recv() {
+fn run(connection: &Connection, orders: &mut Receiver<Order>) {
+    while let Some(order) = orders.blocking_recv() {
         let outcome = match order {
             Order::Keep(identity, until) => keep(connection, &identity, until),
             Order::Registrations(now, reply) => registrations(connection, now).map(|list| {
@@ -297,6 +318,8 @@ fn connect(path: &Path) -> rusqlite::Result<Opened> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // Numbers of calls that are forgotten are not to be read from the file's free places.
+    connection.pragma_update(None, "secure_delete", "ON")?;
     let steps = connection.transaction()?;
     for (migration, next) in MIGRATIONS.iter().zip(1_u32..).skip(version as usize) {
         steps.execute_batch(migration)?;
@@ -354,15 +377,15 @@ mod tests {
         store.keep_registration(&identity("gone"), now);
         assert_eq!(
             store.registrations(now).await,
-            [(identity("kitchen"), until)]
+            Ok(vec![(identity("kitchen"), until)])
         );
         drop(store);
         let store = StoreHandle::open(folder.path()).expect("it opens again");
         assert_eq!(
             store.registrations(now).await,
-            [(identity("kitchen"), until)]
+            Ok(vec![(identity("kitchen"), until)])
         );
-        assert!(store.registrations(until).await.is_empty());
+        assert_eq!(store.registrations(until).await, Ok(Vec::new()));
     }
 
     fn past(n: u64) -> PastCall {
@@ -383,7 +406,7 @@ mod tests {
     async fn the_last_hundred_calls_survive_a_restart_the_newest_first() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = StoreHandle::open(folder.path()).expect("it opens");
-        assert_eq!(store.past_calls().await, []);
+        assert_eq!(store.past_calls().await, Ok(Vec::new()));
         for n in 0..120 {
             store.keep_call(past(n));
         }
@@ -393,7 +416,7 @@ mod tests {
         drop(store);
         let store = StoreHandle::open(folder.path()).expect("it opens again");
         let expected: Vec<PastCall> = (20..120).rev().map(past).collect();
-        assert_eq!(store.past_calls().await, expected);
+        assert_eq!(store.past_calls().await, Ok(expected));
     }
 
     #[tokio::test]
@@ -409,9 +432,59 @@ mod tests {
         drop(older);
         let store = StoreHandle::open(folder.path()).expect("it opens");
         let kept = store.registrations(UNIX_EPOCH).await;
-        assert_eq!(kept, [(identity("kitchen"), until)]);
+        assert_eq!(kept, Ok(vec![(identity("kitchen"), until)]));
         store.keep_call(past(1));
-        assert_eq!(store.past_calls().await, [past(1)]);
+        assert_eq!(store.past_calls().await, Ok(vec![past(1)]));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_fails_is_not_one_that_holds_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = StoreHandle::open(folder.path()).expect("it opens");
+        let other = Connection::open(folder.path().join("offhook.db")).expect("it opens");
+        other
+            .execute_batch("DROP TABLE call; DROP TABLE registration;")
+            .expect("done");
+        assert_eq!(store.past_calls().await, Err(NoAnswer));
+        assert_eq!(store.registrations(UNIX_EPOCH).await, Err(NoAnswer));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_in_the_file_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("offhook.db");
+        let Ok(Opened::Ready(connection)) = connect(&path) else {
+            panic!("it opens");
+        };
+        for n in 0..150 {
+            keep_call(&connection, &past(1_000 + n)).expect("kept");
+        }
+        drop(connection);
+        let file = std::fs::read(&path).expect("it is there");
+        let holds = |n: u64| {
+            let sid = format!("CA{n}");
+            file.windows(sid.len()).any(|bytes| bytes == sid.as_bytes())
+        };
+        assert!((1_050..1_150).all(holds));
+        assert!(!(1_000..1_050).any(holds));
+    }
+
+    #[tokio::test]
+    async fn a_flush_waits_for_room() {
+        let (orders, mut for_store) = channel(1);
+        let store = StoreHandle { orders };
+        store.keep_call(past(1));
+        let full = store.clone();
+        let flush = tokio::spawn(async move { full.flush().await });
+        tokio::task::yield_now().await;
+        assert!(!flush.is_finished());
+        assert!(matches!(for_store.recv().await, Some(Order::KeepCall(_))));
+        let Some(Order::Flush(reply)) = for_store.recv().await else {
+            panic!("the flush waits its turn");
+        };
+        assert!(!flush.is_finished());
+        reply.send(()).expect("it listens");
+        flush.await.expect("done");
     }
 
     #[test]
@@ -435,7 +508,14 @@ mod tests {
         .expect("written");
         let store = StoreHandle::open(folder.path()).expect("a new one is begun");
         store.keep_registration(&identity("kitchen"), UNIX_EPOCH + Duration::from_secs(10));
-        assert_eq!(store.registrations(UNIX_EPOCH).await.len(), 1);
+        assert_eq!(
+            store
+                .registrations(UNIX_EPOCH)
+                .await
+                .expect("an answer")
+                .len(),
+            1
+        );
         assert!(folder.path().join("offhook.db.damaged-1").exists());
     }
 

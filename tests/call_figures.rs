@@ -115,7 +115,7 @@ async fn a_call_is_known_while_they_talk_and_remembered_after_a_restart() {
     let folder = folder.path();
     let (account, rest, settings) = account(folder).await;
     let daemon = Daemon::start(settings.clone()).await.expect("it starts");
-    assert_eq!(daemon.phone().past_calls().await, []);
+    assert_eq!(daemon.phone().past_calls().await, Ok(Vec::new()));
 
     let (hang_up, hung_up) = oneshot::channel();
     let watching = async {
@@ -182,7 +182,11 @@ async fn a_call_is_known_while_they_talk_and_remembered_after_a_restart() {
     daemon.stop().await;
 
     let daemon = Daemon::start(settings).await.expect("it starts again");
-    let kept = daemon.phone().past_calls().await;
+    let kept = daemon
+        .phone()
+        .past_calls()
+        .await
+        .expect("the database answers");
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert_eq!(kept[0].end_reason.as_deref(), Some("hung_up_here"));
     let first = &kept[1];

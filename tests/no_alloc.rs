@@ -85,7 +85,6 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                 1 => world.tell(EarCommand::Ring(Some(Country::NorthAmerica))),
                 2 => world.attach(2),
                 4 => world.tell(EarCommand::Beep),
-                5 => world.tell(EarCommand::Volume(Volume::default())),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
                 8 => world.tell(EarCommand::Ring(None)),
                 9 => world.tell(EarCommand::Detach(StreamId(1))),

@@ -226,14 +226,16 @@ struct ToMouth {
 }
 
 impl ToMouth {
-    /// Pushes what there is room for and returns how many found none.
-    fn push(&mut self, samples: impl ExactSizeIterator<Item = f32>) -> usize {
+    /// Pushes what there is room for and returns how many found none. All are taken from the iterator: others look at them
+    /// on the way.
+    fn push(&mut self, mut samples: impl ExactSizeIterator<Item = f32>) -> usize {
         let wanted = samples.len();
         let room = self.ring.slots().min(wanted);
         // As many as were just seen to be free, so there is always a chunk.
         if let Ok(chunk) = self.ring.write_chunk_uninit(room) {
-            chunk.fill_from_iter(samples.take(room));
+            chunk.fill_from_iter(samples.by_ref().take(room));
         }
+        samples.for_each(drop);
         wanted - room
     }
 }

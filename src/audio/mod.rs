@@ -51,7 +51,7 @@ use seat::EarSeat;
 use sidetone::SidetoneSeat;
 use supervisor::{Order, Shared, Supervisor};
 
-pub use crate::pure::audio::comfort::{Ringtone, Volume};
+pub use crate::pure::audio::comfort::Ringtone;
 pub use crate::pure::audio::device::{AudioSettings, DeviceChoice};
 pub use ringtone::StartError;
 
@@ -309,11 +309,6 @@ impl MediaHandle {
         if self.inner.call_ended_tone {
             self.tell_ear(EarCommand::CallEnded(tone, country));
         }
-    }
-
-    /// Plays the far ends as loud as this from now on.
-    pub fn set_volume(&self, volume: Volume) {
-        self.tell_ear(EarCommand::Volume(volume));
     }
 
     /// Warns the near end with one short beep, on the speaker only.

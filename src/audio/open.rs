@@ -140,7 +140,7 @@ fn open_capture(
             turn: None,
         }),
         DeviceChoice::File(path) => {
-            let recording = Recording::read(path)?;
+            let recording = Recording::speech(path)?;
             let text = format!("file:{} ({} Hz)", path.display(), recording.rate.hz());
             let (capture, source, beat) = connect(recording.rate);
             let answered = Arc::clone(&shared.answered);

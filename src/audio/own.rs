@@ -22,6 +22,9 @@ const TOO_LATE: Duration = Duration::from_secs(1);
 /// Samples that a file takes at most, some 12 hours: a WAV file counts its bytes in 32 bits.
 const LONGEST_FILE: u32 = u32::MAX / 2 - 1_000;
 
+/// Samples of a channel that a microphone's recording has at most, 115 MB of memory: ten minutes at 48 kHz, an hour at 8 kHz.
+const LONGEST_SPEECH: usize = 28_800_000;
+
 /// How often a file's header is made true.
 const FLUSH: Duration = Duration::from_millis(200);
 
@@ -101,16 +104,33 @@ pub(super) fn play_nowhere(mut playout: Playout, clock: Instant) -> Result<Clock
     })
 }
 
-/// A recording that is spoken when a call is answered.
+/// A recording: spoken when a call is answered, or heard when one rings.
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) rate: DeviceRate,
     pub(super) samples: Vec<f32>,
+    /// Whether the file holds more.
+    is_cut: bool,
 }
 
 impl Recording {
-    /// Reads a WAV file of any rate and channel count, PCM or float.
-    pub(super) fn read(path: &Path) -> Result<Recording, String> {
+    /// Reads what a microphone is to say from a WAV file of any rate and channel count, PCM or float. What is longer than
+    /// [`LONGEST_SPEECH`] is not heard, and that is told.
+    pub(super) fn speech(path: &Path) -> Result<Recording, String> {
+        let recording = Recording::read(path, |_| Ok(LONGEST_SPEECH))?;
+        if recording.is_cut {
+            let seconds = recording.samples.len() / recording.rate.hz() as usize;
+            tracing::warn!(path = %path.display(), seconds, "the recording is longer: its rest is not heard");
+        }
+        Ok(recording)
+    }
+
+    /// Reads a WAV file's first frames: `most` says by the rate how many, or why there are none. No more is read, whatever
+    /// the file holds.
+    pub(super) fn read(
+        path: &Path,
+        most: impl FnOnce(DeviceRate) -> Result<usize, String>,
+    ) -> Result<Recording, String> {
         let failed = |cause: hound::Error| {
             format!("{} cannot be read as a WAV file: {cause}", path.display())
         };
@@ -123,26 +143,46 @@ impl Recording {
                 spec.sample_rate
             )
         })?;
-        let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-            hound::SampleFormat::Float => reader.samples::<f32>().collect(),
+        let most = most(rate)?;
+        let channels = usize::from(spec.channels).max(1);
+        let samples = match spec.sample_format {
+            hound::SampleFormat::Float => mono(reader.samples::<f32>(), channels, most),
             hound::SampleFormat::Int => {
                 let full = 2_f32.powi(i32::from(spec.bits_per_sample) - 1);
-                reader
-                    .samples::<i32>()
-                    .map(|sample| sample.map(|sample| sample as f32 / full))
-                    .collect()
+                let samples = reader.samples::<i32>();
+                let samples = samples.map(|sample| sample.map(|sample| sample as f32 / full));
+                mono(samples, channels, most)
             }
         };
-        let channels = usize::from(spec.channels).max(1);
-        let samples = samples
-            .map_err(failed)?
-            .chunks(channels)
-            .map(|frame| frame.iter().sum::<f32>() / channels as f32)
-            .collect();
+        let samples = samples.map_err(failed)?;
         // A rate that cannot be converted is told now, not in the middle of a call.
         let _ = ToLine::new(rate, rate.hz() as usize / 100 + 1);
-        Ok(Recording { rate, samples })
+        Ok(Recording {
+            rate,
+            is_cut: reader.duration() as usize > samples.len(),
+            samples,
+        })
     }
+}
+
+/// Returns the means of the first `most` frames of so many channels; a last one that is not whole is left out.
+fn mono(
+    mut samples: impl Iterator<Item = Result<f32, hound::Error>>,
+    channels: usize,
+    most: usize,
+) -> Result<Vec<f32>, hound::Error> {
+    let mut means = Vec::new();
+    while means.len() < most {
+        let mut sum = 0.0;
+        for _ in 0..channels {
+            let Some(sample) = samples.next() else {
+                return Ok(means);
+            };
+            sum += sample?;
+        }
+        means.push(sum / channels as f32);
+    }
+    Ok(means)
 }
 
 /// Captures a recording: silence until `answered` is set, then the file from its first sample, then silence.
@@ -419,6 +459,7 @@ mod tests {
         let recording = Recording {
             rate,
             samples: samples.clone(),
+            is_cut: false,
         };
         let answered = Arc::new(AtomicBool::new(false));
         let (capture, mut heard) = capture();
@@ -458,18 +499,35 @@ mod tests {
             file.write_sample(sample).expect("room");
         }
         file.finalize().expect("room");
-        let read = Recording::read(&path).expect("it is a WAV file");
+        let read = Recording::speech(&path).expect("it is a WAV file");
         assert_eq!((read.rate.hz(), read.samples), (44_100, vec![0.375, -0.5]));
+        assert!(!read.is_cut);
+        let read = Recording::read(&path, |_| Ok(1)).expect("its first frame");
+        assert_eq!((read.samples, read.is_cut), (vec![0.375], true));
+        let refused = Recording::read(&path, |rate| Err(format!("not {}", rate.hz())));
+        assert_eq!(refused.expect_err("by its rate"), "not 44100");
 
         let float = hound::SampleFormat::Float;
         let mut file = hound::WavWriter::create(&path, spec(1, 32, float)).expect("it opens");
         file.write_sample(0.25_f32).expect("room");
         file.finalize().expect("room");
-        let read = Recording::read(&path).expect("it is a WAV file");
+        let read = Recording::speech(&path).expect("it is a WAV file");
         assert_eq!(read.samples, [0.25]);
 
+        // Nothing beyond what is wanted is read: the rest may be gigabytes, or broken.
+        let mut file = hound::WavWriter::create(&path, spec(1, 16, whole)).expect("it opens");
+        for sample in 0..100_i16 {
+            file.write_sample(sample).expect("room");
+        }
+        file.finalize().expect("room");
+        let bytes = std::fs::read(&path).expect("it is there");
+        std::fs::write(&path, &bytes[..bytes.len() - 150]).expect("room");
+        assert!(Recording::speech(&path).is_err(), "it ends too early");
+        let read = Recording::read(&path, |_| Ok(20)).expect("enough is there");
+        assert_eq!(read.samples.len(), 20);
+
         std::fs::write(&path, "no sound").expect("room");
-        let told = Recording::read(&path).expect_err("no WAV file");
+        let told = Recording::speech(&path).expect_err("no WAV file");
         assert!(
             told.contains("said.wav cannot be read as a WAV file"),
             "{told}"

@@ -37,14 +37,16 @@ pub(super) fn style(comfort: &Comfort) -> Result<RingStyle, StartError> {
 }
 
 fn read(path: &Path) -> Result<Melody, String> {
-    let Recording { rate, mut samples } = Recording::read(path)?;
-    let hz = rate.hz();
-    if !(8_000..=96_000).contains(&hz) {
-        return Err(format!(
-            "{} has {hz} samples a second, not 8000 to 96000",
-            path.display()
-        ));
-    }
+    let Recording { rate, samples, .. } = Recording::read(path, |rate| {
+        let hz = rate.hz();
+        if !(8_000..=96_000).contains(&hz) {
+            return Err(format!(
+                "{} has {hz} samples a second, not 8000 to 96000",
+                path.display()
+            ));
+        }
+        Ok(LONGEST * hz as usize)
+    })?;
     if samples.is_empty() {
         return Err(format!("{} holds no sound", path.display()));
     }
@@ -54,7 +56,6 @@ fn read(path: &Path) -> Result<Melody, String> {
             path.display()
         ));
     }
-    samples.truncate(LONGEST * hz as usize);
     Ok(Melody::recording(convert(&samples, rate, RECORDING_RATE)))
 }
 

@@ -52,6 +52,32 @@ impl ToSidetone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::callback::{Beat, Capture, Stamp};
+    use crate::pure::audio::sidetone::sidetone;
+    use crate::pure::time::Time;
+
+    #[test]
+    fn a_mouth_that_does_not_listen_takes_nothing_from_ones_own_ear() {
+        let (into, own_ear) = sidetone(-20, DeviceRate::HZ_48000);
+        let (ring, mut for_mouth) = rtrb::RingBuffer::new(100);
+        let beat = Arc::new(Beat::default());
+        let stamp = Arc::new(Stamp::default());
+        let mut capture = Capture::new(ring, std::thread::current(), stamp, Arc::clone(&beat))
+            .with_sidetone(Some(ToSidetone {
+                seat: Arc::new(SidetoneSeat::new(into)),
+                rate: DeviceRate::HZ_48000,
+            }));
+        for turn in 1..=3 {
+            capture.hear(&[0.5_f32; 480], 1, Time::START);
+            assert_eq!(own_ear.depth(), 480 * turn);
+        }
+        assert_eq!(
+            beat.overruns.load(std::sync::atomic::Ordering::Relaxed),
+            3 * 480 - 100
+        );
+        assert_eq!(for_mouth.slots(), 100);
+        assert_eq!(for_mouth.pop(), Ok(0.5));
+    }
 
     #[test]
     fn taking_it_needs_no_lock() {

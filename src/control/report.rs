@@ -60,7 +60,10 @@ impl Desk for DaemonDesk {
     }
 
     fn past_calls(&self) -> Remembered<'_> {
-        Box::pin(self.phone.past_calls())
+        Box::pin(async {
+            let calls = self.phone.past_calls().await;
+            calls.map_err(|cause| ("no_answer", cause.to_string()))
+        })
     }
 
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {

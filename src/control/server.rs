@@ -31,14 +31,14 @@ pub type Refused = (&'static str, String);
 pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<CallReport, Refused>> + Send + 'a>>;
 
 /// The last calls, on their way from the database.
-pub type Remembered<'a> = Pin<Box<dyn Future<Output = Vec<PastCall>> + Send + 'a>>;
+pub type Remembered<'a> = Pin<Box<dyn Future<Output = Result<Vec<PastCall>, Refused>> + Send + 'a>>;
 
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
     fn status(&self) -> Status;
 
-    /// Returns the last calls that are over, the newest first.
+    /// Returns the last calls that are over, the newest first, or why they are not known.
     fn past_calls(&self) -> Remembered<'_>;
 
     /// Does what a person wants of a call, named or evident.
@@ -190,7 +190,12 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
 async fn reply(desk: &dyn Desk, request: Request) -> Reply {
     let (call, command) = match request {
         Request::Status => return Reply::Status(Box::new(desk.status())),
-        Request::Calls => return Reply::Calls(desk.past_calls().await),
+        Request::Calls => {
+            return match desk.past_calls().await {
+                Ok(calls) => Reply::Calls(calls),
+                Err((code, message)) => error(code, &message),
+            };
+        }
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
     };
@@ -223,7 +228,10 @@ mod tests {
             .expect("answered");
         assert_eq!(status, Reply::Status(Box::new(FakeDesk.status())));
         let calls = asked(&server.path, Request::Calls).await;
-        assert_eq!(calls.expect("answered"), Reply::Calls(Vec::new()));
+        let Reply::Error { code, .. } = calls.expect("answered") else {
+            panic!("a database that fails is no list without calls");
+        };
+        assert_eq!(code, "no_answer");
         let answer = Request::Answer {
             call: Some("c1".to_owned()),
         };
@@ -329,7 +337,7 @@ mod tests {
         }
 
         fn past_calls(&self) -> Remembered<'_> {
-            Box::pin(async { Vec::new() })
+            Box::pin(async { Err(("no_answer", "the database gives no answer".to_owned())) })
         }
 
         fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {

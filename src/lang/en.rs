@@ -139,6 +139,13 @@ impl Message<'_> {
             Message::DefaultMicrophone => "default microphone".to_owned(),
             Message::DefaultSpeaker => "default speaker".to_owned(),
             Message::Playing { name } => format!("{name} is played"),
+            Message::MicrophoneBroken { why } => format!("the microphone does not work: {why}"),
+            Message::SpeakerBroken { why } => format!("the speaker does not work: {why}"),
+            Message::ChooseDevices { flags } => {
+                format!("`offhook devices` lists what there is; choose with {flags}")
+            }
+            Message::NoSuchTone { tone } => format!("this country has no {tone} tone"),
+            Message::EveryTone => "--country us has every tone".to_owned(),
             Message::TonePlays => {
                 "a tone is played for a second; speak to see the level".to_owned()
             }

@@ -144,6 +144,15 @@ impl Message<'_> {
             Message::DefaultMicrophone => "micro par défaut".to_owned(),
             Message::DefaultSpeaker => "haut-parleur par défaut".to_owned(),
             Message::Playing { name } => format!("lecture : {name}"),
+            Message::MicrophoneBroken { why } => format!("le micro ne fonctionne pas : {why}"),
+            Message::SpeakerBroken { why } => {
+                format!("le haut-parleur ne fonctionne pas : {why}")
+            }
+            Message::ChooseDevices { flags } => {
+                format!("`offhook devices` montre ce qu'il y a ; choisissez avec {flags}")
+            }
+            Message::NoSuchTone { tone } => format!("ce pays n'a pas de tonalité {tone}"),
+            Message::EveryTone => "--country us a toutes les tonalités".to_owned(),
             Message::TonePlays => {
                 "un son est joué une seconde ; parlez pour voir le niveau".to_owned()
             }

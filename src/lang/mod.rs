@@ -343,6 +343,28 @@ pub enum Message<'a> {
     DefaultSpeaker,
     /// A tone is being played.
     TonePlays,
+    /// The microphone does not work, so that nothing can be tried.
+    MicrophoneBroken {
+        /// Why.
+        why: &'a str,
+    },
+    /// The speaker does not work, so that nothing can be heard.
+    SpeakerBroken {
+        /// Why.
+        why: &'a str,
+    },
+    /// How other devices are chosen.
+    ChooseDevices {
+        /// The flags.
+        flags: &'a str,
+    },
+    /// A country has no such tone.
+    NoSuchTone {
+        /// The tone's name, as it is typed.
+        tone: &'a str,
+    },
+    /// Where every tone can be heard.
+    EveryTone,
     /// What `offhook devices play` plays.
     Playing {
         /// The name that was asked for.
@@ -603,6 +625,11 @@ mod tests {
             Message::DefaultSpeaker,
             Message::TonePlays,
             Message::Playing { name: "busy" },
+            Message::MicrophoneBroken { why: x },
+            Message::SpeakerBroken { why: x },
+            Message::ChooseDevices { flags: x },
+            Message::NoSuchTone { tone: x },
+            Message::EveryTone,
             Message::Level { decibel: -30.0 },
             Message::SettingsMissing { count: 1 },
             Message::SettingsMissing { count: 3 },

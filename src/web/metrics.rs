@@ -85,13 +85,13 @@ const FIGURES: [Figure; 23] = [
     (
         "missing_samples_total",
         "counter",
-        "Samples that never came.",
+        "Samples that the carrier left out, told by its timestamps: its pauses and its losses.",
         |s| Some(count(s.missing_samples)),
     ),
     (
         "late_samples_total",
         "counter",
-        "Samples that were not there when they were due, and came later.",
+        "Samples made up for sound that came too late.",
         |s| Some(count(s.concealed_samples)),
     ),
     (

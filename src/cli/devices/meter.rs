@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, settings: &AudioSettings, lang: Lang) -> Result<(
     let is_broken = |state: &DeviceState| matches!(state, DeviceState::Broken(_));
     if is_broken(&status.capture) && is_broken(&status.playout) {
         // There is nothing to hear, and nothing to show.
-        return verdict(&status);
+        return verdict(&status, lang);
     }
     runtime()?.block_on(async {
         let mut stop = Stop::new()?;
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args, settings: &AudioSettings, lang: Lang) -> Result<(
         media.stop().await;
         done
     })?;
-    verdict(&status)
+    verdict(&status, lang)
 }
 
 /// How the meter is shown.
@@ -203,22 +203,19 @@ fn devices_page(status: &AudioStatus, lang: Lang) -> String {
 }
 
 /// Fails where one of the two does not work.
-fn verdict(status: &AudioStatus) -> Result<(), Failure> {
-    let broken: Vec<String> = [
-        ("microphone", &status.capture),
-        ("speaker", &status.playout),
-    ]
-    .into_iter()
-    .filter_map(|(name, state)| match state {
-        DeviceState::Broken(why) => Some(format!("the {name} does not work: {why}")),
-        DeviceState::Works(_) => None,
-    })
-    .collect();
+fn verdict(status: &AudioStatus, lang: Lang) -> Result<(), Failure> {
+    let mut broken = Vec::new();
+    if let DeviceState::Broken(why) = &status.capture {
+        broken.push(Message::MicrophoneBroken { why }.text(lang));
+    }
+    if let DeviceState::Broken(why) = &status.playout {
+        broken.push(Message::SpeakerBroken { why }.text(lang));
+    }
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Failure::world(broken.join("; "))
-        .hint("`offhook devices` lists what there is; choose with --capture and --playout"))
+    let flags = "--capture, --playout";
+    Err(Failure::world(broken.join("; ")).hint(Message::ChooseDevices { flags }.text(lang)))
 }
 
 #[cfg(test)]

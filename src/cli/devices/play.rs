@@ -21,6 +21,9 @@ const PLAYS: Duration = Duration::from_secs(5);
 /// How long what ends takes to fade.
 const FADES: Duration = Duration::from_millis(60);
 
+/// The stream that a tone comes from.
+const STREAM: StreamId = StreamId(0);
+
 /// What `offhook devices play` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -70,14 +73,15 @@ pub(crate) fn run(
         Sound::Tone(tone) => {
             let line = DeviceRate::new(LINE_RATE).unwrap_or(DeviceRate::HZ_48000);
             let made = Tone::progress(*tone, country, line).ok_or_else(|| {
-                Failure::usage(format!("this country has no {} tone", tone.name()))
-                    .hint("--country us has every tone")
+                let name = tone.name();
+                Failure::usage(Message::NoSuchTone { tone: name }.text(lang))
+                    .hint(Message::EveryTone.text(lang))
             })?;
-            (tone.name(), Some(made))
+            (tone.name().to_owned(), Some(made))
         }
         Sound::Ring(ringtone) => {
             settings.comfort.ringtone = ringtone.clone();
-            (ringtone.name(), None)
+            (named(ringtone), None)
         }
     };
     let limit = match args.seconds {
@@ -94,12 +98,13 @@ pub(crate) fn run(
         &status.ringer
     };
     if let DeviceState::Broken(why) = state {
-        return Err(Failure::world(format!("the speaker does not work: {why}"))
-            .hint("`offhook devices` lists what there is; choose with --playout or --ringer"));
+        let flags = "--playout, --ringer";
+        return Err(Failure::world(Message::SpeakerBroken { why }.text(lang))
+            .hint(Message::ChooseDevices { flags }.text(lang)));
     }
     runtime()?.block_on(async {
         let mut stop = Stop::new()?;
-        tell(&Message::Playing { name }.text(lang));
+        tell(&Message::Playing { name: &name }.text(lang));
         if limit.is_none() {
             tell(&Message::CtrlCEnds.text(lang));
         }
@@ -108,7 +113,9 @@ pub(crate) fn run(
             () = playing => {}
             () = stop.wait() => {}
         }
+        // However it ends, it fades.
         media.ring(None);
+        media.detach(STREAM);
         tokio::time::sleep(FADES).await;
         media.stop().await;
         Ok(())
@@ -123,7 +130,6 @@ async fn play(
     clock: Instant,
     limit: Option<Duration>,
 ) {
-    const STREAM: StreamId = StreamId(0);
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let began = Instant::now();
     let goes_on = || limit.is_none_or(|limit| began.elapsed() < limit);
@@ -157,7 +163,16 @@ async fn play(
         });
         at += FRAME_LEN as u64;
     }
-    media.detach(STREAM);
+}
+
+/// Returns a ringtone's name, as it is typed.
+fn named(ringtone: &Ringtone) -> String {
+    match ringtone {
+        Ringtone::File(path) => format!("file:{}", path.display()),
+        Ringtone::Classic | Ringtone::Marimba | Ringtone::Chime | Ringtone::Mechanical => {
+            ringtone.name().to_owned()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +191,12 @@ mod tests {
             sound("file:a.wav"),
             Ok(Sound::Ring(Ringtone::File(_)))
         ));
+        for typed in ["marimba", "file:a/b.wav"] {
+            let Ok(Sound::Ring(ringtone)) = sound(typed) else {
+                panic!("{typed} is a ringtone");
+            };
+            assert_eq!(named(&ringtone), typed);
+        }
         assert!(sound("engaged").is_err());
         assert_eq!(country("fr"), Ok(Country::France));
         assert!(country("xx").is_err());

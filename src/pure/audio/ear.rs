@@ -26,9 +26,6 @@ pub const MOST_LEGS: usize = 16;
 /// Room in the rings of commands and of legs let go.
 pub const COMMANDS: usize = 64;
 
-/// How long a leg takes to be heard or to fall silent: 10 ms of the line.
-const RAMP: f32 = LINE_RATE as f32 / 100.0;
-
 /// Beats of the tone that tells that a call is over.
 const ENDED_BEATS: u32 = 3;
 
@@ -50,14 +47,12 @@ pub enum EarCommand {
     Beep,
     /// Tell with a few beats of a country's tone that the far end has gone. Ringing, or a leg that is heard, ends it.
     CallEnded(Progress, Country),
-    /// Hear the far ends as loud as this.
-    Volume(Volume),
 }
 
 /// How the ear does what it does, from the start on.
 #[derive(Clone, Debug, Default)]
 pub struct EarStyle {
-    /// How loud the far ends are at first.
+    /// How loud the far ends are.
     pub volume: Volume,
     /// The loudest that they may be; nothing: as loud as they come.
     pub loudest: Option<Loudest>,
@@ -76,7 +71,7 @@ pub struct EarLeg {
     audible: bool,
     // Let go: it leaves once it has faded.
     leaving: bool,
-    gain: f32,
+    fader: Fader,
     delay_ms: Option<f32>,
     level: LevelMeter,
     /// Samples that were measured when the level was last told.
@@ -100,7 +95,7 @@ impl EarLeg {
             leveller: None,
             audible: route.to_speaker,
             leaving: false,
-            gain: 0.0,
+            fader: Fader::new(0.0, DeviceRate::LINE),
             delay_ms: None,
             level: LevelMeter::default(),
             told: 0,
@@ -212,7 +207,7 @@ pub struct Ear {
     commands: rtrb::Consumer<EarCommand>,
     let_go: rtrb::Producer<Box<EarLeg>>,
     // Over the far ends.
-    volume: Fader,
+    volume: f32,
     limiter: Option<Limiter>,
     // Over all: a device that is new begins in the middle of a sound.
     fresh: Fader,
@@ -225,8 +220,8 @@ pub struct Ear {
 impl Ear {
     /// Makes an ear for a device of `rate`.
     ///
-    /// Whoever owns the other end of `let_go` empties it now and then: a leg that finds it full stays, unheard, as long as the
-    /// ear does.
+    /// Whoever owns the other end of `let_go` empties it now and then: a leg that finds it full stays, unheard, until there is
+    /// room.
     #[must_use]
     pub fn new(
         rate: DeviceRate,
@@ -243,7 +238,7 @@ impl Ear {
             legs: Default::default(),
             commands,
             let_go,
-            volume: Fader::new(1.0, rate),
+            volume: 1.0,
             limiter: None,
             fresh: Fader::new(1.0, rate),
             ringer: Ringer::new(RingStyle::default(), rate),
@@ -256,7 +251,7 @@ impl Ear {
     /// Gives it a style.
     #[must_use]
     pub fn with_style(mut self, style: EarStyle) -> Ear {
-        self.volume = Fader::new(style.volume.gain(), self.rate);
+        self.volume = style.volume.gain();
         self.limiter = style
             .loudest
             .map(|loudest| Limiter::new(loudest, self.rate));
@@ -282,7 +277,6 @@ impl Ear {
         self.one = vec![0.0; self.to_device.most_needed()];
         self.sum = self.one.clone();
         self.fresh.set_rate(rate);
-        self.volume.set_rate(rate);
         if let Some(limiter) = &mut self.limiter {
             limiter.set_rate(rate);
         }
@@ -344,7 +338,9 @@ impl Ear {
         self.sweep();
         let sum = &mut self.sum[..needed];
         self.to_device.convert(sum, far);
-        self.volume.process(far);
+        for sample in far.iter_mut() {
+            *sample *= self.volume;
+        }
         if let Some(limiter) = &mut self.limiter {
             limiter.process(far);
         }
@@ -379,7 +375,6 @@ impl Ear {
                 }
                 EarCommand::Beep => self.beep.start(),
                 EarCommand::CallEnded(tone, country) => self.end_call(tone, country),
-                EarCommand::Volume(volume) => self.volume.set(volume.gain()),
             }
         }
     }
@@ -429,7 +424,7 @@ impl Ear {
     /// Lets go of the legs that have faded.
     fn sweep(&mut self) {
         for n in 0..MOST_LEGS {
-            if let Some(leg) = self.legs[n].take_if(|leg| leg.leaving && leg.gain == 0.0) {
+            if let Some(leg) = self.legs[n].take_if(|leg| leg.leaving && leg.fader.gain() == 0.0) {
                 self.dismiss(leg);
             }
         }
@@ -437,11 +432,13 @@ impl Ear {
 
     fn dismiss(&mut self, leg: Box<EarLeg>) {
         if let Err(rtrb::PushError::Full(mut leg)) = self.let_go.push(leg) {
-            // Nobody has emptied the ring. Better a silent leg that stays than memory freed in a callback.
+            // Nobody has emptied the ring: it waits in a slot, and is tried again with every block.
             leg.audible = false;
+            leg.leaving = true;
             if let Some(slot) = self.legs.iter_mut().find(|slot| slot.is_none()) {
                 *slot = Some(leg);
             } else {
+                // Nor is there a slot. Better memory that is lost than memory that is freed in a callback.
                 std::mem::forget(leg);
             }
         }
@@ -472,12 +469,8 @@ impl EarLeg {
         if let Some(leveller) = &mut self.leveller {
             leveller.process(block);
         }
-        let aim = if self.audible { 1.0 } else { 0.0 };
-        for sample in block {
-            let step = (aim - self.gain).clamp(-1.0 / RAMP, 1.0 / RAMP);
-            self.gain += step;
-            *sample *= self.gain;
-        }
+        self.fader.set(if self.audible { 1.0 } else { 0.0 });
+        self.fader.process(block);
     }
 }
 
@@ -692,6 +685,35 @@ pub(super) mod tests {
         );
         drop(rig.let_go.pop().expect("the leg is let go"));
         assert!(rig.down.is_abandoned());
+    }
+
+    #[test]
+    fn a_leg_that_finds_the_ring_full_leaves_once_there_is_room() {
+        let (mut commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
+        let (for_let_go, mut let_go) = rtrb::RingBuffer::new(1);
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go);
+        let mut downs = Vec::new();
+        for n in 0..3 {
+            let (down, for_leg) = rtrb::RingBuffer::new(1);
+            downs.push(down);
+            let leg = EarLeg::new(StreamId(n), for_leg, Route::default(), Arc::default());
+            commands
+                .push(EarCommand::Attach(Box::new(leg)))
+                .expect("room");
+        }
+        let (mut out, mut far) = (vec![0.0; 480], vec![0.0; 480]);
+        ear.render(&mut out, &mut far, Time::START);
+        for n in 0..3 {
+            commands
+                .push(EarCommand::Detach(StreamId(n)))
+                .expect("room");
+        }
+        for _ in 0..3 {
+            ear.render(&mut out, &mut far, Time::START);
+            ear.render(&mut out, &mut far, Time::START);
+            drop(let_go.pop().expect("one more is let go"));
+        }
+        assert!(downs.iter().all(rtrb::Producer::is_abandoned));
     }
 
     #[test]

@@ -18,6 +18,9 @@ const SMOOTHING: f32 = 0.03 * LINE_RATE as f32;
 /// How long sound counts as speech after the envelope fell: 200 ms.
 const HANGOVER: u32 = LINE_RATE / 5;
 
+/// An envelope below this is none: without it silence would be reckoned with subnormal numbers, which take long.
+const NO_ENVELOPE: f32 = 1e-20;
+
 /// How far above its threshold the active level lies, in dB.
 const MARGIN_DB: f64 = 15.9;
 
@@ -99,6 +102,12 @@ impl LevelMeter {
             let loud = sample.abs();
             self.smoothed = self.keeps * self.smoothed + takes * loud;
             self.envelope = self.keeps * self.envelope + takes * self.smoothed;
+            if self.smoothed < NO_ENVELOPE {
+                self.smoothed = 0.0;
+            }
+            if self.envelope < NO_ENVELOPE {
+                self.envelope = 0.0;
+            }
             self.energy += f64::from(loud) * f64::from(loud);
             self.peak = self.peak.max(loud);
             let mut threshold = 0.5;
@@ -217,6 +226,17 @@ mod tests {
         assert_eq!(meter.levels(), None);
         meter.push(&[0.0; 8_000]);
         assert_eq!(meter.levels(), None);
+    }
+
+    #[test]
+    fn silence_is_not_reckoned_with_subnormal_numbers() {
+        let mut meter = LevelMeter::default();
+        meter.push(&[0.5; 8_000]);
+        for _ in 0..1_000 {
+            meter.push(&[0.0; 80]);
+            assert!(!meter.smoothed.is_subnormal() && !meter.envelope.is_subnormal());
+        }
+        assert_eq!((meter.smoothed, meter.envelope), (0.0, 0.0));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The leveller: a far end that is much too quiet or too loud is slowly brought to the level of others.
 //!
-//! It looks at speech alone. A block of 10 ms counts as speech when it is well above the background, which is followed as
-//! the least that is heard: background noise, silence and steady tones move nothing, so that a pause is not pumped up. From
-//! the speech it reckons an active level in the sense of ITU-T P.56 (the mean power while there is speech), and moves the
-//! gain towards -20 dBFS, 12 dB at most, no faster than 3 dB a second.
+//! It looks at speech alone. A block of 10 ms counts as speech when it is well above the background and its level goes up
+//! and down as syllables do. The background is followed as the least that is heard; digital silence is none, since a line
+//! that is switched off tells nothing of its noise. So noise, silence and steady tones move nothing, whatever was before
+//! them, and a pause is not pumped up. From the speech it reckons an active level in the sense of ITU-T P.56 (the mean power
+//! while there is speech), and moves the gain towards -20 dBFS, 12 dB at most, no faster than 3 dB a second.
 //!
 //! No sample leaves it beyond full scale: what would is turned down at once, and the gain comes back at its own pace.
 
@@ -30,6 +31,22 @@ const ABOVE_DB: f32 = 10.0;
 /// What is below this is never speech, in dBFS.
 const QUIETEST_DBFS: f32 = -55.0;
 
+/// What is below this is digital silence, in dBFS: one step of G.711 about zero is louder.
+const DIGITAL_SILENCE_DBFS: f32 = -90.0;
+
+/// Blocks over which a level is smoothed before its variation is judged: 50 ms, two beats of the slowest pair of tones that
+/// is usual (440 and 480 Hz), which is no speech either.
+const SMOOTHED: usize = 5;
+
+/// Blocks above the background in which speech varies: 300 ms, a syllable and more.
+const VARIES: usize = 30;
+
+/// So many of them, the quietest and the loudest, do not count: where a tone begins it is no speech yet.
+const EDGES: usize = 3;
+
+/// How much the others vary at least where they are speech, in dB. Steady noise varies by less than 2, speech by 10 and more.
+const VARIES_DB: f32 = 5.0;
+
 /// Speech that must be heard before the gain moves, in blocks: half a second.
 const LEAST_SPEECH: u32 = 50;
 
@@ -43,6 +60,11 @@ pub struct Leveller {
     power: f32,
     filled: usize,
     background_dbfs: f32,
+    // The powers of the last blocks, and the smoothed levels of the last that were above the background: rings.
+    powers: [f32; SMOOTHED],
+    blocks: usize,
+    levels: [f32; VARIES],
+    above: usize,
     speech: u32,
     active: f32,
     gain_db: f32,
@@ -58,6 +80,10 @@ impl Default for Leveller {
             filled: 0,
             // All is background until there was something quieter.
             background_dbfs: 0.0,
+            powers: [0.0; SMOOTHED],
+            blocks: 0,
+            levels: [0.0; VARIES],
+            above: 0,
             speech: 0,
             active: 0.0,
             gain_db: 0.0,
@@ -94,12 +120,23 @@ impl Leveller {
     fn look(&mut self) {
         let power = self.power / BLOCK as f32;
         (self.power, self.filled) = (0.0, 0);
+        self.powers[self.blocks % SMOOTHED] = power;
+        self.blocks = self.blocks.wrapping_add(1);
         let level_dbfs = decibel(power);
-        let is_speech = level_dbfs > QUIETEST_DBFS && level_dbfs > self.background_dbfs + ABOVE_DB;
+        if level_dbfs < DIGITAL_SILENCE_DBFS {
+            return;
+        }
+        let is_above = level_dbfs > QUIETEST_DBFS && level_dbfs > self.background_dbfs + ABOVE_DB;
         self.background_dbfs = level_dbfs
             .min(self.background_dbfs + BACKGROUND_STEP_DB)
             .max(QUIETEST_DBFS - ABOVE_DB);
-        if !is_speech {
+        if !is_above {
+            return;
+        }
+        self.levels[self.above % VARIES] =
+            decibel(self.powers.iter().sum::<f32>() / SMOOTHED as f32);
+        self.above = self.above.wrapping_add(1);
+        if !self.varies() {
             return;
         }
         self.speech = self.speech.saturating_add(1);
@@ -111,6 +148,18 @@ impl Leveller {
             self.gain_db += (wanted - self.gain_db).clamp(-STEP_DB, STEP_DB);
             self.aim = 10_f32.powf(self.gain_db / 20.0);
         }
+    }
+}
+
+impl Leveller {
+    /// Says whether what was above the background of late goes up and down.
+    fn varies(&self) -> bool {
+        if self.above < VARIES {
+            return false;
+        }
+        let mut levels = self.levels;
+        levels.sort_unstable_by(f32::total_cmp);
+        levels[VARIES - 1 - EDGES] - levels[EDGES] >= VARIES_DB
     }
 }
 
@@ -135,14 +184,21 @@ mod tests {
         }
     }
 
-    /// Talk: words of 0.6 s at a level while they sound, pauses of 0.4 s, over a background.
+    /// Talk: words of 0.6 s and three syllables at a level while they sound, pauses of 0.4 s, over a background.
     fn talk(level_dbfs: f32, background_dbfs: f32, seconds: usize) -> Vec<f32> {
         let (mut voice, mut room) = (Noise(1), Noise(2));
         let factor = |dbfs: f32| 10_f32.powf(dbfs / 20.0);
         (0..seconds * 8_000)
             .map(|n| {
                 let says = n % 8_000 < 4_800;
-                let word = if says { factor(level_dbfs) } else { 0.0 };
+                // Syllables are 20 dB above what is between them; 2.83 is the mean of their power.
+                let syllable =
+                    10_f32.powf((n as f32 * std::f32::consts::TAU / 1_600.0).cos()) / 2.83;
+                let word = if says {
+                    factor(level_dbfs) * syllable.sqrt()
+                } else {
+                    0.0
+                };
                 (voice.next() * word + room.next() * factor(background_dbfs)).clamp(-1.0, 1.0)
             })
             .collect()
@@ -197,6 +253,47 @@ mod tests {
             leveller.process(&mut sound);
             assert_eq!(leveller.gain_db(), 0.0);
         }
+    }
+
+    #[test]
+    fn noise_and_tones_that_begin_after_digital_silence_or_a_soft_background_move_nothing() {
+        let sine = |n: usize, hz: f32| (n as f32 * std::f32::consts::TAU * hz / 8_000.0).sin();
+        let on = |n: usize, of: usize, for_: usize| if n % of < for_ { 1.0 } else { 0.0 };
+        let mut noise = Noise(5);
+        for silence in [0.0, 0.000_3] {
+            for (kind, level) in [
+                (0, 0.01),
+                (1, 0.01),
+                (1, 0.1),
+                (2, 0.01),
+                (3, 0.05),
+                (4, 0.05),
+            ] {
+                let mut sound: Vec<f32> = (0..5 * 8_000).map(|_| noise.next() * silence).collect();
+                sound.extend((0..30 * 8_000).map(|n| {
+                    level
+                        * match kind {
+                            0 => noise.next(),
+                            1 => sine(n, 1_000.0),
+                            // The ringback of North America and of Britain, and a busy tone.
+                            2 => (sine(n, 440.0) + sine(n, 480.0)) * on(n, 48_000, 16_000),
+                            3 => (sine(n, 400.0) + sine(n, 450.0)) * on(n, 8_000, 3_200),
+                            _ => sine(n, 425.0) * on(n, 8_000, 4_000),
+                        }
+                }));
+                let mut leveller = Leveller::default();
+                leveller.process(&mut sound);
+                assert_eq!(leveller.gain_db(), 0.0, "{kind} at {level} after {silence}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_voice_between_pauses_of_digital_silence_is_levelled_too() {
+        let mut sound = talk(-31.0, -200.0, 40);
+        Leveller::default().process(&mut sound);
+        let heard = words(&sound);
+        assert!((heard + 20.0).abs() < 4.0, "{heard} dBFS");
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! for the parts of such a thing.
 //!
 //! What is loud for seconds (a fax, a stuck tone) is brought down further: where the mean power of the last seconds, pauses
-//! and all, is less than 6 dB below the bound, two decibel for every one, 12 at most. No speech is that loud: its peaks lie
-//! some 15 dB above its mean.
+//! and all, is above -9 dBFS and less than 6 dB below the bound, two decibel for every one, 12 at most. No speech is that
+//! loud: its peaks lie some 15 dB above its mean. Ordinary speech may well be louder than a bound that is set low, and is then
+//! only bounded; that is why the level is also an absolute one.
 
 use super::DeviceRate;
 use super::comfort::Loudest;
@@ -22,6 +23,12 @@ const KNEE: f32 = 0.8;
 
 /// What is loud for seconds, as a share of the bound: 6 dB below it.
 const LOUD: f32 = 0.5;
+
+/// What is below this is never loud, as a share of full scale: -9 dBFS, 6 dB below the bound that is usual.
+const LOUD_AT_LEAST: f32 = 0.354;
+
+/// A mean power below this is none: without it silence would be reckoned with subnormal numbers, which take long.
+const NO_POWER: f32 = 1e-30;
 
 /// How long the envelope stands before it falls, in ms: half a wave of 50 Hz, so that it does not follow the wave.
 const HOLD_MS: u32 = 10;
@@ -94,6 +101,9 @@ impl Limiter {
         }
         let sample = sample.clamp(-SANE, SANE);
         self.power += (sample * sample - self.power) * self.mean;
+        if self.power < NO_POWER {
+            self.power = 0.0;
+        }
         let sample = sample * self.long();
         let peak = sample.abs();
         if peak >= self.envelope {
@@ -126,7 +136,7 @@ impl Limiter {
     /// Returns the gain for the power of the last seconds.
     fn long(&self) -> f32 {
         // A little more than a square wave of that level, however its power is rounded.
-        let loud = LOUD * self.bound;
+        let loud = (LOUD * self.bound).max(LOUD_AT_LEAST);
         let most = 1.01 * loud * loud;
         if self.power <= most {
             1.0
@@ -228,6 +238,53 @@ mod tests {
             limiter.process(&mut square);
             assert_eq!(square, before, "second {second}");
         }
+    }
+
+    /// Words of 0.6 s, each of three syllables, -20 dBFS while they sound; pauses of 0.4 s. 8 kHz.
+    fn speech(seconds: usize) -> Vec<f32> {
+        let mut seed = 1_u32;
+        (0..seconds * 8_000)
+            .map(|n| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let noise = ((seed >> 8) as f32 / 8_388_608.0 - 1.0) * 3_f32.sqrt();
+                let syllable = 1.0 - (n as f32 * std::f32::consts::TAU / 1_600.0).cos();
+                let says = n % 8_000 < 4_800;
+                if says {
+                    noise * 0.1 * syllable.sqrt()
+                } else {
+                    0.0
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn ordinary_speech_is_bounded_and_no_more_whatever_the_bound() {
+        let rate = DeviceRate::new(8_000).expect("a rate");
+        for dbfs in -30..=0 {
+            let loudest = Loudest::new(dbfs).expect("a level");
+            let mut limiter = Limiter::new(loudest, rate);
+            let said = speech(20);
+            let mut out = said.clone();
+            limiter.process(&mut out);
+            for (second, (said, heard)) in said.chunks(8_000).zip(out.chunks(8_000)).enumerate() {
+                // As loud as it was, or up to the knee.
+                let least = peak(said).min(KNEE * loudest.amplitude());
+                assert!(peak(heard) >= 0.999 * least, "{dbfs} dBFS, second {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_not_reckoned_with_subnormal_numbers() {
+        let mut limiter = Limiter::new(Loudest::default(), DeviceRate::new(8_000).expect("a rate"));
+        limiter.process(&mut [0.001; 80]);
+        assert!(limiter.power > 0.0);
+        for _ in 0..180 {
+            limiter.process(&mut [0.0; 8_000]);
+            assert!(!limiter.power.is_subnormal());
+        }
+        assert_eq!(limiter.power, 0.0);
     }
 
     #[test]

@@ -45,6 +45,9 @@ impl DeviceRate {
     /// 48 kHz, the rate of the devices that we make ourselves.
     pub const HZ_48000: DeviceRate = DeviceRate(48_000);
 
+    /// The rate of the line.
+    pub const LINE: DeviceRate = DeviceRate(LINE_RATE);
+
     /// Takes a rate in Hz, or nothing where no sound card has such a rate.
     #[must_use]
     pub fn new(hz: u32) -> Option<DeviceRate> {

@@ -12,13 +12,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::DeviceRate;
 use super::fader::Fader;
 
-/// Samples that fit into the ring: 85 ms at 48 kHz, two of the longest callbacks that are usual.
-const RING: usize = 4_096;
+/// Samples that fit into the ring: 341 ms at 192 kHz, 1.4 s at 48 kHz. It holds a callback of the microphone and one of the
+/// speaker, whatever devices come later; the longest that are usual take 100 ms.
+const RING: usize = 65_536;
 
 /// What is left in the ring after the worst moment, in ms.
 const MARGIN_MS: u32 = 1;
 
-/// How much more there is to be before it plays again after the ring ran dry, in ms.
+/// How much more there is to be at least before it plays again after the ring ran dry, in ms; half as much again where that
+/// is more, so that long callbacks are soon made up for.
 const MORE_MS: u32 = 3;
 
 /// How long the depth is watched before it is judged, in ms.
@@ -123,7 +125,7 @@ impl Sidetone {
         let step = f64::from(from) / f64::from(self.rate);
         let needed = (block.len() as f64 * step) as usize + 2;
         let margin = (from * MARGIN_MS / 1000) as usize;
-        let enough = needed + self.cushion.max(margin);
+        let enough = (needed + self.cushion.max(margin)).min(RING);
         if !self.plays && self.ring.slots() >= enough {
             self.plays = true;
             self.skip(self.ring.slots() - enough);
@@ -149,7 +151,7 @@ impl Sidetone {
                 let Ok(sample) = self.ring.pop() else {
                     // Dry: it is heard again once there is more.
                     let more = (self.from_known * MORE_MS / 1000) as usize;
-                    self.cushion = (self.cushion + more).min(RING / 4);
+                    self.cushion = (self.cushion + more.max(self.cushion / 2)).min(RING / 2);
                     self.begin_anew();
                     break;
                 };
@@ -252,7 +254,10 @@ mod tests {
                 said += blocks.0;
             }
             let mut block = vec![0.0; blocks.1];
-            out.add_to(&mut block, true);
+            // The ear renders 20 ms at most at once.
+            for piece in block.chunks_mut(to as usize / 50) {
+                out.add_to(piece, true);
+            }
             heard.extend(block);
             if heard.len() > (seconds - 10) * to as usize {
                 depth += out.depth();
@@ -297,6 +302,37 @@ mod tests {
                     let level = 20.0 * (power.sqrt() * std::f32::consts::SQRT_2 / 0.05).log10();
                     assert!(level.abs() < 0.5, "{told}: {level} dB");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn long_callbacks_at_any_rate_are_heard_whole_after_a_second() {
+        for (from, to) in [
+            (48_000, 48_000),
+            (96_000, 96_000),
+            (192_000, 192_000),
+            (192_000, 48_000),
+            (48_000, 192_000),
+        ] {
+            for ms in [
+                (20, 20),
+                (43, 43),
+                (85, 20),
+                (100, 10),
+                (10, 100),
+                (100, 100),
+            ] {
+                let blocks = (from as usize * ms.0 / 1000, to as usize * ms.1 / 1000);
+                let (heard, depth) = talk(from, to, 100.0, blocks, 12);
+                let told = format!("{from} to {to} Hz, {ms:?} ms");
+                // Every window of 20 ms, six waves, is as loud as it is to be.
+                for window in heard[2 * to as usize..].chunks_exact(to as usize / 50) {
+                    let power = window.iter().map(|s| s * s).sum::<f32>() / window.len() as f32;
+                    let level = 20.0 * (power.sqrt() * std::f32::consts::SQRT_2 / 0.05).log10();
+                    assert!(level.abs() < 6.0, "{told}: {level} dB");
+                }
+                assert!(depth <= ms.0.max(ms.1) as f32 + 6.0, "{told}: {depth} ms");
             }
         }
     }

@@ -17,8 +17,12 @@ const EVERY: u64 = 1_000_000;
 /// counts anew. In samples: 1 s.
 const STALE: u64 = LINE_RATE as u64;
 
-/// A jump of the timestamps against the clock that is no jitter but another beginning, in µs: 10 s.
+/// A message that is so much later than its timestamp against the one before is of another beginning, in µs: 10 s.
 const JUMP: i64 = 10_000_000;
+
+/// A timestamp that jumps so much further than time went is of another beginning too, in µs: 1 s. No network brings sound
+/// before it was said, and a message that is late comes with the next ones, not instead of them.
+const AHEAD: i64 = 1_000_000;
 
 /// What is known of a stream's arrivals.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -66,8 +70,11 @@ impl Arrivals {
                 return None;
             }
             let between = micros(at) - micros(last_at) - (place(end) - place(last));
-            if between.abs() > JUMP {
-                *self = Arrivals::default();
+            if end <= last || !(-AHEAD..=JUMP).contains(&between) {
+                *self = Arrivals {
+                    told: self.told,
+                    ..Arrivals::default()
+                };
             } else {
                 self.jitter_us += (between.abs() as f64 - self.jitter_us) / 16.0;
             }
@@ -145,6 +152,25 @@ mod tests {
             (stepped.jitter_ms - 2_016.0 / 16.0).abs() < 0.01,
             "{stepped:?}"
         );
+    }
+
+    #[test]
+    fn a_stream_that_counts_anew_without_a_pause_has_no_jitter_of_it() {
+        // Back by 2 to 8 s, and ahead by as much.
+        for (before, after) in [(100, 0), (400, 0), (100, 200), (100, 500)] {
+            let mut arrivals = Arrivals::default();
+            let (mut last, mut at) = (None, 1_000);
+            for n in (0..before).chain(after..after + 200) {
+                at += 20;
+                last = arrivals.note((n + 1) * 160, Time::from_millis(at)).or(last);
+            }
+            let figures = last.expect("a second has passed");
+            assert_eq!(
+                (figures.jitter_ms, figures.late_95_ms),
+                (0.0, 0.0),
+                "{before}, {after}"
+            );
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub enum Melody {
 }
 
 impl Melody {
-    /// Takes a recording of one channel at [`RECORDING_RATE`], full scale 1, and brings it to the loudness of the others.
+    /// Takes a recording of one channel at [`RECORDING_RATE`], full scale 1, and brings its peak to that of the others.
     #[must_use]
     pub fn recording(mut samples: Vec<f32>) -> Melody {
         let peak = samples.iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));

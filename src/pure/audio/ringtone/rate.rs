@@ -17,7 +17,7 @@ pub fn convert(samples: &[f32], from: DeviceRate, to: DeviceRate) -> Vec<f32> {
         return samples.to_vec();
     }
     let common = gcd(from, to);
-    let (up, down) = ((to / common) as usize, (from / common) as usize);
+    let (up, down) = (to / common, from / common);
     let scale = CUTOFF * (to as f64 / from as f64).min(1.0);
     let reach = (CROSSINGS / scale).ceil() as usize;
     let taps: Vec<f32> = (0..up)
@@ -29,12 +29,13 @@ pub fn convert(samples: &[f32], from: DeviceRate, to: DeviceRate) -> Vec<f32> {
             })
         })
         .collect();
-    let length = samples.len() * up / down;
+    // In 64 bits: on a small machine a place times a rate fits into no `usize`.
+    let length = samples.len() as u64 * up / down;
     (0..length)
         .map(|n| {
-            let (at, phase) = (n * down / up, n * down % up);
+            let (at, phase) = (n * down / up, (n * down % up) as usize);
             let taps = &taps[phase * 2 * reach..][..2 * reach];
-            let first = at as isize - (reach as isize - 1);
+            let first = at as i64 - (reach as i64 - 1);
             taps.iter()
                 .zip(first..)
                 .map(|(tap, at)| {
