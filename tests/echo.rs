@@ -71,6 +71,18 @@ fn a_near_end_without_any_echo_is_left_alone() {
 }
 
 #[test]
+fn the_first_words_of_all_are_no_noise() {
+    for level in [1.0, 0.2] {
+        let near: Vec<f32> = babble(3, 2, 150.0).iter().map(|s| s * level).collect();
+        let mut speakerphone = speakerphone(MEASURED);
+        let out = run(&mut speakerphone, &near, |_| None);
+        let (was, is) = (power(&near[..4_000]), power(&out[BLOCK..4_000 + BLOCK]));
+        let change_db = 10.0 * (is / was).log10();
+        assert!(change_db > -2.0, "{change_db} dB");
+    }
+}
+
+#[test]
 fn steady_noise_is_lowered_by_more_than_10_db() {
     let mut dice = Dice::new(9);
     let noise: Vec<f32> = (0..10 * 8_000).map(|_| dice.normal() * 0.01).collect();

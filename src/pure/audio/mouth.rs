@@ -31,6 +31,7 @@ pub struct Mouth {
     last: f32,
     blends: usize,
     made: u64,
+    trim_ppm: f64,
     speakerphone: Option<Speakerphone>,
     // Takes what is played to the line's rate, for the speakerphone.
     reference: ToLine,
@@ -73,6 +74,7 @@ impl Mouth {
             last: 0.0,
             blends: 0,
             made: 0,
+            trim_ppm: 0.0,
         }
     }
 
@@ -85,12 +87,17 @@ impl Mouth {
         self.filled = 0;
         self.blends = BLEND;
         self.made = 0;
+        self.trim_ppm = 0.0;
     }
 
     /// Makes so many ppm more of what the microphone brings from now on, until another one is listened to: see
     /// [`super::pace`].
     pub fn trim(&mut self, ppm: f64) {
+        let more = ppm - std::mem::replace(&mut self.trim_ppm, ppm);
         self.to_line.trim(ppm);
+        if let Some(speakerphone) = &mut self.speakerphone {
+            speakerphone.trimmed(more);
+        }
     }
 
     /// Returns how many samples of the line were made of what this microphone brought.

@@ -50,6 +50,12 @@ impl Drift {
         self.rate
     }
 
+    /// Takes in that so many ppm more samples are made of what the microphone brings from now on.
+    pub(super) fn trimmed(&mut self, ppm: f64) {
+        let most = MOST_PPM * 1e-6 * BLOCK as f64;
+        self.rate = (self.rate - ppm * 1e-6 * BLOCK as f64).clamp(-most, most);
+    }
+
     /// Returns the drift in parts per million, above 0 where the loudspeaker is faster.
     pub(super) fn ppm(&self) -> f64 {
         self.rate / BLOCK as f64 * 1e6

@@ -193,6 +193,15 @@ impl Speakerphone {
         })
     }
 
+    /// Takes in that so many ppm more samples are made of what the microphone brings from now on, so that its blocks take
+    /// less time.
+    pub fn trimmed(&mut self, ppm: f64) {
+        if let Some(canceller) = &mut self.canceller {
+            canceller.drift.trimmed(ppm);
+            canceller.beyond -= ppm * 1e-6 * BLOCK as f64;
+        }
+    }
+
     /// Hears what the loudspeaker plays, at the line's rate; `newest_at` is when the last sample sounds.
     pub fn hear_reference(&mut self, played: &[f32], newest_at: Option<Time>) {
         if let Some(canceller) = &mut self.canceller {

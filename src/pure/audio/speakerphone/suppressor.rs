@@ -40,6 +40,9 @@ const NOISE_LEFT: f32 = 0.2;
 /// Blocks after which the noise's minimum is looked for anew.
 const MINIMUM: usize = 150;
 
+/// Blocks that the smoothing takes to settle.
+const SETTLES: usize = 10;
+
 /// How much more the noise's mean is than the minimum of its smoothed power.
 const BIAS: f32 = 1.6;
 
@@ -158,11 +161,12 @@ impl Suppressor {
     fn follow_noise(&mut self) {
         for k in 0..BINS {
             self.smoothed[k] = 0.8 * self.smoothed[k] + 0.2 * self.left[k].norm_sqr();
-            // The smoothing begins at nothing, which is no noise.
-            if self.blocks > 10 {
-                self.candidate[k] = self.candidate[k].min(self.smoothed[k]);
-                self.minimum[k] = self.minimum[k].min(self.smoothed[k]);
+            // The smoothing begins at nothing, which is no noise; and until there is a minimum, nobody knows what is.
+            if self.blocks <= SETTLES {
+                continue;
             }
+            self.candidate[k] = self.candidate[k].min(self.smoothed[k]);
+            self.minimum[k] = self.minimum[k].min(self.smoothed[k]);
             if self.blocks.is_multiple_of(MINIMUM) {
                 self.minimum[k] = self.candidate[k];
                 self.candidate[k] = self.smoothed[k];
