@@ -284,7 +284,10 @@ impl Backlog {
             self.withheld = Some(now);
             self.evenness.withheld = true;
         }
-        if self.raised_ms() + self.cushion_ms > 0.0 && self.evenness.is_time(now) {
+        // As long as something is being brought back it is still to be seen what that does.
+        let is_down = self.held_ms < self.cushion_ms + DOWN_MS;
+        let taken_ms = self.raised_ms() + self.cushion_ms;
+        if is_down && taken_ms > 0.0 && self.evenness.is_time(now) {
             self.take_back(now);
         }
     }
@@ -500,15 +503,17 @@ impl Backlog {
         if !is_wrong && (self.useless < 2 || self.useless_ms < USELESS_MS) {
             return;
         }
-        let mut ms = self.useless_ms;
-        if is_wrong {
-            ms = ms.max(lowered_ms);
-        } else if !is_even {
-            let needed = ms.min((MOST_UNEVEN_CUSHION_MS - self.cushion_ms).max(0.0));
-            self.cushion_ms += needed;
-            ms -= needed;
+        if is_even {
+            // The queue had run dry, or the round trip would have shrunk. That what is held is the way is as likely as that
+            // the network has filled it again.
+            self.raise(self.useless_ms.max(lowered_ms).max(self.held_ms / 2.0));
+            self.cushion_ms = self.cushion_ms.min(MOST_CUSHION_MS);
+        } else {
+            let room_ms = (MOST_UNEVEN_CUSHION_MS - self.cushion_ms).max(0.0);
+            let needed_ms = self.useless_ms.min(room_ms);
+            self.cushion_ms += needed_ms;
+            self.raise(self.useless_ms - needed_ms);
         }
-        self.raise(ms);
         (self.useless, self.useless_ms) = (0, 0.0);
         self.evenness.wrong |= self.evenness.tried.is_some();
         self.evenness.lowered_ms = 0.0;
