@@ -177,6 +177,8 @@ struct Leg {
     up: rtrb::Producer<UpFrame>,
     up_ready: Arc<Notify>,
     carrier: rtrb::Consumer<ClockLine>,
+    /// What is known of the carrier's clock by this leg, for the moment that it steers.
+    line: Option<ClockLine>,
     meter: Arc<UpMeter>,
     way_up: Arc<WayUpMeter>,
     delay_ms: Option<f32>,
@@ -303,6 +305,7 @@ impl Speaking {
                     up,
                     up_ready,
                     carrier,
+                    line: None,
                     meter,
                     way_up,
                     delay_ms: None,
@@ -381,6 +384,9 @@ impl Speaking {
                     };
                     leg.send(frame, age_ms.map(|age| age + newer_ms + base_ms));
                 });
+            for leg in &mut self.legs {
+                leg.hear_clock();
+            }
             if let Some(leg) = self.legs.first_mut() {
                 keep_pace(&mut self.pace, &mut self.mouth, leg, here);
             }
@@ -393,7 +399,7 @@ impl Speaking {
 
 /// Turns the microphone's pace to the carrier's, once a second; `here` is when the newest of its samples was here.
 fn keep_pace(pace: &mut Pace, mouth: &mut Mouth, leg: &mut Leg, here: Time) {
-    while let Ok(line) = leg.carrier.pop() {
+    if let Some(line) = leg.line.take() {
         pace.carrier(line);
     }
     if let Some(ppm) = pace.made(mouth.made(), here) {
@@ -403,10 +409,19 @@ fn keep_pace(pace: &mut Pace, mouth: &mut Mouth, leg: &mut Leg, here: Time) {
 }
 
 impl Leg {
+    /// Keeps the newest of what became known of the carrier's clock: the ring of a leg that does not steer would else be full
+    /// of what was known first.
+    fn hear_clock(&mut self) {
+        while let Ok(line) = self.carrier.pop() {
+            self.line = Some(line);
+        }
+    }
+
     fn send(&mut self, frame: &UpFrame, delay_ms: Option<f32>) {
         self.measure(frame);
         if self.up.push(*frame).is_err() {
             self.meter.dropped.fetch_add(1, Ordering::Relaxed);
+            self.way_up.set_overflow();
             return;
         }
         self.up_ready.notify_one();

@@ -1,6 +1,6 @@
 //! How the way up of one stream does, written by its socket's task and by the mouth, read by whoever asks.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::pure::twilio::upward::UpFigures;
 
@@ -53,9 +53,21 @@ pub struct WayUpMeter {
     shortened_ms: Known,
     clears: AtomicU64,
     drift_ppm: Known,
+    overflow: AtomicBool,
 }
 
 impl WayUpMeter {
+    /// Says that the mouth dropped a frame, since the ring towards the socket was full. Safe in real time.
+    pub fn set_overflow(&self) {
+        self.overflow.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether the mouth dropped frames since this was asked last.
+    #[must_use]
+    pub fn take_overflow(&self) -> bool {
+        self.overflow.load(Ordering::Relaxed) && self.overflow.swap(false, Ordering::Relaxed)
+    }
+
     /// Tells what the socket's task knows.
     pub fn set(&self, figures: &UpFigures, shed_frames: u64) {
         self.caller_ms.set(figures.caller_ms);

@@ -170,6 +170,8 @@ async fn closing(closed: &mut watch::Receiver<bool>) {
     let _ = closed.wait_for(|closing| *closing).await;
 }
 
+/// Prepares a connection for sound. Which will carry some is not known before it is upgraded, and hyper does not hand out
+/// the socket then without a second descriptor of each; pages of a few KiB lose little by a small buffer.
 fn prepare(stream: &TcpStream) {
     // A frame of 20 ms must not wait for the next one to fill a segment.
     if let Err(cause) = stream.set_nodelay(true) {

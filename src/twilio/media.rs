@@ -174,7 +174,8 @@ impl Line {
                 return Poll::Ready(Step::Came(message));
             }
             if *blocked {
-                return Pin::new(&mut *socket).poll_ready(cx).map(Step::Writable);
+                // What `poll_flush` waits for `poll_ready` may not know of.
+                return Pin::new(&mut *socket).poll_flush(cx).map(Step::Writable);
             }
             Poll::Pending
         });
@@ -239,14 +240,10 @@ impl Line {
             match action {
                 Action::Offer { leg, token } => self.offer(leg, token).await,
                 Action::Down(frame) => {
-                    let end = frame.at.saturating_add(u64::from(frame.len));
-                    let line = self.upward.heard(end, frame.arrived);
-                    if let Some(port) = &mut self.port {
-                        if port.down.push(frame).is_err() {
-                            self.counts.dropped_down += 1;
-                        }
-                        // Where the mouth did not take the last few, the next one will do.
-                        let _ = line.map(|line| port.carrier.push(line));
+                    if let Some(port) = &mut self.port
+                        && port.down.push(frame).is_err()
+                    {
+                        self.counts.dropped_down += 1;
                     }
                 }
                 Action::Mark(name) => self.upward.mark(name, now(self.clock)),
@@ -275,16 +272,22 @@ impl Line {
     fn note_arrival(&mut self, actions: &[Action]) {
         let last = actions.iter().rev().find_map(|action| {
             if let Action::Down(frame) = action {
-                Some((frame.at + u64::from(frame.len), frame.arrived))
+                Some((frame.end(), frame.arrived))
             } else {
                 None
             }
         });
-        if let Some((end, arrived)) = last
-            && let Some(figures) = self.arrivals.note(end, arrived)
-            && let Some(port) = &self.port
-        {
-            port.arrivals.set(&figures);
+        let Some((end, arrived)) = last else {
+            return;
+        };
+        let line = self.upward.heard(end, arrived);
+        let figures = self.arrivals.note(end, arrived);
+        if let Some(port) = &mut self.port {
+            if let Some(figures) = figures {
+                port.arrivals.set(&figures);
+            }
+            // Where the mouth did not take the last few, the next one will do.
+            let _ = line.map(|line| port.carrier.push(line));
         }
     }
 
@@ -331,7 +334,7 @@ impl Line {
                 || self.port.as_ref().is_some_and(|port| !port.up.is_empty());
             let sound = self.session.may_send().is_some() && waits;
             if self.outbox.is_empty() && !sound {
-                return false;
+                return self.flush().await;
             }
             let ready = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.socket).poll_ready(cx))).await;
             let sent = match ready {
@@ -341,12 +344,26 @@ impl Line {
                 }
                 Poll::Ready(Ok(())) => match self.next_message() {
                     Some(message) => Pin::new(&mut self.socket).start_send(message),
-                    None => return false,
+                    None => return self.flush().await,
                 },
                 Poll::Ready(Err(error)) => Err(error),
             };
             if sent.is_err() {
                 return self.lost().await;
+            }
+        }
+    }
+
+    /// Sends the rest of a message of which the connection took a part only: that would else wait for the next one, and the
+    /// rest of a close frame for ever. Says whether the socket is lost.
+    async fn flush(&mut self) -> bool {
+        let flushed = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.socket).poll_flush(cx))).await;
+        match flushed {
+            Poll::Ready(Ok(())) => false,
+            Poll::Ready(Err(_)) => self.lost().await,
+            Poll::Pending => {
+                self.blocked = true;
+                false
             }
         }
     }
@@ -387,7 +404,12 @@ impl Line {
             if let Some(outgoing) = self.upward.pull() {
                 break outgoing;
             }
-            let frame = self.port.as_mut()?.up.pop().ok()?;
+            let port = self.port.as_mut()?;
+            let frame = port.up.pop().ok()?;
+            // Whether it was before this frame or one of those that follow: somewhere here something is missing.
+            if port.way_up.take_overflow() {
+                self.upward.missed();
+            }
             self.upward.frame(&frame, now(self.clock));
         };
         let text = match outgoing {

@@ -23,6 +23,12 @@ const NOISE_MS: (f64, f64) = (0.1, 5.0);
 /// Readings that lie further from what was expected than this, in ms, beside three times what is uncertain, are strange.
 const STRANGE_MS: f64 = 3.0;
 
+/// Where the readings that count of two seconds in a row differ by less than this, in ms, that is the clock's pace.
+const SMOOTH_MS: f64 = 1.0;
+
+/// What is believed of a pace that was found among delays, in ppm.
+const LIKELY_PPM: f64 = 100.0;
+
 /// After so many strange ones in a row on the same side the route is another.
 const STEP_AFTER: u32 = 3;
 
@@ -31,6 +37,7 @@ const STEP_AFTER: u32 = 3;
 pub struct ClockTrack {
     window: Option<Window>,
     line: Option<Line>,
+    best: Option<Best>,
     /// Windows that counted.
     windows: u32,
 }
@@ -55,6 +62,37 @@ struct Line {
     strange: i32,
     /// The sum of all steps that were taken out: negative where readings come later than at first.
     steps_ms: f64,
+}
+
+/// How far the clock is ahead of ours as the least delayed reading ever said, gone on with at the clock's pace.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    at_ms: f64,
+    ahead_ms: f64,
+    /// What the last reading that counted said.
+    last_ms: f64,
+}
+
+impl Best {
+    fn ahead_ms(self, at_ms: f64, ppm: f64) -> f64 {
+        let ppm = ppm.clamp(-LIKELY_PPM, LIKELY_PPM);
+        self.ahead_ms + (at_ms - self.at_ms) * ppm * 1e-6
+    }
+
+    fn update(self, window: Window, ppm: f64) -> Best {
+        let moved_ms = window.ahead_ms - self.last_ms;
+        // The pace that was found among delays may be off by far; where there are none it shows at once.
+        let known_ms = if moved_ms.abs() < SMOOTH_MS {
+            self.ahead_ms + moved_ms
+        } else {
+            self.ahead_ms(window.at_ms, ppm)
+        };
+        Best {
+            at_ms: window.at_ms,
+            ahead_ms: known_ms.max(window.ahead_ms),
+            last_ms: window.ahead_ms,
+        }
+    }
 }
 
 /// A clock as a straight line, for others who reckon with it.
@@ -115,8 +153,14 @@ impl ClockTrack {
     /// Returns how much later a reading came than the least delayed ever, in ms; nothing before the pace is known at all.
     #[must_use]
     pub fn late_ms(&self, clock_ms: f64, now: Time) -> Option<f64> {
-        let line = self.line(now)?;
-        Some((line.ahead_ms - (clock_ms - ms(now))).max(0.0))
+        let (line, best) = (self.line.as_ref()?, self.best?);
+        Some((best.ahead_ms(ms(now), line.ppm) - (clock_ms - ms(now))).max(0.0))
+    }
+
+    /// Says that what the clock says has been turned back: what came before tells nothing of how late readings come, though
+    /// all of the pace.
+    pub fn turned_back(&mut self) {
+        (self.window, self.best) = (None, None);
     }
 
     /// Returns the clock as a line, valid now; nothing before the first second.
@@ -153,6 +197,13 @@ impl ClockTrack {
                 });
             }
         }
+        let ppm = self.line.as_ref().map_or(0.0, |line| line.ppm);
+        let first = Best {
+            at_ms: window.at_ms,
+            ahead_ms: window.ahead_ms,
+            last_ms: window.ahead_ms,
+        };
+        self.best = Some(self.best.map_or(first, |best| best.update(window, ppm)));
     }
 }
 
@@ -263,6 +314,40 @@ mod tests {
         let sent = (700_000.0 - 5_000.0 - 60.0) * (1.0 + 50e-6);
         let late = track.late_ms(sent, now).expect("known");
         assert!((late - 50.0).abs() < 3.0, "{late}");
+    }
+
+    #[test]
+    fn jitter_that_is_over_leaves_no_lateness_behind() {
+        let mut seed = 5;
+        let track = follow(20.0, 120, |at| {
+            let is = (10_000.0..40_000.0).contains(&at);
+            if is { 100.0 * chance(&mut seed) } else { 0.0 }
+        });
+        let sent = (120_000.0 - 5_000.0) * (1.0 + 20e-6);
+        let late = track
+            .late_ms(sent, Time::from_millis(120_000))
+            .expect("known");
+        assert!(late < 5.0, "{late}");
+    }
+
+    #[test]
+    fn a_clock_that_is_turned_back_is_late_until_that_is_said() {
+        let mut track = follow(0.0, 60, |_| 10.0);
+        let late =
+            |track: &ClockTrack, at| track.late_ms(at as f64 - 5_510.0, Time::from_millis(at));
+        for n in 0..500 {
+            let at = 65_010 + n * 20;
+            track.read(at as f64 - 5_510.0, Time::from_millis(at));
+        }
+        assert!((late(&track, 75_000).expect("known") - 500.0).abs() < 2.0);
+        track.turned_back();
+        assert_eq!(late(&track, 75_000), None);
+        for n in 0..150 {
+            let at = 75_010 + n * 20;
+            track.read(at as f64 - 5_510.0, Time::from_millis(at));
+        }
+        assert!(late(&track, 78_000).expect("known") < 2.0);
+        assert!(ppm(&track).abs() < 1.0);
     }
 
     #[test]

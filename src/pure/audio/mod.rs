@@ -74,6 +74,14 @@ pub struct DownFrame {
     pub arrived: crate::pure::time::Time,
 }
 
+impl DownFrame {
+    /// Returns the position right after the last sample, in samples since the stream began.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.at.saturating_add(u64::from(self.len))
+    }
+}
+
 /// Exactly 20 ms of mu-law on its way up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct UpFrame {

@@ -16,8 +16,8 @@ const ROOM: usize = 4 * FRAME_LEN;
 const ALIKE: (f32, f32) = (0.75, 0.3);
 
 /// How alike a sound must be to lose exactly what is left of a frame: at first, by how much less for each frame that this
-/// waits for, and at least.
-const ALIKE_LEFT: (f32, f32, f32) = (0.85, 0.01, 0.5);
+/// waits for, and at least: after four seconds anything goes.
+const ALIKE_LEFT: (f32, f32, f32) = (0.85, 0.01, -1.0);
 
 /// Sound is quiet when its power is below four times the noise floor (6 dB above it), within these bounds: -60 and -40 dBFS.
 const QUIET: (f32, f32) = (1e-6, 1e-4);
@@ -85,6 +85,8 @@ pub struct Shortener {
     /// Frames for which what is left of one waits.
     waited: u16,
     floor: f32,
+    /// Frames of quiet that came since the last that was not.
+    pause: u16,
     gone: u64,
     gap: Gap,
     /// The end of what left: it is gone on with for a moment where something is missing.
@@ -111,6 +113,7 @@ impl Default for Shortener {
             owed: 0.0,
             waited: 0,
             floor: QUIET.0,
+            pause: 0,
             gone: 0,
             gap: Gap::None,
             last: [0.0; FRAME_LEN],
@@ -187,7 +190,10 @@ impl Shortener {
             let len = self.len;
             g711::decode_slice(&self.codes[..len], &mut sound);
             let piece = if self.is_quiet(&sound[..FRAME_LEN]) {
-                Some(LONGEST.min(most))
+                // Where there is time, of every pause its first frame stays, which may wait here until the third has come:
+                // words that run into each other are hard to follow.
+                let is_whole = matches!(haste, Haste::Little(_)) && self.pause < 3;
+                (!is_whole).then(|| LONGEST.min(most))
             } else {
                 stretch::period(&sound[..len])
                     .filter(|(lag, alike)| {
@@ -266,6 +272,11 @@ impl Shortener {
         self.floor = stretch::power(&sound)
             .min(self.floor * FLOOR_RISE)
             .max(QUIET.0 / 4.0);
+        self.pause = if self.is_quiet(&sound) {
+            self.pause.saturating_add(1)
+        } else {
+            0
+        };
     }
 
     fn is_quiet(&self, sound: &[f32]) -> bool {

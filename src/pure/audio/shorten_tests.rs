@@ -153,6 +153,58 @@ fn what_is_left_of_a_frame_goes_before_long() {
 }
 
 #[test]
+fn what_is_left_of_a_frame_goes_from_steady_noise_as_well() {
+    for seed in 1..40_u32 {
+        let mut state = seed;
+        let noise: Vec<f32> = (0..8 * 8_000)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                0.2 * ((state >> 8) as f32 / 8_388_608.0 - 1.0)
+            })
+            .collect();
+        let mut shortener = Shortener::default();
+        let mut since = 0;
+        for (n, frame) in frames(&noise).iter().enumerate() {
+            let haste = if n < 10 {
+                Haste::Much(8_000)
+            } else {
+                Haste::None
+            };
+            shortener.push(frame, haste);
+            while shortener.pull().is_some() {}
+            since = if shortener.waiting() > 0 {
+                since + 1
+            } else {
+                0
+            };
+            assert!(since < 10 + 200, "seed {seed}: it waits for four seconds");
+        }
+    }
+}
+
+#[test]
+fn with_time_something_of_every_pause_stays() {
+    let mut sound = Vec::new();
+    for _ in 0..10 {
+        sound.extend(talk(0.1));
+        sound.extend([0.0; 5 * FRAME_LEN]);
+    }
+    let mut shortener = Shortener::default();
+    let out = run(&mut shortener, &frames(&sound), |_| Haste::Little(8_000));
+    let (mut pauses, mut quiet) = (0, 0);
+    for sample in out {
+        if sample.abs() < 1e-3 {
+            quiet += 1;
+            pauses += u32::from(quiet == 120);
+        } else {
+            quiet = 0;
+        }
+    }
+    assert!(pauses >= 10, "{pauses} of ten are 15 ms long");
+    assert!(shortener.gone() > 10 * 2 * FRAME_LEN as u64);
+}
+
+#[test]
 fn frames_that_are_missing_and_a_queue_that_was_cleared_do_not_click() {
     let tone = frames(&tone(300.0, 1.0));
     let steepest = 0.3 * std::f32::consts::TAU * 300.0 / 8_000.0;

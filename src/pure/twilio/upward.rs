@@ -18,7 +18,7 @@ use crate::pure::time::Time;
 
 /// Where more than this is held beyond what is wanted, in ms, bringing it back begins, and where less is, it ends: less than
 /// a frame, since what is left of one is rounded off as well.
-const BRING_BACK_MS: (f64, f64) = (25.0, 15.0);
+const BRING_BACK_MS: (f64, f64) = (21.0, 15.0);
 
 /// Where more than this is held beyond what is wanted, in ms, it is brought back in haste.
 const HASTE_MS: f64 = 40.0;
@@ -61,6 +61,8 @@ pub struct Upward {
     carrier: ClockTrack,
     /// How late the carrier's last sound came, in ms, and when.
     late: Option<(f64, Time)>,
+    /// The last sample of the carrier's sound that came, and when.
+    heard: Option<(u64, Time)>,
     outgoing: VecDeque<Outgoing>,
     bringing_back: bool,
     clears: u64,
@@ -113,12 +115,25 @@ impl Upward {
             Some((late_ms, then)) if now <= then + FRESH => late_ms,
             Some(_) | None => 0.0,
         };
-        self.backlog.returned(name, now, late_ms);
+        if !self.backlog.returned(name, now, late_ms) {
+            self.turned_back();
+        }
     }
 
     /// Takes in that sound of the carrier came, up to sample `end` of the stream. Returns what is known of its clock where
     /// that has become better, once a second.
     pub fn heard(&mut self, end: u64, now: Time) -> Option<ClockLine> {
+        match self.heard {
+            Some((most, then)) if end < most => {
+                // What is repeated says nothing; a clock that stays behind has been turned.
+                if now < then + FRESH {
+                    return None;
+                }
+                self.turned_back();
+            }
+            Some(_) | None => {}
+        }
+        self.heard = Some((end, now));
         let clock_ms = ms_of(end);
         let is_another = self.carrier.read(clock_ms, now);
         if let Some(late_ms) = self.carrier.late_ms(clock_ms, now) {
@@ -126,6 +141,11 @@ impl Upward {
             self.backlog.heard(now, late_ms);
         }
         self.carrier.line(now).filter(|_| is_another)
+    }
+
+    fn turned_back(&mut self) {
+        self.carrier.turned_back();
+        self.late = None;
     }
 
     /// Returns how it does.
