@@ -22,9 +22,9 @@ const BIN: i64 = samples(5) as i64 / 2;
 const LATELY: u64 = 10;
 const LONGER: i64 = samples(200) as i64;
 
-/// Where the last two seconds needed so much less than what is waited for, what was before them is over: the way has become
+/// Where the last five seconds needed so much less than what is waited for, what was before them is over: the way has become
 /// shorter, or a jitter has ended.
-const RECENT: u64 = 100;
+const RECENT: u64 = 250;
 const GONE: u64 = samples(60) as u64;
 
 /// How much longer the speaker must have stood still than a frame waits for a pull.
