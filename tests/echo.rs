@@ -118,6 +118,36 @@ fn a_changed_echo_path_is_learned_anew() {
 }
 
 #[test]
+fn after_a_speaker_has_stumbled_its_echo_is_found_again() {
+    let far = babble(1, 20, 110.0);
+    let stumbles = far.len() / 2;
+    for (delay_ms, blocks) in [(5.0, 6), (5.0, 15), (40.0, 30)] {
+        let lost = blocks * BLOCK;
+        let pause = vec![0.0; lost];
+        let played = [&far[..stumbles], &pause, &far[stumbles..]].concat();
+        let room = Room {
+            seed: 1,
+            rt60_ms: 200.0,
+            drr_db: 0.0,
+            delay_ms,
+            drift_ppm: 0.0,
+        };
+        let microphone = room.echo_of(&played, 8_000);
+        let mut speakerphone = speakerphone(MEASURED);
+        let out = run(&mut speakerphone, &microphone, |n| {
+            let pauses = (stumbles..stumbles + lost).contains(&n);
+            (!pauses).then(|| played.get(n..n + BLOCK)).flatten()
+        });
+        let settled = stumbles + lost + 4 * 8_000;
+        let erle_db = 10.0 * (power(&microphone[settled..]) / power(&out[settled..])).log10();
+        assert!(
+            erle_db > 30.0,
+            "{delay_ms} ms, {blocks} blocks: {erle_db} dB"
+        );
+    }
+}
+
+#[test]
 fn a_speaker_that_falls_silent_or_vanishes_leaves_the_near_end_alone() {
     let (far, near) = (babble(1, 6, 110.0), babble(3, 12, 150.0));
     let mut speakerphone = speakerphone(MEASURED);

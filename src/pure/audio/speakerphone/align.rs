@@ -18,8 +18,7 @@ const STEPS: usize = 128;
 /// How much earlier than its stamp says the echo may come, in blocks: stamps err.
 const LEAD: i32 = 3;
 
-/// The least that it becomes for want of samples, and the least and most that it becomes at all.
-const LEAST_LEAD: i32 = -2;
+/// The least and most that it becomes.
 const LEADS: (i32, i32) = (-100, 20);
 
 /// How far the stamps must disagree with the reading, in samples, for it to begin anew: 30 ms.
@@ -30,6 +29,14 @@ const STAMP_WEIGHT: f64 = 0.02;
 
 /// Blocks without a new sample after which nothing is taken to play.
 const GONE: u32 = 20;
+
+/// Blocks without a new sample, and times as many as are usual, after which the speaker has stumbled: where in what it
+/// plays the reading stands is then told by its next stamp, and by nothing before.
+const STUMBLED: u32 = 4;
+const UNUSUAL: u32 = 3;
+
+/// Parts of a block in which the usual pause between samples is counted, since it is forgotten slowly.
+const PARTS: u32 = 16;
 
 /// What became of a reading.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +59,8 @@ pub(super) struct Reference {
     astray: f64,
     lead: i32,
     idle: u32,
+    // The longest pause between samples of late, in parts of a block.
+    usual: u32,
     table: Vec<f32>,
 }
 
@@ -80,6 +89,7 @@ impl Reference {
             astray: 0.0,
             lead: LEAD,
             idle: GONE,
+            usual: PARTS,
             table,
         }
     }
@@ -113,7 +123,15 @@ impl Reference {
             self.kept[(self.written % KEPT as u64) as usize] = sample;
             self.written += 1;
         }
-        self.idle = 0;
+        let paused = std::mem::take(&mut self.idle);
+        if paused > STUMBLED.max(self.usual.div_ceil(PARTS) * UNUSUAL) {
+            self.zero_us = None;
+            self.at = None;
+            self.astray = 0.0;
+        } else {
+            let forgotten = self.usual - self.usual.div_ceil(64);
+            self.usual = (paused * PARTS).max(forgotten).max(PARTS);
+        }
         if let Some(newest_at) = newest_at {
             let zero = newest_at.micros() as f64 - us(self.written as f64 - 1.0);
             let known = self.zero_us.get_or_insert(zero);
@@ -159,7 +177,9 @@ impl Reference {
         self.at = Some(end);
         // Asked for before it is there: its stamp promises too much, or a thread is late. To come earlier costs a partition
         // of the filter and nothing else.
-        if end + TAPS as f64 / 2.0 <= self.written as f64 || self.lead <= LEAST_LEAD {
+        // While nothing comes for longer than usual, what is missing is not late.
+        let waits = self.idle * PARTS > self.usual.max(2 * PARTS);
+        if end + TAPS as f64 / 2.0 <= self.written as f64 || waits {
             return Reading::Steady;
         }
         self.come_earlier(1)
