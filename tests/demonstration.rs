@@ -61,6 +61,8 @@ fn one_call(server: &PairServer, folder: &Path) -> Result<(), OutOfTime> {
         .current_dir(folder)
         .envs(server.environment())
         .env("XDG_CONFIG_HOME", folder)
+        // Its chirps are heard as they are, by ends that have no echo.
+        .env("OFFHOOK_PROFILE", "headset")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
