@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
-use super::way_up::WayUpMeter;
+use super::way_up::{Known, WayUpMeter};
 use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
@@ -61,41 +61,23 @@ pub(super) struct Source {
     pub(super) name: String,
 }
 
-/// How the echo does, written by the mouth and read by anybody, at any time: dB as the bits of floats, not a number where
-/// nothing is known.
-#[derive(Debug)]
+/// How the echo does, written by the mouth and read by anybody, at any time.
+#[derive(Debug, Default)]
 struct EchoMeter {
-    erl_db: AtomicU32,
-    erle_db: AtomicU32,
-}
-
-impl Default for EchoMeter {
-    fn default() -> EchoMeter {
-        let unknown = || AtomicU32::new(f32::NAN.to_bits());
-        EchoMeter {
-            erl_db: unknown(),
-            erle_db: unknown(),
-        }
-    }
+    erl_db: Known,
+    erle_db: Known,
 }
 
 impl EchoMeter {
     fn write(&self, figures: Figures) {
-        for (cell, db) in [
-            (&self.erl_db, figures.erl_db),
-            (&self.erle_db, figures.erle_db),
-        ] {
-            cell.store(db.unwrap_or(f32::NAN).to_bits(), Ordering::Relaxed);
-        }
+        self.erl_db.set(figures.erl_db);
+        self.erle_db.set(figures.erle_db);
     }
 
     fn read(&self) -> Figures {
-        let db = |cell: &AtomicU32| {
-            Some(f32::from_bits(cell.load(Ordering::Relaxed))).filter(|db| !db.is_nan())
-        };
         Figures {
-            erl_db: db(&self.erl_db),
-            erle_db: db(&self.erle_db),
+            erl_db: self.erl_db.get(),
+            erle_db: self.erle_db.get(),
         }
     }
 }
@@ -440,9 +422,7 @@ impl Leg {
             return;
         }
         let mut sound = [0.0; FRAME_LEN];
-        for (sample, code) in sound.iter_mut().zip(&frame.ulaw) {
-            *sample = g711::decode_f32(*code);
-        }
+        g711::decode_slice(&frame.ulaw, &mut sound);
         self.level.push(&sound);
         self.until_told -= 1;
         if self.until_told == 0 {

@@ -24,7 +24,7 @@ pub struct WayUp {
 
 /// A figure that may not be known: the bits of a float, of one that is no number where it is not.
 #[derive(Debug)]
-struct Known(AtomicU32);
+pub(super) struct Known(AtomicU32);
 
 impl Default for Known {
     fn default() -> Known {
@@ -33,12 +33,12 @@ impl Default for Known {
 }
 
 impl Known {
-    fn set(&self, figure: Option<f64>) {
-        let bits = figure.map_or(f32::NAN, |figure| figure as f32).to_bits();
+    pub(super) fn set(&self, figure: Option<f32>) {
+        let bits = figure.unwrap_or(f32::NAN).to_bits();
         self.0.store(bits, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Option<f32> {
+    pub(super) fn get(&self) -> Option<f32> {
         let figure = f32::from_bits(self.0.load(Ordering::Relaxed));
         (!figure.is_nan()).then_some(figure)
     }
@@ -70,16 +70,17 @@ impl WayUpMeter {
 
     /// Tells what the socket's task knows.
     pub fn set(&self, figures: &UpFigures, shed_frames: u64) {
-        self.caller_ms.set(figures.caller_ms);
-        self.round_trip_ms.set(figures.round_trip_ms);
-        self.shortened_ms.set(Some(figures.shortened_ms));
+        let known = |figure: Option<f64>| figure.map(|figure| figure as f32);
+        self.caller_ms.set(known(figures.caller_ms));
+        self.round_trip_ms.set(known(figures.round_trip_ms));
+        self.shortened_ms.set(known(Some(figures.shortened_ms)));
         self.clears.store(figures.clears, Ordering::Relaxed);
         self.shed_frames.store(shed_frames, Ordering::Relaxed);
     }
 
     /// Tells what the mouth knows.
     pub fn set_drift(&self, ppm: Option<f64>) {
-        self.drift_ppm.set(ppm);
+        self.drift_ppm.set(ppm.map(|ppm| ppm as f32));
     }
 
     /// Returns what was told last.

@@ -51,11 +51,8 @@ impl AudioSettings {
     /// own, but for what was chosen by name.
     #[must_use]
     pub fn stages(&self) -> Stages {
-        let is_real = |choice: &DeviceChoice| {
-            matches!(choice, DeviceChoice::Default | DeviceChoice::Named(_))
-        };
         let by_profile = match self.stage_choice.profile {
-            Profile::Speakerphone if is_real(&self.capture) && is_real(&self.playout) => {
+            Profile::Speakerphone if self.capture.is_real() && self.playout.is_real() => {
                 Stages::ALL
             }
             Profile::Speakerphone | Profile::Headset => Stages::NONE,

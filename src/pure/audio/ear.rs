@@ -472,13 +472,7 @@ impl EarLeg {
         self.fader.set(if self.audible { 1.0 } else { 0.0 });
         self.fader.process(block);
     }
-}
 
-fn line_ms(samples: &AtomicU32) -> f32 {
-    samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
-}
-
-impl EarLeg {
     /// Takes in how loud the far end is, and tells it once a second.
     fn measure(&mut self, block: &[f32]) {
         self.level.push(block);
@@ -487,6 +481,10 @@ impl EarLeg {
             self.meter.level.set(self.level.levels());
         }
     }
+}
+
+fn line_ms(samples: &AtomicU32) -> f32 {
+    samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
 }
 
 /// The largest piece that is rendered at once: 20 ms.

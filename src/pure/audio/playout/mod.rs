@@ -239,7 +239,7 @@ impl PlayoutBuffer {
         if self.depth() == 0 {
             return block;
         }
-        usize::try_from(-self.excess()).map_or(0, |short| short.min(block))
+        usize::try_from(self.excess().saturating_neg()).map_or(0, |short| short.min(block))
     }
 
     /// Begins to play after sound of our own: where that is still the voice, in the midst of a period as that was.
