@@ -210,5 +210,7 @@ fn phone_settings(settings: &Settings) -> PhoneSettings {
         auto_answer: settings.auto_answer,
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,
+        call_waiting: settings.call_waiting,
+        longest_call: settings.longest_call,
     }
 }

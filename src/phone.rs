@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::call_report::PastCall;
-use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
+use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
-    Ask, CallView, CarrierRequest, Command, CommandError, Document, Happening, LegStatus,
-    PhoneSettings, Place, Snapshot, Stage, StreamEnd, StreamRefusal,
+    Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document,
+    Happening, LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
@@ -43,6 +43,27 @@ pub trait Carrier: Send + Sync + 'static {
         &self,
         request: CarrierRequest,
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+    /// Dials for the desk, and connects whoever answers to a stream; never twice for one wish. The answer names the leg.
+    fn dial(
+        &self,
+        wish: DialWish,
+    ) -> Pin<Box<dyn Future<Output = Result<LegId, DialRefusal>> + Send>>;
+}
+
+/// Whom the carrier is to dial, for which call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DialWish {
+    /// Our name for the call.
+    pub call: CallId,
+    /// Whom.
+    pub to: PhoneNumber,
+    /// The caller id shown.
+    pub caller_id: PhoneNumber,
+    /// What the stream must bring along.
+    pub token: StreamToken,
+    /// The legs that are known already: none of them is this call's.
+    pub known: Vec<LegId>,
 }
 
 /// What the phone tells the task of one media socket.
@@ -211,9 +232,9 @@ impl PhoneHandle {
         self.asked(|reply| Message::Ask { leg, ask, reply }).await
     }
 
-    /// Takes note of where a leg stands.
-    pub async fn leg_is(&self, leg: LegId, status: LegStatus) {
-        self.told(Message::LegIs(leg, status)).await;
+    /// Takes note of where a leg stands; `call` is our name for it, where the carrier was told that.
+    pub async fn leg_is(&self, leg: LegId, call: Option<CallId>, status: LegStatus) {
+        self.told(Message::LegIs { leg, call, status }).await;
     }
 
     /// Takes note of where a leg stands that the carrier dialled for `parent`.
@@ -275,9 +296,7 @@ impl PhoneHandle {
             .shared
             .snapshots
             .borrow()
-            .calls
-            .iter()
-            .find(|call| call.id.as_str() == id || call.leg.as_str() == id)
+            .call(id)
             .map(|call| call.id.clone())
             .ok_or(CommandError::NoSuchCall)?;
         self.asked(|reply| Message::Command {
@@ -286,31 +305,57 @@ impl PhoneHandle {
             reply,
         })
         .await
-        .unwrap_or(Err(CommandError::WrongState))
+        .unwrap_or(Err(CommandError::WrongState(Stage::Ended)))
     }
 
-    /// Does what a person wants of the call that it must mean: the one that rings at the desk for an answer, the one at
-    /// the desk to hang up.
+    /// Does what a person wants of the call that it must mean ([`Snapshot::meant_by`]).
     ///
     /// # Errors
     /// [`CommandError::NoSuchCall`] where there is none.
     pub async fn command_current(&self, command: Command) -> Result<CallView, CommandError> {
-        let id = {
-            let snapshot = self.shared.snapshots.borrow();
-            let at_desk = |stage: Stage| {
-                snapshot
-                    .calls
-                    .iter()
-                    .find(|call| call.place == Place::Desk && call.stage == stage)
-            };
-            let call = match command {
-                Command::Answer => at_desk(Stage::Ringing),
-                Command::HangUp => at_desk(Stage::Talking).or_else(|| at_desk(Stage::Ringing)),
-            };
-            call.map(|call| call.id.clone())
-                .ok_or(CommandError::NoSuchCall)?
-        };
+        let meant = self.shared.snapshots.borrow().meant_by(&command);
+        let id = meant.ok_or(CommandError::NoSuchCall)?;
         self.command(id.as_str(), command).await
+    }
+
+    /// Dials somebody for a call, which waits meanwhile, to be joined with it; without a name for the one that talks at
+    /// the desk, or waits there.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn consult(&self, call: Option<&str>, to: &str) -> Result<CallView, DialError> {
+        let consults = {
+            let snapshot = self.shared.snapshots.borrow();
+            match call {
+                Some(id) => snapshot.call(id).map(|call| call.id.clone()),
+                None => snapshot
+                    .meant_by(&Command::Hold)
+                    .or_else(|| snapshot.meant_by(&Command::Resume)),
+            }
+        };
+        let consults = consults.ok_or(DialError::NoSuchCall)?;
+        self.dial(to, Some(consults)).await
+    }
+
+    /// Dials from the desk; answers when the carrier has, within 15 s. Behind the number may stand keys to send once somebody
+    /// answers, from the first comma or semicolon on. `consults` is the call that waits for it.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn dial(&self, to: &str, consults: Option<CallId>) -> Result<CallView, DialError> {
+        let to = to.to_owned();
+        self.asked(|reply| Message::Dial {
+            to,
+            consults,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// Keeps the desk from ringing, or lets it ring again.
+    pub async fn do_not_disturb(&self, on: bool) {
+        self.told(Message::DoNotDisturb(on)).await;
     }
 
     /// Registers a browser for so long, and returns until when.

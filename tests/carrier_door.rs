@@ -19,6 +19,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use offhook::config::{Origin, Secret, Settings};
 use offhook::phone::PhoneHandle;
+use offhook::pure::ids::LegId;
 use offhook::pure::phone::{AutoAnswer, Stage};
 use offhook::twilio;
 use tempfile::TempDir;
@@ -189,7 +190,7 @@ impl Rig {
             snapshot
                 .calls
                 .iter()
-                .any(|call| call.leg.as_str() == leg && call.stage == Stage::Ended)
+                .any(|call| call.leg == Some(LegId::new(leg)) && call.stage == Stage::Ended)
         });
         timeout(LIMIT, over)
             .await

@@ -2,6 +2,8 @@
 
 #[path = "common/bare_phone.rs"]
 mod bare_phone;
+#[path = "persons_door/calls.rs"]
+mod calls;
 #[path = "common/rig.rs"]
 mod rig;
 
@@ -40,7 +42,18 @@ const PATHS: &[(&str, &str)] = &[
     ("GET", "/api/calls"),
     ("GET", "/api/calls/c1"),
     ("POST", "/api/calls/c1/answer"),
+    ("POST", "/api/calls"),
     ("POST", "/api/calls/c1/hangup"),
+    ("POST", "/api/calls/c1/reject"),
+    ("POST", "/api/calls/c1/hold"),
+    ("POST", "/api/calls/c1/resume"),
+    ("POST", "/api/calls/c1/mute"),
+    ("POST", "/api/calls/c1/dtmf"),
+    ("POST", "/api/calls/c1/move"),
+    ("POST", "/api/calls/c1/transfer"),
+    ("POST", "/api/calls/c1/transfer/complete"),
+    ("GET", "/api/do-not-disturb"),
+    ("POST", "/api/do-not-disturb"),
     ("GET", "/api/events"),
 ];
 /// The size of a socket's buffers where they are to be full soon, in bytes.
@@ -536,7 +549,7 @@ async fn events_come_without_gaps_and_can_be_taken_up_again() {
     ask(rig.person("POST", "/api/calls/CA1/answer")).await;
     rig.phone.key(stream.id, '5').await;
     rig.phone
-        .leg_is(LegId::new("CA1"), LegStatus::Completed)
+        .leg_is(LegId::new("CA1"), None, LegStatus::Completed)
         .await;
     let mut told = Vec::new();
     for (n, word) in ["began", "rings", "answered", "key", "ended"]

@@ -218,6 +218,8 @@ const WRONG: &[(&str, &str, &str)] = &[
         "atlantis",
         "is no country whose tones are known",
     ),
+    ("OFFHOOK_CALL_WAITING", "yes", "is neither true nor false"),
+    ("OFFHOOK_LONGEST_CALL", "0", "is not from 1 to 1440"),
     ("OFFHOOK_CAPTURE", "file:", "names no file"),
     ("OFFHOOK_AUDIO_HOST", "jack", "is none of these"),
     ("OFFHOOK_CALLBACK_MS", "0", "is not from 1 to 100"),

@@ -311,6 +311,12 @@ impl MediaHandle {
         }
     }
 
+    /// TEMPORARY.
+    pub fn progress(&self, _tone: Option<Progress>, _country: Country) {}
+
+    /// TEMPORARY.
+    pub fn keys(&self, _stream: StreamId, _keys: crate::pure::keys::Keys) {}
+
     /// Warns the near end with one short beep, on the speaker only.
     pub fn beep(&self) {
         self.tell_ear(EarCommand::Beep);

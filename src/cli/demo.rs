@@ -205,6 +205,8 @@ impl Demonstration {
             ring: Ring::Desk,
             ring_for: Duration::from_secs(20),
             auto_answer: AutoAnswer::After(PICKS_UP_AFTER),
+            call_waiting: true,
+            longest_call: Duration::from_secs(3_600),
             audio: self.audio.clone(),
             hosts: Vec::new(),
             lang: self.lang,
@@ -305,7 +307,7 @@ impl Demonstration {
                 .borrow_and_update()
                 .calls
                 .iter()
-                .find(|call| call.leg.as_str() == sid)
+                .find(|call| call.leg.as_ref().is_some_and(|leg| leg.as_str() == sid))
                 .cloned();
             if let Some(call) = call {
                 *stream = call.stream.or(*stream);

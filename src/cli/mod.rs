@@ -5,6 +5,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+mod call;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod devices;
@@ -66,6 +67,26 @@ enum Verb {
     Answer(answer::AnswerArgs),
     /// Hang up the call at the desk, or turn away the one that rings
     Hangup(answer::HangupArgs),
+    /// Dial
+    Call(call::DialArgs),
+    /// Turn away the call that rings
+    Reject(call::OneCall),
+    /// Let the far end wait
+    Hold(call::OneCall),
+    /// Talk again with whoever waits; whoever talks waits then
+    Resume(call::OneCall),
+    /// Talk with whoever waits, and let whoever talks wait
+    Swap(call::OneCall),
+    /// Keep your microphone from the far end, or let it through again
+    Mute(call::MuteArgs),
+    /// Send keys to the far end
+    Dtmf(call::DtmfArgs),
+    /// Hand the call over to another number
+    Transfer(call::TransferArgs),
+    /// Take the call to the desk, the browsers or a number
+    Move(call::MoveArgs),
+    /// Keep the desk from ringing
+    Dnd(call::DisturbArgs),
     /// Write a shell's completions to standard output
     Completions(completions::Args),
     /// Print which verb the settings call for: serve or demo
@@ -84,6 +105,15 @@ impl Verb {
             Verb::Status(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),
+            Verb::Call(args) => Some(args.common.flags.given()),
+            Verb::Reject(args) | Verb::Hold(args) | Verb::Resume(args) | Verb::Swap(args) => {
+                Some(args.common.flags.given())
+            }
+            Verb::Mute(args) => Some(args.common.flags.given()),
+            Verb::Dtmf(args) => Some(args.common.flags.given()),
+            Verb::Transfer(args) => Some(args.common.flags.given()),
+            Verb::Move(args) => Some(args.common.flags.given()),
+            Verb::Dnd(args) => Some(args.common.flags.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
@@ -150,6 +180,15 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Status(args) => status::run(&args, &context()?),
         Verb::Answer(args) => answer::answer(&args, &context()?),
         Verb::Hangup(args) => answer::hang_up(&args, &context()?),
+        Verb::Call(args) => call::dial(&args, &context()?),
+        Verb::Reject(args) => call::reject(&args, &context()?),
+        Verb::Hold(args) => call::hold(&args, &context()?),
+        Verb::Resume(args) | Verb::Swap(args) => call::resume(&args, &context()?),
+        Verb::Mute(args) => call::mute(&args, &context()?),
+        Verb::Dtmf(args) => call::dtmf(&args, &context()?),
+        Verb::Transfer(args) => call::transfer(&args, &context()?),
+        Verb::Move(args) => call::move_to(&args, &context()?),
+        Verb::Dnd(args) => call::disturb(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),
     }

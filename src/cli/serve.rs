@@ -90,9 +90,9 @@ async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, mut stop: Stop, lan
             () = stop.wait() => return,
             line = keyboard.line() => line,
         };
-        let command = match line.as_str() {
-            "" => Command::Answer,
-            "h" => Command::HangUp,
+        let (command, nothing) = match line.as_str() {
+            "" => (Command::Answer, Message::NothingRings),
+            "h" => (Command::HangUp, Message::NothingToHangUp),
             _ => {
                 tell(&Message::Keys.text(lang));
                 continue;
@@ -109,14 +109,8 @@ async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, mut stop: Stop, lan
                 };
                 tell(&message.text(lang));
             }
-            Err(CommandError::NoSuchCall) => tell(
-                &match command {
-                    Command::Answer => Message::NothingRings,
-                    Command::HangUp => Message::NothingToHangUp,
-                }
-                .text(lang),
-            ),
-            Err(CommandError::WrongState) => tell(&Message::WrongState.text(lang)),
+            Err(CommandError::NoSuchCall) => tell(&nothing.text(lang)),
+            Err(_) => tell(&Message::WrongState.text(lang)),
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
         Reply::Error { message, .. } => Err(Failure::world(message)),
-        Reply::Call(_) => Err(Failure::ours("the daemon answered another question")),
+        Reply::Call(_) | Reply::Done => Err(Failure::ours("the daemon answered another question")),
     }
 }
 
@@ -95,6 +95,9 @@ fn page(status: &Status, lang: Lang) -> String {
     ] {
         lines.push(format!("{}: {}", text(name), device_words(device, lang)));
     }
+    if status.do_not_disturb {
+        lines.push(text(Message::NotDisturbed));
+    }
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
     }
@@ -130,6 +133,11 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
     };
     let party = party(&call.direction, &call.from, &call.to, lang);
     let mut line = format!("{}  {state}  {party}", call.id);
+    for (is_so, message) in [(call.held, Message::Held), (call.muted, Message::Muted)] {
+        if is_so {
+            line.push_str(&format!("  ({})", message.text(lang)));
+        }
+    }
     for more in [&call.place, &call.end_reason].into_iter().flatten() {
         line.push_str(&format!("  ({})", word(more, lang)));
     }
@@ -151,6 +159,11 @@ fn word(word: &str, lang: Lang) -> String {
     match word {
         "desk" => Message::AtDesk.text(lang),
         "browser" => Message::InBrowser.text(lang),
+        "number" => Message::AtNumber.text(lang),
+        "conference" => Message::InConference.text(lang),
+        "rejected" => Message::Rejected.text(lang),
+        "busy" => Message::Busy.text(lang),
+        "too_long" => Message::TooLong.text(lang),
         "hung_up_here" => Message::HungUpHere.text(lang),
         "hung_up_there" => Message::HungUpThere.text(lang),
         "not_answered" => Message::NotAnswered.text(lang),
@@ -189,9 +202,10 @@ mod tests {
                 playout: works.clone(),
                 ringer: works,
             },
+            do_not_disturb: false,
             calls: vec![CallReport {
                 id: "c1".to_owned(),
-                sid: "CA1".to_owned(),
+                sid: Some("CA1".to_owned()),
                 direction: "outgoing".to_owned(),
                 from: "client:kitchen".to_owned(),
                 to: "+15145550100".to_owned(),

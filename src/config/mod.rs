@@ -100,6 +100,10 @@ pub struct Settings {
     pub ring_for: Duration,
     /// Whether the desk answers by itself.
     pub auto_answer: AutoAnswer,
+    /// Whether the desk rings for a further caller while it talks.
+    pub call_waiting: bool,
+    /// How long a call at the desk may last.
+    pub longest_call: Duration,
     /// The devices.
     pub audio: AudioSettings,
     /// Further host names of the person's door.
@@ -160,6 +164,8 @@ impl Settings {
         let local = Local::read(reader);
         let (ring_for, auto_answer) = read_ringing(reader);
         let ring = reader.optional(&table::OFFHOOK_RING, value::ring);
+        let call_waiting = reader.optional(&table::OFFHOOK_CALL_WAITING, value::boolean);
+        let longest_call = reader.optional(&table::OFFHOOK_LONGEST_CALL, value::whole(1, 1_440));
         let country = reader.optional(&table::OFFHOOK_COUNTRY, read_country);
         let api_key = reader.optional(&table::OFFHOOK_API_KEY, value::api_key);
         let hosts = reader.optional(&table::OFFHOOK_HOSTS, value::list(value::host));
@@ -182,6 +188,8 @@ impl Settings {
             ring: ring.unwrap_or_default(),
             ring_for,
             auto_answer,
+            call_waiting: call_waiting.unwrap_or(true),
+            longest_call: Duration::from_secs(60 * longest_call.unwrap_or(240)),
             audio,
             hosts: hosts.unwrap_or_default(),
             lang: local.lang,

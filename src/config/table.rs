@@ -296,6 +296,22 @@ settings! {
         example: "false",
         bare: Some("true"),
     }
+    /// Whether a further caller rings while the desk talks.
+    OFFHOOK_CALL_WAITING {
+        value: "BOOL",
+        default: "true",
+        about: "Whether a further caller rings while the desk talks",
+        like: "true or false",
+        example: "true",
+    }
+    /// How long a call may last.
+    OFFHOOK_LONGEST_CALL {
+        value: "MINUTES",
+        default: "240",
+        about: "After how many minutes a call at the desk is hung up",
+        like: "a whole number of minutes from 1 to 1440; Twilio itself ends a call after 240, unless its support allows more",
+        example: "240",
+    }
     /// Whose tones.
     OFFHOOK_COUNTRY {
         value: "CODE",

@@ -45,6 +45,62 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<String>,
     },
+    /// Dial.
+    Dial {
+        /// Whom.
+        to: String,
+    },
+    /// Do something else with a call.
+    Do {
+        /// Which call; nothing: the one that must be meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        /// What.
+        #[serde(flatten)]
+        wish: Wish,
+    },
+    /// Dial somebody for a call that waits meanwhile, to be joined with it.
+    Consult {
+        /// Which call; nothing: the one at the desk.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        /// Whom.
+        to: String,
+    },
+    /// Keep the desk from ringing, or let it ring again.
+    Disturb {
+        /// Whether it may ring.
+        on: bool,
+    },
+}
+
+/// What is done with a call, but for answering it and hanging it up.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Wish {
+    /// Turn it away.
+    Reject,
+    /// Let the far end wait.
+    Hold,
+    /// Talk again.
+    Resume,
+    /// Keep the desk's sound from the far end, or let it through again.
+    Mute {
+        /// Whether it is kept.
+        on: bool,
+    },
+    /// Send keys; none: those behind a stop.
+    Dtmf {
+        /// Which.
+        digits: String,
+    },
+    /// Take it to the desk, the browsers or a number.
+    Move {
+        /// `desk`, `browser` or a number.
+        to: String,
+    },
+    /// Join it with the call that was dialled for it.
+    Join,
 }
 
 /// What the daemon says.
@@ -57,6 +113,8 @@ pub enum Reply {
     Calls(Vec<PastCall>),
     /// Done; so the call stands now.
     Call(Box<CallReport>),
+    /// Done.
+    Done,
     /// Not done.
     Error {
         /// A word for programs.
@@ -83,6 +141,8 @@ pub struct Status {
     pub devices: Devices,
     /// Its calls, oldest first; those that ended stay for a minute.
     pub calls: Vec<CallReport>,
+    /// Whether the desk is kept from ringing.
+    pub do_not_disturb: bool,
 }
 
 /// How the devices do.

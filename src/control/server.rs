@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, fits};
-use crate::pure::phone::Command;
+use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
+use crate::pure::keys::Keys;
+use crate::pure::phone::{Command, Target};
 
 /// How many may ask at once; more wait in the listener's queue.
 const ASKERS: usize = 8;
@@ -43,6 +44,15 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
+
+    /// Dials.
+    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a>;
+
+    /// Dials for a call, named or evident, that waits meanwhile.
+    fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a>;
+
+    /// Keeps the desk from ringing, or lets it ring again.
+    fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 /// Why the socket cannot be made.
@@ -188,6 +198,10 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
 
 /// Puts a question to the desk.
 async fn reply(desk: &dyn Desk, request: Request) -> Reply {
+    let called = |outcome: Result<CallReport, Refused>| match outcome {
+        Ok(call) => Reply::Call(Box::new(call)),
+        Err((code, message)) => error(code, &message),
+    };
     let (call, command) = match request {
         Request::Status => return Reply::Status(Box::new(desk.status())),
         Request::Calls => {
@@ -198,10 +212,39 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
         }
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
+        Request::Do { call, wish } => match wish.command() {
+            Ok(command) => (call, command),
+            Err((code, message)) => return error(code, &message),
+        },
+        Request::Dial { to } => return called(desk.dial(&to).await),
+        Request::Consult { call, to } => {
+            return called(desk.consult(call.as_deref(), &to).await);
+        }
+        Request::Disturb { on } => {
+            desk.do_not_disturb(!on).await;
+            return Reply::Done;
+        }
     };
-    match desk.command(call.as_deref(), command).await {
-        Ok(call) => Reply::Call(Box::new(call)),
-        Err((code, message)) => error(code, &message),
+    called(desk.command(call.as_deref(), command).await)
+}
+
+impl Wish {
+    /// Returns the command that is meant, or why there is none.
+    fn command(self) -> Result<Command, Refused> {
+        Ok(match self {
+            Wish::Reject => Command::Reject,
+            Wish::Hold => Command::Hold,
+            Wish::Resume => Command::Resume,
+            Wish::Mute { on } => Command::Mute(on),
+            Wish::Dtmf { digits } if digits.is_empty() => Command::KeysGoOn,
+            Wish::Dtmf { digits } => Command::Keys(
+                Keys::parse(&digits).map_err(|why| ("invalid_digits", why.to_string()))?,
+            ),
+            Wish::Move { to } => {
+                Command::Move(Target::parse(&to).map_err(|why| (why.code(), why.to_string()))?)
+            }
+            Wish::Join => Command::JoinConsulted,
+        })
     }
 }
 
@@ -333,6 +376,7 @@ mod tests {
                     ringer: device,
                 },
                 calls: Vec::new(),
+                do_not_disturb: false,
             }
         }
 
@@ -345,13 +389,14 @@ mod tests {
                 if call != Some("c1") {
                     return Err(("no_such_call", "there is no such call".to_owned()));
                 }
-                let state = match command {
-                    Command::Answer => "talking",
-                    Command::HangUp => "ended",
+                let state = if command == Command::HangUp {
+                    "ended"
+                } else {
+                    "talking"
                 };
                 Ok(CallReport {
                     id: "c1".to_owned(),
-                    sid: "CA1".to_owned(),
+                    sid: Some("CA1".to_owned()),
                     direction: "incoming".to_owned(),
                     from: "+15145550100".to_owned(),
                     to: "+15145550199".to_owned(),
@@ -359,11 +404,23 @@ mod tests {
                     place: Some("desk".to_owned()),
                     since: "2026-01-01T00:00:00Z".to_owned(),
                     muted: false,
-                    held: false,
+                    held: command == Command::Hold,
                     end_reason: None,
                     quality: None,
                 })
             })
+        }
+
+        fn dial<'a>(&'a self, _to: &'a str) -> Commanded<'a> {
+            Box::pin(async { Err(("no_line", "every line is taken".to_owned())) })
+        }
+
+        fn consult<'a>(&'a self, call: Option<&'a str>, _to: &'a str) -> Commanded<'a> {
+            self.command(call, Command::Hold)
+        }
+
+        fn do_not_disturb(&self, _on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
         }
     }
 

@@ -422,6 +422,26 @@ pub enum Message<'a> {
     NothingRings,
     /// No call could be hung up.
     NothingToHangUp,
+    /// No call is there that could be meant.
+    NoCallForThat,
+    /// A call is at a number that it was moved to.
+    AtNumber,
+    /// A call is in a conference.
+    InConference,
+    /// The near end turned it away.
+    Rejected,
+    /// The far end was busy.
+    Busy,
+    /// It lasted as long as a call may.
+    TooLong,
+    /// The far end waits.
+    Held,
+    /// The microphone is kept from the far end.
+    Muted,
+    /// The desk does not ring.
+    NotDisturbed,
+    /// The desk rings.
+    Disturbed,
     /// The call that was named is not there.
     NoSuchCall,
     /// The call does not stand where that is possible.
@@ -648,6 +668,16 @@ mod tests {
             Message::StreamLost,
             Message::NothingRings,
             Message::NothingToHangUp,
+            Message::NoCallForThat,
+            Message::AtNumber,
+            Message::InConference,
+            Message::Rejected,
+            Message::Busy,
+            Message::TooLong,
+            Message::Held,
+            Message::Muted,
+            Message::NotDisturbed,
+            Message::Disturbed,
             Message::NoSuchCall,
             Message::WrongState,
             Message::StatusSays { calls: x },

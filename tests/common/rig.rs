@@ -39,6 +39,8 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         ring: Ring::DeskThenBrowser,
         ring_for: Duration::from_secs(20),
         auto_answer: AutoAnswer::Off,
+        call_waiting: true,
+        longest_call: std::time::Duration::from_secs(4 * 3_600),
         audio: AudioSettings {
             capture: DeviceChoice::None,
             playout: DeviceChoice::None,

@@ -4,7 +4,7 @@
 //! may do what is read strictly: a browser can add parameters of its own to a call that it makes, so a name that stands
 //! there twice with different values is no name at all.
 
-use crate::pure::ids::{LegId, Party};
+use crate::pure::ids::{CallId, LegId, Party};
 use crate::pure::phone::{Ask, DialOutcome, LegStatus};
 
 /// Why a form cannot be acted on.
@@ -70,6 +70,12 @@ impl Form {
 #[must_use]
 pub fn leg_id(text: &str) -> Option<LegId> {
     is_sid(text).then(|| LegId::new(text))
+}
+
+/// Reads our name for a call as loosely as a CallSid.
+#[must_use]
+pub fn call_id(text: &str) -> Option<CallId> {
+    is_sid(text).then(|| CallId::new(text))
 }
 
 /// Says whether a text can be the carrier's name for something: `[A-Za-z0-9_-]{1,64}`.

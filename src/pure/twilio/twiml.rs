@@ -31,7 +31,9 @@ pub struct Links {
 }
 
 impl Links {
-    fn to(&self, path: &str) -> String {
+    /// Returns the public address of a path of ours.
+    #[must_use]
+    pub fn to(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 }
@@ -89,6 +91,11 @@ pub enum Noun {
         /// Who is told how it goes.
         status_callback: String,
     },
+    /// A conference, made by whoever is first there and over when one of its parties leaves.
+    Conference {
+        /// Its name.
+        name: String,
+    },
     /// A browser.
     Client {
         /// Its identity.
@@ -141,6 +148,14 @@ pub fn render(document: &Document, links: &Links) -> String {
             whom: vec![Noun::Number {
                 number: to.as_str().to_owned(),
                 status_callback,
+            }],
+        }],
+        Document::Conference { name } => vec![Verb::Dial {
+            action: links.to("/twilio/after-dial"),
+            timeout: links.ring_seconds.clamp(5, 600),
+            caller_id: None,
+            whom: vec![Noun::Conference {
+                name: name.as_str().to_owned(),
             }],
         }],
         Document::SayAndHangUp(phrase) => say_and_hang_up(*phrase, links.lang),
@@ -229,6 +244,17 @@ impl Xml {
                     ("statusCallbackEvent", STATUS_EVENTS),
                 ],
                 number,
+            ),
+            // Without its default jitter buffer, which adds 300 ms and more, without its music and its beep.
+            Noun::Conference { name } => self.element(
+                "Conference",
+                &[
+                    ("beep", "false"),
+                    ("jitterBufferSize", "off"),
+                    ("endConferenceOnExit", "true"),
+                    ("waitUrl", ""),
+                ],
+                name,
             ),
             Noun::Client {
                 identity,
