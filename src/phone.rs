@@ -292,13 +292,17 @@ impl PhoneHandle {
     /// # Errors
     /// [`CommandError`], also while the daemon stops.
     pub async fn command(&self, id: &str, command: Command) -> Result<CallView, CommandError> {
-        let call = self
-            .shared
-            .snapshots
-            .borrow()
-            .call(id)
-            .map(|call| call.id.clone())
-            .ok_or(CommandError::NoSuchCall)?;
+        let named = |id: &str| {
+            let snapshot = self.shared.snapshots.borrow();
+            let call = snapshot.call(id).map(|call| call.id.clone());
+            call.ok_or(CommandError::NoSuchCall)
+        };
+        let call = named(id)?;
+        // The other call too may be named as the carrier names it.
+        let command = match command {
+            Command::Merge(with) => Command::Merge(named(with.as_str())?),
+            other => other,
+        };
         self.asked(|reply| Message::Command {
             call,
             command,

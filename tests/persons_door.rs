@@ -49,6 +49,7 @@ const PATHS: &[(&str, &str)] = &[
     ("POST", "/api/calls/c1/resume"),
     ("POST", "/api/calls/c1/mute"),
     ("POST", "/api/calls/c1/dtmf"),
+    ("POST", "/api/calls/c1/merge"),
     ("POST", "/api/calls/c1/move"),
     ("POST", "/api/calls/c1/transfer"),
     ("POST", "/api/calls/c1/transfer/complete"),

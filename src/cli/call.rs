@@ -87,6 +87,19 @@ pub(crate) struct DtmfArgs {
     pub(crate) common: Common,
 }
 
+/// What `offhook merge` takes.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  offhook merge c4f1a2b3c4d5   # with the one that talks")]
+pub(crate) struct MergeArgs {
+    /// The call that joins in, by our id or Twilio's CallSid
+    with: String,
+    /// The call that it joins [default: the one that talks]
+    #[arg(long)]
+    call: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
 /// What `offhook transfer` takes.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -179,6 +192,17 @@ pub(crate) fn dtmf(args: &DtmfArgs, context: &Context) -> Result<(), Failure> {
         context,
         args.call.as_ref(),
         Wish::Dtmf { digits },
+        &args.common,
+    )
+}
+
+/// Lets calls meet at the desk.
+pub(crate) fn merge(args: &MergeArgs, context: &Context) -> Result<(), Failure> {
+    let with = args.with.clone();
+    wish(
+        context,
+        args.call.as_ref(),
+        Wish::Merge { with },
         &args.common,
     )
 }

@@ -77,6 +77,8 @@ enum Verb {
     Resume(call::OneCall),
     /// Talk with whoever waits, and let whoever talks wait
     Swap(call::OneCall),
+    /// Let another call meet the one that talks: all hear each other
+    Merge(call::MergeArgs),
     /// Keep your microphone from the far end, or let it through again
     Mute(call::MuteArgs),
     /// Send keys to the far end
@@ -109,6 +111,7 @@ impl Verb {
             Verb::Reject(args) | Verb::Hold(args) | Verb::Resume(args) | Verb::Swap(args) => {
                 Some(args.common.flags.given())
             }
+            Verb::Merge(args) => Some(args.common.flags.given()),
             Verb::Mute(args) => Some(args.common.flags.given()),
             Verb::Dtmf(args) => Some(args.common.flags.given()),
             Verb::Transfer(args) => Some(args.common.flags.given()),
@@ -184,6 +187,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Reject(args) => call::reject(&args, &context()?),
         Verb::Hold(args) => call::hold(&args, &context()?),
         Verb::Resume(args) | Verb::Swap(args) => call::resume(&args, &context()?),
+        Verb::Merge(args) => call::merge(&args, &context()?),
         Verb::Mute(args) => call::mute(&args, &context()?),
         Verb::Dtmf(args) => call::dtmf(&args, &context()?),
         Verb::Transfer(args) => call::transfer(&args, &context()?),

@@ -133,7 +133,11 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
     };
     let party = party(&call.direction, &call.from, &call.to, lang);
     let mut line = format!("{}  {state}  {party}", call.id);
-    for (is_so, message) in [(call.held, Message::Held), (call.muted, Message::Muted)] {
+    for (is_so, message) in [
+        (call.held, Message::Held),
+        (call.merged, Message::Merged),
+        (call.muted, Message::Muted),
+    ] {
         if is_so {
             line.push_str(&format!("  ({})", message.text(lang)));
         }
@@ -214,6 +218,7 @@ mod tests {
                 since: "2026-01-01T00:00:00Z".to_owned(),
                 muted: false,
                 held: false,
+                merged: false,
                 end_reason: Some("hung_up_here".to_owned()),
                 quality: Some(CallQuality::default()),
             }],

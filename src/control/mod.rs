@@ -99,6 +99,11 @@ pub enum Wish {
         /// `desk`, `browser` or a number.
         to: String,
     },
+    /// Meet it and another at the desk.
+    Merge {
+        /// The other, by our name for it or the carrier's.
+        with: String,
+    },
     /// Join it with the call that was dialled for it.
     Join,
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
+use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
 use crate::pure::phone::{Command, Target};
 
@@ -243,6 +244,7 @@ impl Wish {
             Wish::Move { to } => {
                 Command::Move(Target::parse(&to).map_err(|why| (why.code(), why.to_string()))?)
             }
+            Wish::Merge { with } => Command::Merge(CallId::new(with)),
             Wish::Join => Command::JoinConsulted,
         })
     }
@@ -405,6 +407,7 @@ mod tests {
                     since: "2026-01-01T00:00:00Z".to_owned(),
                     muted: false,
                     held: command == Command::Hold,
+                    merged: false,
                     end_reason: None,
                     quality: None,
                 })

@@ -183,6 +183,7 @@ impl Message<'_> {
             Message::Busy => "busy".to_owned(),
             Message::TooLong => "as long as a call may last".to_owned(),
             Message::Held => "on hold".to_owned(),
+            Message::Merged => "with others".to_owned(),
             Message::Muted => "muted".to_owned(),
             Message::NotDisturbed => "do not disturb: the desk does not ring".to_owned(),
             Message::Disturbed => "the desk rings".to_owned(),

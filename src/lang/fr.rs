@@ -190,6 +190,7 @@ impl Message<'_> {
             Message::Busy => "occupé".to_owned(),
             Message::TooLong => "durée maximale atteinte".to_owned(),
             Message::Held => "en attente".to_owned(),
+            Message::Merged => "à plusieurs".to_owned(),
             Message::Muted => "micro coupé".to_owned(),
             Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
             Message::Disturbed => "le poste sonne".to_owned(),

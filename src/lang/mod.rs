@@ -436,6 +436,8 @@ pub enum Message<'a> {
     TooLong,
     /// The far end waits.
     Held,
+    /// Several meet at the desk.
+    Merged,
     /// The microphone is kept from the far end.
     Muted,
     /// The desk does not ring.
@@ -675,6 +677,7 @@ mod tests {
             Message::Busy,
             Message::TooLong,
             Message::Held,
+            Message::Merged,
             Message::Muted,
             Message::NotDisturbed,
             Message::Disturbed,

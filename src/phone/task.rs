@@ -571,6 +571,7 @@ impl Task {
             Happening::Answered => tracing::info!(%call, "the call is answered"),
             Happening::Held => tracing::info!(%call, "the call waits"),
             Happening::Resumed => tracing::info!(%call, "the call goes on"),
+            Happening::Merged => tracing::info!(%call, "the call meets others at the desk"),
             Happening::Muted => tracing::info!(%call, "the microphone is muted"),
             Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
             Happening::Moves => tracing::info!(%call, "the call is moved"),

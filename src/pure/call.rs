@@ -118,11 +118,13 @@ pub enum Purpose {
     Talk,
 }
 
-/// What part an answered call has in what the desk says and hears. At most one talks.
+/// What part an answered call has in what the desk says and hears. Either one talks, or two or more meet.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Part {
     /// Sound flows both ways.
     Talks,
+    /// Sound flows between the desk, this call and the others that meet there.
+    Meets,
     /// It waits.
     Held,
 }
@@ -255,7 +257,19 @@ impl Call {
         matches!(
             self.state,
             CallState::Talking {
-                part: Part::Talks,
+                part: Part::Talks | Part::Meets,
+                ..
+            }
+        )
+    }
+
+    /// Says whether it meets others at the desk.
+    #[must_use]
+    pub fn meets(&self) -> bool {
+        matches!(
+            self.state,
+            CallState::Talking {
+                part: Part::Meets,
                 ..
             }
         )
@@ -358,6 +372,7 @@ impl Call {
                     ..
                 }
             ),
+            merged: self.meets(),
             consults: self.consults.clone(),
             stream: self.stream(),
             end_reason,

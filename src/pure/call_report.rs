@@ -32,6 +32,9 @@ pub struct CallReport {
     pub muted: bool,
     /// Whether the far end waits.
     pub held: bool,
+    /// Whether it meets others at the desk.
+    #[serde(default)]
+    pub merged: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
     /// What it is like, or was, for one that was answered at the desk.
@@ -61,6 +64,7 @@ impl CallReport {
             since: rfc3339(since),
             muted: call.muted,
             held: call.held,
+            merged: call.merged,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
@@ -137,7 +141,7 @@ pub struct EventReport {
     pub seq: u64,
     /// Our name for the call.
     pub call: String,
-    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `muted`, `unmuted`, `moves`,
+    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `moves`,
     /// `came_back`, `key` or `ended`.
     pub event: &'static str,
     /// Why the call is over, when it is.
@@ -161,6 +165,7 @@ impl EventReport {
             Happening::Answered => ("answered", None, None),
             Happening::Held => ("held", None, None),
             Happening::Resumed => ("resumed", None, None),
+            Happening::Merged => ("merged", None, None),
             Happening::Muted => ("muted", None, None),
             Happening::Unmuted => ("unmuted", None, None),
             Happening::Moves => ("moves", None, None),
@@ -224,6 +229,7 @@ mod tests {
             since: Time::START,
             muted: false,
             held: false,
+            merged: false,
             consults: None,
             stream: None,
             end_reason: None,
@@ -231,7 +237,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,

@@ -13,6 +13,7 @@ use super::Door;
 use super::error::ApiError;
 use super::tokens::{Body, read};
 use crate::pure::call_report::CallReport;
+use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
 use crate::pure::phone::{CallView, Command, CommandError, Snapshot, Target};
 
@@ -170,6 +171,20 @@ pub(super) async fn move_to(
     )?;
     let target = Target::parse(&to).map_err(ApiError::Command)?;
     door.command(&id, Command::Move(target)).await
+}
+
+/// `POST /api/calls/{id}/merge`.
+pub(super) async fn merge(
+    State(door): State<Arc<Door>>,
+    Named(id): Named,
+    body: Body,
+) -> Result<Json<CallReport>, ApiError> {
+    #[derive(Deserialize)]
+    struct Other {
+        with: String,
+    }
+    let Other { with } = object(body, "with which call; hint: {\"with\":\"ID\"}")?;
+    door.command(&id, Command::Merge(CallId::new(with))).await
 }
 
 /// `POST /api/calls/{id}/transfer`: at once to a number, or after a word with it.

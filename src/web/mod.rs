@@ -79,6 +79,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         .route("/api/calls/{id}/resume", post(calls::resume))
         .route("/api/calls/{id}/mute", post(calls::mute))
         .route("/api/calls/{id}/dtmf", post(calls::dtmf))
+        .route("/api/calls/{id}/merge", post(calls::merge))
         .route("/api/calls/{id}/move", post(calls::move_to))
         .route("/api/calls/{id}/transfer", post(calls::transfer))
         .route("/api/calls/{id}/transfer/complete", post(calls::join))

@@ -192,3 +192,17 @@ async fn a_desk_that_is_not_to_be_disturbed_says_so_to_everybody() {
     let (_, told) = ask(rig.person("GET", "/api/do-not-disturb")).await;
     assert_eq!(told, json!({"on": true}));
 }
+
+#[tokio::test]
+async fn two_calls_meet_at_the_desk() {
+    let rig = Rig::start().await;
+    let _first = rig.talks("CA1").await;
+    let _second = rig.talks("CA2").await;
+    let merge = |with: &str| rig.says("/api/calls/CA1/merge", &json!({ "with": with }));
+    let (status, call) = ask(merge("CA2")).await;
+    assert_eq!(
+        (status, &call["merged"], &call["held"]),
+        (200, &json!(true), &json!(false))
+    );
+    refused(merge("CA3"), 404, "no_such_call").await;
+}

@@ -99,6 +99,11 @@ pub enum Feed {
     Ringback(tone::Country),
     /// The microphone of the desk.
     Desk,
+    /// Everybody else who meets at the desk, and the desk's microphone where it is not muted.
+    Meeting {
+        /// Whether the desk's microphone is heard.
+        desk: bool,
+    },
 }
 
 /// What is done with the sound of a leg's far end, and what it gets from us: one row of the engine's table.

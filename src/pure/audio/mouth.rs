@@ -260,7 +260,7 @@ impl MouthLeg {
     fn sound(&mut self, feed: Feed, desk: &[f32; FRAME_LEN]) -> [f32; FRAME_LEN] {
         match feed {
             Feed::Silence => [0.0; FRAME_LEN],
-            Feed::Desk => *desk,
+            Feed::Desk | Feed::Meeting { .. } => *desk,
             Feed::Ringback(country) => {
                 let line = DeviceRate::new(LINE_RATE).unwrap_or(DeviceRate::HZ_48000);
                 if self

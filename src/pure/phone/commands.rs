@@ -146,7 +146,8 @@ impl Phone {
             (
                 Command::Hold,
                 CallState::Talking {
-                    part: Part::Talks, ..
+                    part: Part::Talks | Part::Meets,
+                    ..
                 },
             ) => {
                 self.calls[n].hold(effects);
@@ -195,6 +196,7 @@ impl Phone {
                 Ok(())
             }
             (Command::Move(target), state) => self.move_to(n, target, &state, now, effects),
+            (Command::Merge(with), CallState::Talking { .. }) => self.merge(n, &with, effects),
             (Command::JoinConsulted, CallState::Talking { .. }) => {
                 self.join_consulted(n, now, effects)
             }
@@ -206,6 +208,7 @@ impl Phone {
                 | Command::Mute(_)
                 | Command::Keys(_)
                 | Command::KeysGoOn
+                | Command::Merge(_)
                 | Command::JoinConsulted,
                 CallState::Dialing { .. }
                 | CallState::Offered { .. }
@@ -276,6 +279,38 @@ impl Phone {
         let call = &mut self.calls[n];
         call.go_on(Onward::Target(target), now, effects)?;
         call.note(Happening::Moves, effects);
+        Ok(())
+    }
+
+    /// Lets two calls meet at the desk, and whoever meets with either; whoever talks apart from them waits.
+    fn merge(
+        &mut self,
+        n: usize,
+        with: &CallId,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
+        let other = self
+            .calls
+            .iter()
+            .position(|call| call.id == *with)
+            .filter(|other| *other != n)
+            .ok_or(CommandError::NoSuchCall)?;
+        if !matches!(self.calls[other].state, CallState::Talking { .. }) {
+            return Err(CommandError::WrongState(self.calls[other].view().stage));
+        }
+        let joins = self.calls[n].meets() || self.calls[other].meets();
+        for (m, call) in self.calls.iter_mut().enumerate() {
+            if m == n || m == other {
+                if let CallState::Talking { part, .. } = &mut call.state
+                    && *part != Part::Meets
+                {
+                    *part = Part::Meets;
+                    call.note(Happening::Merged, effects);
+                }
+            } else if !(joins && call.meets()) {
+                call.hold(effects);
+            }
+        }
         Ok(())
     }
 

@@ -21,6 +21,7 @@ pub(super) struct Signals {
 impl Phone {
     /// Tells the engine what has changed.
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
+        self.close_meeting();
         let country = self.settings.country;
         for call in &mut self.calls {
             let wanted = call.sound(country);
@@ -48,6 +49,16 @@ impl Phone {
             effects.push(Effect::Progress(signals.progress));
         }
         self.signals = signals;
+    }
+
+    /// A meeting of one is a talk.
+    fn close_meeting(&mut self) {
+        let mut meeting = self.calls.iter_mut().filter(|call| call.meets());
+        if let (Some(last), None) = (meeting.next(), meeting.next())
+            && let CallState::Talking { part, .. } = &mut last.state
+        {
+            *part = Part::Talks;
+        }
     }
 
     fn signals(&self) -> Signals {
@@ -92,6 +103,14 @@ impl Call {
                     Feed::Desk
                 };
                 Some((*stream, route(feed, true)))
+            }
+            CallState::Talking {
+                stream,
+                part: Part::Meets,
+                ..
+            } => {
+                let desk = !self.muted;
+                Some((*stream, route(Feed::Meeting { desk }, true)))
             }
             CallState::Talking {
                 stream,

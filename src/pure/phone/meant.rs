@@ -28,7 +28,7 @@ impl Snapshot {
         let call = match command {
             Command::Answer | Command::Reject => rings(),
             Command::HangUp => talks().or_else(dials).or_else(rings).or_else(held),
-            Command::Hold | Command::Keys(_) | Command::KeysGoOn => talks(),
+            Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
             Command::Resume => held(),
             Command::JoinConsulted => self
@@ -91,6 +91,7 @@ mod tests {
             since: Time::START,
             muted: false,
             held,
+            merged: false,
             consults: None,
             stream: None,
             end_reason: None,

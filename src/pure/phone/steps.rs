@@ -69,7 +69,7 @@ impl Call {
     /// Lets the far end wait, if it talks.
     pub(super) fn hold(&mut self, effects: &mut Vec<Effect>) {
         if let CallState::Talking {
-            part: part @ Part::Talks,
+            part: part @ (Part::Talks | Part::Meets),
             ..
         } = &mut self.state
         {
@@ -330,7 +330,8 @@ impl Call {
     fn last_tone(&self, reason: EndReason) -> Option<Progress> {
         match &self.state {
             CallState::Talking {
-                part: Part::Talks, ..
+                part: Part::Talks | Part::Meets,
+                ..
             } => match reason {
                 EndReason::HungUpThere => Some(Progress::Busy),
                 EndReason::StreamLost | EndReason::Failed => Some(Progress::Congestion),

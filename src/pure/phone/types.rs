@@ -201,6 +201,8 @@ pub enum Command {
     KeysGoOn,
     /// Take it elsewhere, or to the desk; if nobody answers there, it comes back.
     Move(Target),
+    /// Meet it and another at the desk: all hear each other.
+    Merge(CallId),
     /// Join it with the call that was dialled for it, and leave both.
     JoinConsulted,
 }
@@ -426,6 +428,8 @@ pub struct CallView {
     pub muted: bool,
     /// Whether the far end waits.
     pub held: bool,
+    /// Whether it meets others at the desk.
+    pub merged: bool,
     /// The call that this one was dialled for.
     pub consults: Option<CallId>,
     /// The stream, while it has one.
@@ -462,6 +466,8 @@ pub enum Happening {
     Held,
     /// It talks again.
     Resumed,
+    /// It meets others at the desk.
+    Merged,
     /// The far end does not hear the desk any more.
     Muted,
     /// It does again.

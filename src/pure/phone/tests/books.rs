@@ -31,6 +31,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Move(Target::Browsers)),
         Just(Command::Move(Target::Number(number("+15145550123")))),
         Just(Command::JoinConsulted),
+        Just(Command::Merge(call_id(2))),
+        Just(Command::Merge(call_id(3))),
     ]
 }
 
@@ -162,10 +164,10 @@ impl Books {
 
     /// What must hold between two inputs.
     fn agree_with(&self, phone: &Phone, now: Time) -> Result<(), TestCaseError> {
-        prop_assert!(
-            phone.calls.iter().filter(|call| call.talks()).count() <= 1,
-            "two talk"
-        );
+        let talk = phone.calls.iter().filter(|call| call.talks()).count();
+        let meet = phone.calls.iter().filter(|call| call.meets()).count();
+        prop_assert!(talk <= 1 || meet == talk, "two talk apart from each other");
+        prop_assert!(meet != 1, "a meeting of one");
         for call in &phone.calls {
             let never = Time::from_micros(u64::MAX);
             prop_assert!(
@@ -282,9 +284,13 @@ proptest! {
             if let Input::Registered { until, .. } = &mut input {
                 *until = *until + Duration::from_millis(now);
             }
-            if let Input::Command { call, .. } = &mut input
-                && let Some(view) = phone.views().get(n % 3) {
-                *call = view.id.clone();
+            if let Input::Command { call, command } = &mut input {
+                if let Some(view) = phone.views().get(n % 3) {
+                    *call = view.id.clone();
+                }
+                if let (Command::Merge(with), Some(view)) = (command, phone.views().get((n + 1) % 3)) {
+                    *with = view.id.clone();
+                }
             }
             if let Input::Dial { fresh, consults, .. } = &mut input {
                 fresh.call = CallId::new(format!("s{n}"));

@@ -199,3 +199,46 @@ fn keys_go_to_the_far_end_of_an_answered_call_only() {
     let refused = Effect::Reply(Err(CommandError::WrongState(Stage::Ringing)));
     assert_eq!(effects, [refused]);
 }
+
+#[test]
+fn two_calls_meet_at_the_desk_and_part_again() {
+    let mut phone = phone();
+    talk(&mut phone, 1, 0);
+    talk(&mut phone, 2, 1_000);
+    let meeting = Feed::Meeting { desk: true };
+    let effects = phone.handle(command(2, Command::Merge(call_id(1))), at(2_000));
+    assert!(effects.contains(&route(1, meeting, true)), "{effects:?}");
+    assert!(effects.contains(&route(2, meeting, true)));
+    assert!(view(&phone, 1).merged && !view(&phone, 1).held);
+    // A third joins, and the microphone is muted towards one.
+    talk(&mut phone, 3, 3_000);
+    assert!(
+        view(&phone, 1).held && view(&phone, 2).held,
+        "they wait together"
+    );
+    phone.handle(command(1, Command::Merge(call_id(2))), at(4_000));
+    assert!(view(&phone, 3).held, "whoever talked apart waits");
+    phone.handle(command(1, Command::Merge(call_id(3))), at(5_000));
+    assert!([1, 2, 3].iter().all(|n| view(&phone, *n).merged));
+    let effects = phone.handle(command(1, Command::Mute(true)), at(6_000));
+    assert!(effects.contains(&route(1, Feed::Meeting { desk: false }, true)));
+    // One is held, one hangs up: a talk is left.
+    phone.handle(command(1, Command::Hold), at(7_000));
+    assert!(view(&phone, 1).held && view(&phone, 2).merged);
+    let effects = phone.handle(down(3, StreamEnd::Stopped), at(8_000));
+    assert!(effects.contains(&route(2, Feed::Desk, true)), "{effects:?}");
+    assert!(!view(&phone, 2).merged);
+}
+
+#[test]
+fn a_call_meets_only_others_that_were_answered() {
+    let mut phone = phone();
+    talk(&mut phone, 1, 0);
+    phone.handle(incoming(2), at(1_000));
+    phone.handle(up(2), at(1_000));
+    let refused = |why| [Effect::Reply(Err(why))];
+    let effects = phone.handle(command(1, Command::Merge(call_id(2))), at(2_000));
+    assert_eq!(effects, refused(CommandError::WrongState(Stage::Ringing)));
+    let effects = phone.handle(command(1, Command::Merge(call_id(1))), at(2_000));
+    assert_eq!(effects, refused(CommandError::NoSuchCall));
+}

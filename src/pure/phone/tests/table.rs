@@ -255,6 +255,10 @@ fn inputs() -> Vec<(&'static str, Input)> {
             "move to a number",
             command(1, Command::Move(Target::Number(number("+15145550123")))),
         ),
+        (
+            "merge with the other",
+            command(1, Command::Merge(call_id(2))),
+        ),
         ("join with the other", command(1, Command::JoinConsulted)),
         ("carrier dialled it", placed_as(1, 1)),
         (
