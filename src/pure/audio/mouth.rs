@@ -126,7 +126,14 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.reference.largest()) {
             left -= block.len();
-            let made = self.reference.convert(block, &mut self.played);
+            let made = if self.legs.is_empty() {
+                // What nobody hears needs no canceller: it only keeps count.
+                let made = self.reference.pass(block, &mut self.played);
+                self.played[..made].fill(0.0);
+                made
+            } else {
+                self.reference.convert(block, &mut self.played)
+            };
             let newer =
                 late + Duration::from_secs_f32(left as f32 / self.reference.rate().hz() as f32);
             speakerphone.hear_reference(
@@ -177,7 +184,13 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.to_line.largest()) {
             left -= block.len();
-            let made = self.to_line.convert(block, &mut self.line);
+            let made = if self.legs.is_empty() {
+                let made = self.to_line.pass(block, &mut self.line);
+                self.line[..made].fill(0.0);
+                made
+            } else {
+                self.to_line.convert(block, &mut self.line)
+            };
             self.blend(made);
             self.made += made as u64;
             for n in 0..made {
