@@ -31,7 +31,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
@@ -40,6 +40,7 @@ pub use way_up::{WayUp, WayUpMeter};
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
+use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
@@ -57,6 +58,9 @@ pub use ringtone::StartError;
 
 /// How long the figures of a stream outlive it.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How long the mouth is waited for that is asked something.
+const ANSWERS: Duration = Duration::from_millis(300);
 
 /// How one device does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -375,6 +379,20 @@ impl MediaHandle {
     #[must_use]
     pub fn echo(&self) -> Figures {
         self.inner.shared.mouth.echo()
+    }
+
+    /// Tells what was learned of pairs of devices in earlier runs, the newest last: those that are open begin with it.
+    pub fn know(&self, pairs: Vec<Pair>) {
+        self.inner.shared.mouth.tell(MouthCommand::Know(pairs));
+    }
+
+    /// Returns what is known of pairs of devices, the newest last: what was learned where the echo shows that it is true, and
+    /// what [`MediaHandle::know`] told. Nothing once the engine is stopped. Takes 300 ms at most.
+    pub async fn learned(&self) -> Vec<Pair> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.shared.mouth.tell(MouthCommand::Learned(reply));
+        let answer = tokio::time::timeout(ANSWERS, answer).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Returns how the devices do, now and from now on.

@@ -1,14 +1,13 @@
 //! The thread that owns the mouth: woken by capture, it turns what is in the ring into frames and hands them to the
 //! sockets.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
@@ -17,6 +16,7 @@ use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
+use crate::pure::audio::pair::{MOST_PAIRS, Pair};
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
@@ -48,6 +48,10 @@ pub(super) enum MouthCommand {
     Feed(StreamId, Feed),
     /// Let a leg go.
     Detach(StreamId),
+    /// Know what was learned in earlier runs, the newest last.
+    Know(Vec<Pair>),
+    /// Tell what was learned, in earlier runs too, the newest last.
+    Learned(oneshot::Sender<Vec<Pair>>),
     /// End.
     Stop,
 }
@@ -181,8 +185,9 @@ struct Speaking {
     peak: Arc<Peak>,
     echo: Arc<EchoMeter>,
     speaker: Option<Speaker>,
-    // What was learned of pairs of devices, by their names: microphone, then speaker.
-    learned: HashMap<(String, String), Learned>,
+    // What was learned of pairs of devices, the newest last.
+    learned: Vec<Pair>,
+    // The names of those that are in use: microphone, then speaker.
     pair: (String, String),
 }
 
@@ -231,7 +236,7 @@ impl Speaking {
             peak,
             echo,
             speaker: None,
-            learned: HashMap::new(),
+            learned: Vec::new(),
             pair: Default::default(),
             mouth: Mouth::with_stages(DeviceRate::HZ_48000, stages),
             microphone: None,
@@ -322,23 +327,61 @@ impl Speaking {
                     self.pace.another_carrier();
                 }
             }
+            MouthCommand::Know(pairs) => {
+                for pair in pairs {
+                    self.keep(pair);
+                }
+                // Nothing can have been learned of these devices before the first call.
+                if self.legs.is_empty() {
+                    self.mouth.meet(self.known());
+                }
+            }
+            MouthCommand::Learned(reply) => {
+                self.keep_learned();
+                // Who asked may have gone.
+                let _ = reply.send(self.learned.clone());
+            }
             MouthCommand::Stop => {}
         }
     }
 
     /// Goes on with a pair of devices, and keeps what was learned of the one before.
     fn meet(&mut self, pair: (String, String)) {
-        let Some(speakerphone) = self.mouth.speakerphone() else {
-            return;
-        };
         if pair == self.pair {
-            return speakerphone.meet_again();
+            if let Some(speakerphone) = self.mouth.speakerphone() {
+                speakerphone.meet_again();
+            }
+            return;
         }
-        let before = std::mem::replace(&mut self.pair, pair);
-        if let Some(learned) = speakerphone.learned() {
-            self.learned.insert(before, learned);
+        self.keep_learned();
+        self.pair = pair;
+        self.mouth.meet(self.known());
+    }
+
+    fn known(&self) -> Option<Learned> {
+        let is_this = |pair: &&Pair| pair.capture == self.pair.0 && pair.playout == self.pair.1;
+        self.learned.iter().find(is_this).map(|pair| pair.learned)
+    }
+
+    /// Keeps what was learned of the pair in use, where that has shown itself true.
+    fn keep_learned(&mut self) {
+        let (capture, playout) = self.pair.clone();
+        if let Some(learned) = self.mouth.learned() {
+            self.keep(Pair {
+                capture,
+                playout,
+                learned,
+            });
         }
-        speakerphone.meet(self.learned.get(&self.pair).copied());
+    }
+
+    fn keep(&mut self, pair: Pair) {
+        self.learned
+            .retain(|known| known.capture != pair.capture || known.playout != pair.playout);
+        if self.learned.len() >= MOST_PAIRS {
+            self.learned.remove(0);
+        }
+        self.learned.push(pair);
     }
 
     /// Hands on what is there now. What comes meanwhile wakes the mouth anew: a device that brings sound without end must
@@ -526,5 +569,46 @@ mod tests {
         // The first frame is 380 ms older than the last: it is the first of the mean, and the others count a hundredth.
         let told = f32::from_bits(meter.delay_ms.load(Ordering::Relaxed));
         assert!((340.0..480.0).contains(&told), "{told} ms");
+    }
+
+    #[test]
+    fn devices_that_are_known_from_an_earlier_run_begin_where_they_left_off() {
+        let mut speaking =
+            Speaking::new(Instant::now(), Arc::default(), Arc::default(), Stages::ALL);
+        let pair = |name: &str, lead| Pair {
+            capture: name.to_owned(),
+            playout: "a speaker".to_owned(),
+            learned: Learned::new(lead, 12.0).expect("a number"),
+        };
+        let listen = |name: &str| {
+            let (_, for_mouth) = rtrb::RingBuffer::new(480);
+            MouthCommand::Listen(Source {
+                ring: for_mouth,
+                rate: DeviceRate::HZ_48000,
+                stamp: Arc::default(),
+                name: name.to_owned(),
+            })
+        };
+        let (_reference, played) = super::super::callback::Reference::new(DeviceRate::HZ_48000);
+        speaking.obey(MouthCommand::Play(played, "a speaker".to_owned()));
+        speaking.obey(listen("a microphone"));
+        // They are open before the store has answered.
+        let kept = vec![pair("another", -30), pair("a microphone", -20)];
+        speaking.obey(MouthCommand::Know(kept.clone()));
+        let begins = |speaking: &mut Speaking| {
+            let speakerphone = speaking.mouth.speakerphone().expect("there is one");
+            speakerphone.learned().expect("an echo canceller")
+        };
+        let known = begins(&mut speaking);
+        assert_eq!(known.lead_blocks(), -20);
+        assert!((known.drift_ppm() - 12.0).abs() < 1e-6, "{known:?}");
+        speaking.obey(listen("another"));
+        assert_eq!(begins(&mut speaking).lead_blocks(), -30);
+        speaking.obey(listen("a third"));
+        assert_eq!(begins(&mut speaking).lead_blocks(), 3, "which is new");
+        // Nothing was heard, so nothing else was learned.
+        let (reply, mut told) = oneshot::channel();
+        speaking.obey(MouthCommand::Learned(reply));
+        assert_eq!(told.try_recv(), Ok(kept));
     }
 }

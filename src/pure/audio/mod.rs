@@ -19,6 +19,7 @@ pub mod leveller;
 pub mod limiter;
 pub mod mouth;
 pub mod pace;
+pub mod pair;
 pub mod playout;
 pub mod resample;
 pub mod ringtone;
