@@ -43,7 +43,7 @@ use crate::pure::audio::level::Levels;
 use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
-use crate::pure::audio::{DeviceRate, Route};
+use crate::pure::audio::{DeviceRate, MostDelay, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
 use clocks::ClockFigures;
@@ -163,6 +163,7 @@ struct Inner {
     legs: Mutex<Vec<Leg>>,
     ringer_apart: bool,
     level_far_end: bool,
+    most_delay: MostDelay,
     call_ended_tone: bool,
 }
 
@@ -245,6 +246,7 @@ impl MediaHandle {
                 legs: Mutex::default(),
                 ringer_apart: settings.ringer.is_some(),
                 level_far_end: settings.comfort.level_far_end,
+                most_delay: settings.most_delay,
                 call_ended_tone: settings.comfort.call_ended_tone,
             }),
         })
@@ -254,7 +256,8 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
-        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let mut leg =
+            EarLeg::new(stream, port.down, route, Arc::clone(&down)).bounded(self.inner.most_delay);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
