@@ -76,7 +76,7 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 | Request::Do { call: Some(_), .. }
                 | Request::Consult { call: Some(_), .. }
                 | Request::Dial { .. }
-                | Request::Disturb { .. }
+                | Request::DoNotDisturb { .. }
                 | Request::Status
                 | Request::Calls => Message::NoSuchCall,
             })

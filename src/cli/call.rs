@@ -150,6 +150,7 @@ pub(crate) struct DisturbArgs {
 
 /// Dials.
 pub(crate) fn dial(args: &DialArgs, context: &Context) -> Result<(), Failure> {
+    // However the shell has parted it.
     let to = args.to.join(" ");
     command(context, &Request::Dial { to }, args.common.json)
 }
@@ -238,7 +239,7 @@ pub(crate) fn disturb(args: &DisturbArgs, context: &Context) -> Result<(), Failu
     let on = match args.switch {
         Some(switch) => {
             let on = switch.is_on();
-            match status::ask(context, &Request::Disturb { on: !on })? {
+            match status::ask(context, &Request::DoNotDisturb { on })? {
                 Reply::Done => on,
                 Reply::Error { message, .. } => return Err(Failure::world(message)),
                 Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) => return Err(other_answer()),

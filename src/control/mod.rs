@@ -68,8 +68,9 @@ pub enum Request {
         to: String,
     },
     /// Keep the desk from ringing, or let it ring again.
-    Disturb {
-        /// Whether it may ring.
+    #[serde(rename = "do_not_disturb")]
+    DoNotDisturb {
+        /// Whether it is kept.
         on: bool,
     },
 }

@@ -221,8 +221,8 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
         Request::Consult { call, to } => {
             return called(desk.consult(call.as_deref(), &to).await);
         }
-        Request::Disturb { on } => {
-            desk.do_not_disturb(!on).await;
+        Request::DoNotDisturb { on } => {
+            desk.do_not_disturb(on).await;
             return Reply::Done;
         }
     };

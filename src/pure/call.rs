@@ -165,6 +165,8 @@ pub enum Onward {
     Stage,
     /// To a polite end: it was declined.
     Declined,
+    /// To the desk, which rings: whoever it was to meet elsewhere has gone.
+    Back,
     /// To where somebody wants it.
     Target(Target),
 }
@@ -192,6 +194,14 @@ pub struct Call {
     pub answered: bool,
     /// Whether the far end does not hear the desk.
     pub muted: bool,
+    /// Whether somebody wants it at the desk who has not got it yet.
+    pub wanted: bool,
+    /// Whether it was sent into a conference.
+    pub in_conference: bool,
+    /// Whether the desk's stream was offered a second time, since the first never came up.
+    pub offered_again: bool,
+    /// Legs that had their part in the call where it was before; late news of them is none of its own.
+    pub former: Vec<LegId>,
     /// Whether whoever dialled at the desk waits to hear how it went.
     pub dial_is_open: bool,
     /// The call that this one was dialled for, to be joined with it.
@@ -220,6 +230,10 @@ impl Call {
             since: now,
             answered: false,
             muted: false,
+            wanted: false,
+            in_conference: false,
+            offered_again: false,
+            former: Vec::new(),
             dial_is_open: false,
             consults: None,
             keys: None,
@@ -279,6 +293,12 @@ impl Call {
     #[must_use]
     pub fn rings(&self) -> bool {
         matches!(self.state, CallState::Ringing { .. })
+    }
+
+    /// Says whether a browser, or our own number, dialled it.
+    #[must_use]
+    pub fn was_dialled_in_a_browser(&self) -> bool {
+        self.direction == Direction::Outgoing && self.asked.is_some()
     }
 
     /// Says whether it is over.

@@ -24,6 +24,9 @@ const LIMITS: Limits = Limits {
     dialling: Duration::from_secs(13),
 };
 
+/// The pause before which ending a leg is given up: four attempts, within the time that it may take.
+const MOST_PAUSES: Duration = Duration::from_millis(400);
+
 /// The pause before a wish to dial is given up.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 
@@ -147,8 +150,23 @@ impl Carrier for Client {
 }
 
 impl Inner {
-    /// Ends a leg. Where the answer leaves open whether it was done, the leg itself is asked.
+    /// Ends a leg, and tries again where it is not ended: a telephone that rings on costs whoever is woken by it.
     async fn end(&self, leg: &LegId) -> Result<(), String> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.try_to_end(leg).await {
+                Err(why) if pause > MOST_PAUSES => return Err(why),
+                Err(_) => {
+                    tokio::time::sleep(jittered(pause)).await;
+                    pause *= 2;
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Ends a leg. Where the answer leaves open whether it was done, the leg itself is asked.
+    async fn try_to_end(&self, leg: &LegId) -> Result<(), String> {
         let Err(why) = self.done(leg, self.api.end(leg)).await else {
             return Ok(());
         };
@@ -215,7 +233,10 @@ impl Inner {
                     if let Some(leg) = self.made(wish, since).await? {
                         return Ok(leg);
                     }
-                    if repeated || !may_repeat {
+                    if !may_repeat {
+                        return Err(DialRefusal::silence());
+                    }
+                    if repeated {
                         return Err(dialling::not_made());
                     }
                     repeated = true;
@@ -229,10 +250,13 @@ impl Inner {
         let find = self.api.find(&wish.caller_id, &wish.to);
         for pause in [Duration::ZERO, LIST_IS_LATE] {
             tokio::time::sleep(pause).await;
-            let (status, body) = self
-                .asked(&find)
-                .await
-                .map_err(|error| dialling::unreachable(&reasons(error)))?;
+            let (status, body) = self.asked(&find).await.map_err(|error| {
+                debug!(
+                    error = reasons(error),
+                    "Twilio's list of calls cannot be had"
+                );
+                DialRefusal::silence()
+            })?;
             match dialling::find_made(&body, since, &wish.known) {
                 Ok(Some(leg)) => return Ok(Some(leg)),
                 Ok(None) => {}
@@ -267,7 +291,7 @@ impl Inner {
                 RestOutcome::Failed(why) => return Err(why.to_string()),
                 RestOutcome::TryAgain => {
                     debug!(?pause, "Twilio has too many requests at once, trying again");
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(jittered(pause)).await;
                     pause *= 2;
                 }
             }
@@ -495,7 +519,14 @@ mod tests {
         let (done, asked) = perform(end(), &over, LONG).await;
         assert_eq!(done, Ok(()));
         assert!(asked[1].starts_with("GET /2010-04-01/Accounts/AC1/Calls/CA1.json"));
-        let up = [(502, "<html>"), (200, r#"{"status":"in-progress"}"#)];
+        let rings_on = [
+            (502, "<html>"),
+            (200, r#"{"status":"ringing"}"#),
+            (200, "{}"),
+        ];
+        let (done, asked) = perform(end(), &rings_on, LONG).await;
+        assert_eq!((done, asked.len()), (Ok(()), 3), "it is tried again");
+        let up = [(502, "<html>"), (200, r#"{"status":"in-progress"}"#)].repeat(4);
         let (done, _) = perform(end(), &up, LONG).await;
         assert_eq!(
             done,
@@ -592,7 +623,7 @@ mod tests {
         };
         let refused = client(&format!("http://{address}"), SHORT).dial(wish).await;
         server.abort();
-        assert_eq!(refused.map_err(|why| why.code), Err("not_dialled"));
+        assert_eq!(refused.map_err(|why| why.code), Err("carrier_silent"));
         let asked = api.asked.lock().expect("whole").clone();
         let posts = asked.iter().filter(|asked| asked.starts_with("POST"));
         assert_eq!(posts.count(), 1, "{asked:?}");
@@ -625,7 +656,7 @@ mod tests {
     #[tokio::test]
     async fn no_error_tells_a_secret_or_the_account() {
         let refused = r#"{"code":20003,"message":"hush"}"#;
-        let (wrong_key, _) = perform(end(), &[(401, refused), (401, refused)], LONG).await;
+        let (wrong_key, _) = perform(end(), &[(401, refused); 8], LONG).await;
         let nobody = client("http://127.0.0.1:1", LONG).perform(end()).await;
         for error in [wrong_key, nobody] {
             let error = error.expect_err("refused");

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Door;
 use super::error::ApiError;
+use super::once::LONGEST_KEY;
 use super::tokens::{Body, read};
 use crate::pure::call_report::CallReport;
 use crate::pure::ids::CallId;
@@ -212,7 +213,7 @@ pub(super) async fn transfer(
     let wish = format!("{id} {to}");
     let dialled = door
         .once
-        .dial(key(&headers), wish, async move {
+        .dial(key(&headers)?, &wish, async move {
             phone.consult(Some(&id), &to).await
         })
         .await?;
@@ -243,8 +244,8 @@ pub(super) async fn dial(
     let dialled = door
         .once
         .dial(
-            key(&headers),
-            wish,
+            key(&headers)?,
+            &wish,
             async move { phone.dial(&to, None).await },
         )
         .await?;
@@ -295,7 +296,14 @@ fn object<T: DeserializeOwned>(body: Body, needed: &'static str) -> Result<T, Ap
 }
 
 /// Returns what names a wish, so that it is fulfilled once however often it is sent.
-fn key(headers: &HeaderMap) -> Option<String> {
-    let key = headers.get("idempotency-key")?.to_str().ok()?;
-    (!key.is_empty()).then(|| key.to_owned())
+fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key.to_str().map_err(|_| ApiError::InvalidKey)?;
+    if (1..=LONGEST_KEY).contains(&key.len()) {
+        Ok(Some(key.to_owned()))
+    } else {
+        Err(ApiError::InvalidKey)
+    }
 }

@@ -44,6 +44,8 @@ pub(super) enum ApiError {
     Command(CommandError),
     /// Nothing was dialled.
     Dial(DialError),
+    /// The key of a wish is empty, too long, or no plain text.
+    InvalidKey,
     /// The same key came with another wish.
     OtherWish,
     /// Our fault.
@@ -66,7 +68,9 @@ impl ApiError {
             | ApiError::InvalidIdentity
             | ApiError::InvalidAfter => StatusCode::BAD_REQUEST,
             ApiError::NoWebsocket => StatusCode::UPGRADE_REQUIRED,
-            ApiError::Missing(_) | ApiError::InvalidDigits(_) => StatusCode::BAD_REQUEST,
+            ApiError::Missing(_) | ApiError::InvalidDigits(_) | ApiError::InvalidKey => {
+                StatusCode::BAD_REQUEST
+            }
             ApiError::Command(CommandError::Destination(phrase))
             | ApiError::Dial(DialError::Destination(phrase)) => match phrase {
                 Phrase::NotANumber => StatusCode::BAD_REQUEST,
@@ -78,6 +82,7 @@ impl ApiError {
             },
             ApiError::Command(
                 CommandError::WrongState(_)
+                | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
                 | CommandError::NoBrowser
                 | CommandError::NoDesk,
@@ -85,7 +90,11 @@ impl ApiError {
             ApiError::Dial(DialError::Keys(_)) => StatusCode::BAD_REQUEST,
             ApiError::Dial(DialError::NoSuchCall) => StatusCode::NOT_FOUND,
             ApiError::Dial(
-                DialError::NoLine | DialError::NoDesk | DialError::NoOwnNumber | DialError::HungUp,
+                DialError::WrongState(_)
+                | DialError::NoLine
+                | DialError::NoDesk
+                | DialError::NoOwnNumber
+                | DialError::HungUp,
             ) => StatusCode::CONFLICT,
             ApiError::Dial(DialError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Dial(DialError::Carrier(_)) => StatusCode::BAD_GATEWAY,
@@ -112,6 +121,7 @@ impl ApiError {
             ApiError::InvalidDigits(_) => "invalid_digits",
             ApiError::Command(why) => why.code(),
             ApiError::Dial(why) => why.code(),
+            ApiError::InvalidKey => "invalid_idempotency_key",
             ApiError::OtherWish => "idempotency_key_reused",
             ApiError::Internal => "internal",
         }
@@ -171,6 +181,9 @@ impl ApiError {
             ApiError::InvalidDigits(why) => why.to_string(),
             ApiError::Command(why) => why.to_string(),
             ApiError::Dial(why) => why.to_string(),
+            ApiError::InvalidKey => {
+                "an Idempotency-Key is 1 to 255 plain characters; hint: a UUID will do".to_owned()
+            }
             ApiError::OtherWish => {
                 "this Idempotency-Key came before with another wish; hint: draw a new one for each wish"
                     .to_owned()
@@ -210,6 +223,7 @@ impl IntoResponse for ApiError {
             | ApiError::InvalidDigits(_)
             | ApiError::Command(_)
             | ApiError::Dial(_)
+            | ApiError::InvalidKey
             | ApiError::OtherWish
             | ApiError::Internal => {}
         }

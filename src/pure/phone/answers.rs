@@ -21,7 +21,7 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
-        let known = self.by_leg(&leg);
+        let known = self.by_leg(&leg).or_else(|| self.is_fetched(&leg));
         match (ask, known) {
             (Ask::Incoming { .. }, _) if self.stopping => {
                 Document::SayAndHangUp(Phrase::NobodyCanAnswer)
@@ -256,6 +256,7 @@ impl Phone {
                 call.told = Document::SayAndHangUp(Phrase::NobodyCanAnswer);
                 call.told.clone()
             }
+            Onward::Back => self.offer(n, Purpose::Ring, token, now, effects),
             Onward::Target(Target::Desk) => self.offer(n, Purpose::Talk, token, now, effects),
             Onward::Target(Target::Browsers) => {
                 let identities = self.reachable_browsers(now);
@@ -285,6 +286,10 @@ impl Phone {
                 let until = now + NUMBER_RINGS_FOR + RING_MARGIN;
                 self.is_moved(n, document, Far::Rings, until, now)
             }
+            // Whoever it was to meet has gone meanwhile.
+            Onward::Target(Target::Conference(name)) if self.is_alone(n, &name) => {
+                self.offer(n, Purpose::Ring, token, now, effects)
+            }
             Onward::Target(Target::Conference(name)) => {
                 let until = now + LONGEST_ELSEWHERE;
                 self.is_moved(
@@ -307,6 +312,7 @@ impl Phone {
             until,
         };
         call.since = now;
+        call.in_conference = matches!(told, Document::Conference { .. });
         call.told = told.clone();
         told
     }
@@ -324,6 +330,17 @@ impl Phone {
             return self.next_stage(n, now, effects);
         }
         let call = &mut self.calls[n];
+        if let CallState::Elsewhere {
+            far: Far::Answered(Some(by)),
+            ..
+        }
+        | CallState::LeavingElsewhere {
+            far: Far::Answered(Some(by)),
+            ..
+        } = &call.state
+        {
+            call.former.push(by.clone());
+        }
         call.state = CallState::Offered {
             token: token.clone(),
             purpose,
@@ -391,6 +408,11 @@ impl Phone {
             | CallState::LeavingElsewhere {
                 then: Next::On(to), ..
             } => self.lead_on(n, to, token, now, effects),
+            // Asked on two ways at once: by the end of where it was, and by being fetched from there.
+            CallState::Offered { purpose, .. } if call.answered && !call.offered_again => {
+                call.offered_again = true;
+                self.offer(n, purpose, token, now, effects)
+            }
             // A stream that was turned away, or never came up.
             CallState::Offered { .. } => self.next_stage(n, now, effects),
             CallState::Talking { .. } => {
@@ -422,6 +444,11 @@ impl Phone {
                 (Direction::Incoming, _) | (Direction::Outgoing, None) => call.told.clone(),
                 (Direction::Outgoing, Some(_)) => Document::HangUp,
             },
+            // The carrier did what it was asked, later than we waited for it.
+            CallState::Elsewhere {
+                far: Far::Answered(_) | Far::HungUp,
+                ..
+            } if call.wanted => self.offer(n, Purpose::Talk, token, now, effects),
             CallState::Elsewhere {
                 far: Far::Answered(_) | Far::HungUp,
                 ..
@@ -488,6 +515,10 @@ impl Phone {
                 unanswered: Unanswered::ComesBack,
                 ..
             } if phrase.is_some() => self.offer(n, Purpose::Ring, token, now, effects),
+            // The browser that dialled it is through; the far end is asked for on its own leg.
+            CallState::LeavingElsewhere {
+                then: Next::On(_), ..
+            } if call.was_dialled_in_a_browser() => Document::HangUp,
             CallState::LeavingElsewhere {
                 then: Next::On(to), ..
             } => {
@@ -522,8 +553,8 @@ impl Phone {
             }
             // Asked twice: the answer is the same, and the end stays what it was.
             CallState::Ended { .. } => document,
+            CallState::Offered { .. } => call.told.clone(),
             CallState::Dialing { .. }
-            | CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
             | CallState::Deciding { .. } => Document::HangUp,

@@ -4,7 +4,7 @@ use super::{
     Command, CommandError, DIAL_LIMIT, DialError, Direction, Document, Effect, EndReason, Fresh,
     Happening, LINES, Phone, Target,
 };
-use crate::pure::call::{Began, Call, CallState, Dialed, Far, Onward, Part};
+use crate::pure::call::{Began, Call, CallState, Dialed, Far, Next, Onward, Part};
 use crate::pure::destination::{self, Destination};
 use crate::pure::ids::{CallId, Party};
 use crate::pure::keys::Keys;
@@ -34,19 +34,24 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Result<(), DialError> {
-        let is_at_desk = |id: &CallId| {
+        if let Some(id) = &consults {
             let known = self.calls.iter().find(|call| call.id == *id);
-            known.is_some_and(|call| matches!(call.state, CallState::Talking { .. }))
-        };
-        if consults.as_ref().is_some_and(|id| !is_at_desk(id)) {
-            return Err(DialError::NoSuchCall);
+            let call = known.ok_or(DialError::NoSuchCall)?;
+            if !matches!(call.state, CallState::Talking { .. }) {
+                return Err(DialError::WrongState(call.view().stage));
+            }
         }
         let (to, keys) = match to.find([',', ';']) {
             Some(at) => (&to[..at], Some(Keys::parse(&to[at..]))),
             None => (to, None),
         };
         let keys = keys.transpose().map_err(DialError::Keys)?;
-        let to = match destination::judge(to) {
+        // Blanks and dashes are for the eye.
+        let to: String = to
+            .chars()
+            .filter(|sign| !matches!(sign, ' ' | '-' | '.' | '(' | ')'))
+            .collect();
+        let to = match destination::judge(&to) {
             Destination::Number(number) => number,
             Destination::Client(_) => {
                 return Err(DialError::Destination(super::Phrase::NotANumber));
@@ -141,7 +146,7 @@ impl Phone {
                 Ok(())
             }
             (Command::Reject, CallState::Ringing { .. }) => {
-                self.calls[n].go_on(Onward::Declined, now, effects)
+                self.calls[n].go_on(Onward::Declined, None, now, effects)
             }
             (
                 Command::Hold,
@@ -171,17 +176,15 @@ impl Phone {
                 call.note(Happening::Resumed, effects);
                 Ok(())
             }
-            (Command::Mute(on), CallState::Talking { .. } | CallState::Dialing { .. }) => {
-                let call = &mut self.calls[n];
-                if call.muted != on {
-                    call.muted = on;
-                    let happening = if on {
-                        Happening::Muted
-                    } else {
-                        Happening::Unmuted
-                    };
-                    call.note(happening, effects);
-                }
+            (
+                Command::Mute(on),
+                CallState::Talking { .. }
+                | CallState::Dialing { .. }
+                | CallState::Leaving {
+                    then: Next::On(_), ..
+                },
+            ) => {
+                self.mute(n, on, effects);
                 Ok(())
             }
             (Command::Keys(keys), CallState::Talking { stream, .. }) => {
@@ -189,9 +192,8 @@ impl Phone {
                 Ok(())
             }
             (Command::KeysGoOn, CallState::Talking { stream, .. }) => {
-                let Some(keys) = self.calls[n].keys.take() else {
-                    return wrong_state;
-                };
+                let keys = self.calls[n].keys.take();
+                let keys = keys.ok_or(CommandError::NoKeysLeft)?;
                 self.calls[n].send_keys(stream, keys, effects);
                 Ok(())
             }
@@ -223,6 +225,22 @@ impl Phone {
         }
     }
 
+    /// Keeps the microphone from a far end, and from all whom it meets at the desk, or lets it through again.
+    fn mute(&mut self, n: usize, on: bool, effects: &mut Vec<Effect>) {
+        let meets = self.calls[n].meets();
+        for (m, call) in self.calls.iter_mut().enumerate() {
+            if (m == n || (meets && call.meets())) && call.muted != on {
+                call.muted = on;
+                let happening = if on {
+                    Happening::Muted
+                } else {
+                    Happening::Unmuted
+                };
+                call.note(happening, effects);
+            }
+        }
+    }
+
     fn move_to(
         &mut self,
         n: usize,
@@ -232,6 +250,7 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) -> Result<(), CommandError> {
         let wrong_state = Err(CommandError::WrongState(self.calls[n].view().stage));
+        let mut far_end = None;
         match (&target, state) {
             // From the desk to elsewhere; a bell that rings can be sent there too.
             (Target::Browsers, CallState::Talking { .. } | CallState::Ringing { .. }) => {
@@ -250,18 +269,22 @@ impl Phone {
                     ..
                 },
             ) => {
+                let call = &mut self.calls[n];
+                if matches!(call.told, Document::Conference { .. }) {
+                    // The conference would end for the other.
+                    return wrong_state;
+                }
                 if !self.desk_usable {
                     return Err(CommandError::NoDesk);
                 }
-                let by = by.clone();
-                let call = &mut self.calls[n];
-                if call.direction == Direction::Outgoing && call.asked.is_some() {
-                    // A browser dialled it, so the far end is the leg that was dialled for it.
-                    let Some(by) = by else {
+                if call.was_dialled_in_a_browser() {
+                    // The far end is the leg that was dialled for it.
+                    if by.is_none() {
                         return wrong_state;
-                    };
-                    call.leg = Some(by);
+                    }
+                    far_end.clone_from(by);
                 }
+                call.wanted = true;
             }
             (
                 Target::Desk | Target::Browsers | Target::Number(_) | Target::Conference(_),
@@ -277,7 +300,7 @@ impl Phone {
             ) => return wrong_state,
         }
         let call = &mut self.calls[n];
-        call.go_on(Onward::Target(target), now, effects)?;
+        call.go_on(Onward::Target(target), far_end, now, effects)?;
         call.note(Happening::Moves, effects);
         Ok(())
     }

@@ -23,8 +23,9 @@ impl Phone {
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
         self.close_meeting();
         let country = self.settings.country;
+        let talk = self.calls.iter().any(Call::talks);
         for call in &mut self.calls {
-            let wanted = call.sound(country);
+            let wanted = call.sound(country, talk);
             match (call.attached, wanted) {
                 (Some((had, _)), Some((stream, route))) if had != stream => {
                     effects.push(Effect::Detach(had));
@@ -85,8 +86,9 @@ impl Phone {
 }
 
 impl Call {
-    /// Returns the stream whose sound the engine is to have, and what it does with it.
-    fn sound(&self, country: Country) -> Option<(StreamId, Route)> {
+    /// Returns the stream whose sound the engine is to have, and what it does with it; `talk` says whether the desk talks
+    /// with anybody.
+    fn sound(&self, country: Country, talk: bool) -> Option<(StreamId, Route)> {
         let route = |feed, to_speaker| Route { feed, to_speaker };
         match &self.state {
             CallState::Ringing { stream, .. } => {
@@ -123,8 +125,13 @@ impl Call {
                 then: Next::On(to),
                 ..
             } => Some(match (to, self.attached) {
-                (Onward::Target(_), Some(attached)) => attached,
-                (Onward::Target(_) | Onward::Stage | Onward::Declined, _) => {
+                // But the desk never talks with two who do not hear each other.
+                (Onward::Target(_), Some((_, had))) if !talk => {
+                    let silenced = self.muted && had.feed == Feed::Desk;
+                    let feed = if silenced { Feed::Silence } else { had.feed };
+                    (*stream, route(feed, had.to_speaker))
+                }
+                (Onward::Target(_) | Onward::Stage | Onward::Declined | Onward::Back, _) => {
                     (*stream, Route::default())
                 }
             }),

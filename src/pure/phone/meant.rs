@@ -31,12 +31,12 @@ impl Snapshot {
             Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
             Command::Resume => held(),
-            Command::JoinConsulted => self
-                .calls
-                .iter()
-                .filter_map(|call| call.consults.as_ref())
-                .find_map(|id| self.calls.iter().find(|call| call.id == *id))
-                .filter(|call| call.place == Place::Desk),
+            Command::JoinConsulted => {
+                at_desk(|call| call.stage == Stage::Talking && call.consults.is_some())
+                    .and_then(|other| other.consults.as_ref())
+                    .and_then(|id| self.calls.iter().find(|call| call.id == *id))
+                    .filter(|call| call.place == Place::Desk)
+            }
             Command::Move(Target::Desk) => elsewhere(),
             Command::Move(Target::Browsers | Target::Number(_) | Target::Conference(_)) => {
                 talks().or_else(rings)

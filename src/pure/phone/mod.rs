@@ -20,8 +20,8 @@ use std::time::Duration;
 pub use types::*;
 
 use super::audio::tone::Progress;
-use super::call::{Call, CallState, Dialed, Far, Onward, Registration};
-use super::ids::{Identity, LegId};
+use super::call::{Call, CallState, Dialed, Far, Next, Onward, Registration};
+use super::ids::{CallId, Identity, LegId};
 use super::time::Time;
 
 /// How long a stream token is good.
@@ -145,9 +145,28 @@ impl Phone {
             }
             Input::Timeout => self.timeout(now, &mut effects),
         }
+        self.bring_back_who_is_alone(now, &mut effects);
         self.settle(&mut effects);
-        // The engine gives a call's last tone once it has let go of the call.
-        effects.sort_by_key(|effect| matches!(effect, Effect::CallEnded(_)));
+        // Keys go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
+        effects.sort_by_key(|effect| match effect {
+            Effect::CallEnded(_) => 2,
+            Effect::Keys(..) => 1,
+            Effect::Answer(_)
+            | Effect::Admit(..)
+            | Effect::Refuse(..)
+            | Effect::Route(..)
+            | Effect::Detach(_)
+            | Effect::CloseStream(_)
+            | Effect::Carrier(_)
+            | Effect::CarrierDials { .. }
+            | Effect::Dialled(..)
+            | Effect::Bell(_)
+            | Effect::Progress(_)
+            | Effect::Beep
+            | Effect::DeskAnswered
+            | Effect::Reply(_)
+            | Effect::Event(..) => 0,
+        });
         effects
     }
 
@@ -202,7 +221,7 @@ impl Phone {
             }
             // The stream stays up, and silent, until the carrier has taken the call away.
             CallState::Ringing { .. } => {
-                let _ = call.go_on(Onward::Stage, now, effects);
+                let _ = call.go_on(Onward::Stage, None, now, effects);
             }
             CallState::Talking { .. } => {
                 effects.push(Effect::CallEnded(Progress::Congestion));
@@ -232,6 +251,63 @@ impl Phone {
         self.calls
             .iter()
             .position(|call| call.leg.as_ref() == Some(leg))
+    }
+
+    /// Returns the call that a browser dialled and that is being fetched from it, by the leg of its far end.
+    fn is_fetched_by(&self, leg: &LegId) -> Option<usize> {
+        self.calls.iter().position(|call| {
+            matches!(
+                &call.state,
+                CallState::LeavingElsewhere {
+                    far: Far::Answered(Some(by)),
+                    then: Next::On(_),
+                    ..
+                } | CallState::Elsewhere {
+                    far: Far::Answered(Some(by)),
+                    ..
+                } if by == leg && call.wanted && call.was_dialled_in_a_browser()
+            )
+        })
+    }
+
+    /// The same, and from now on it is known by that leg: the browser's own has no part in it any more.
+    fn is_fetched(&mut self, leg: &LegId) -> Option<usize> {
+        let n = self.is_fetched_by(leg)?;
+        let call = &mut self.calls[n];
+        call.former.extend(call.leg.replace(leg.clone()));
+        call.asked = None;
+        Some(n)
+    }
+
+    /// Returns the call that another is to meet in a conference.
+    fn partner(&self, n: usize, name: &CallId) -> Option<&Call> {
+        let call = &self.calls[n];
+        self.calls.iter().find(|other| {
+            other.id != call.id && (other.id == *name || other.consults.as_ref() == Some(name))
+        })
+    }
+
+    /// Says whether nobody will come whom a call is to meet in a conference.
+    fn is_alone(&self, n: usize, name: &CallId) -> bool {
+        self.partner(n, name).is_none_or(Call::is_over)
+    }
+
+    /// Whoever waits in a conference for somebody who hung up on the way there comes back to the desk.
+    fn bring_back_who_is_alone(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for n in 0..self.calls.len() {
+            let (CallState::Elsewhere { .. }, Document::Conference { name }) =
+                (&self.calls[n].state, &self.calls[n].told)
+            else {
+                continue;
+            };
+            let never_came = self
+                .partner(n, name)
+                .is_some_and(|partner| partner.is_over() && !partner.in_conference);
+            if never_came {
+                // It is elsewhere and has a leg.
+                let _ = self.calls[n].go_on(Onward::Back, None, now, effects);
+            }
+        }
     }
 
     /// Says whether the desk can ring for no further call, but for one that is known.

@@ -54,7 +54,7 @@ impl Phone {
                 (CallState::Dialing { .. }, LegStatus::InProgress, _) => {
                     call.comes_to(Dialed::Answered, now, effects);
                 }
-                (_, LegStatus::InProgress, Direction::Outgoing) => {
+                (_, LegStatus::InProgress, Direction::Outgoing) if call.asked.is_some() => {
                     call.answered_elsewhere(None, now, effects);
                 }
                 (_, _, Direction::Incoming | Direction::Outgoing) => {}
@@ -107,9 +107,16 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) {
         let Some(n) = self.by_leg(parent) else {
+            // The call was fetched from a browser, and this is the leg of its far end.
+            if let Some(n) = self.by_leg(&child) {
+                self.leg_of_call_is(n, status, now, effects);
+            }
             return;
         };
         let call = &mut self.calls[n];
+        if call.former.contains(&child) {
+            return;
+        }
         match status {
             LegStatus::InProgress => call.answered_elsewhere(Some(child), now, effects),
             LegStatus::Completed => {
@@ -136,6 +143,11 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) {
         let known = self.calls.iter().position(|call| call.id == *id);
+        // Found in the list of calls, but another call's: then nobody knows where this one is.
+        let outcome = outcome.and_then(|leg| match self.by_leg(&leg) {
+            Some(n) if Some(n) != known => Err(DialRefusal::silence()),
+            Some(_) | None => Ok(leg),
+        });
         match (outcome, known) {
             // Nobody knows of it any more, and nobody else will ever end it.
             (Ok(leg), None) => effects.push(Effect::Carrier(CarrierRequest::End(leg))),
@@ -181,7 +193,11 @@ impl Phone {
     /// The carrier has named the leg of a call that the desk dialled: in its answer, in a status, or in a stream.
     fn is_placed(&mut self, n: usize, leg: LegId, now: Time, effects: &mut Vec<Effect>) {
         let call = &mut self.calls[n];
-        if call.leg.is_some() {
+        if let Some(known) = &call.leg {
+            if *known != leg {
+                // Dialled twice for one wish, however that came about.
+                effects.push(Effect::Carrier(CarrierRequest::End(leg)));
+            }
             return;
         }
         call.leg = Some(leg.clone());
@@ -276,7 +292,8 @@ impl Phone {
                         self.hold_others(n, effects);
                         self.calls[n].talk(stream, Part::Talks, longest, now, effects);
                     }
-                    Purpose::Ring if taken => {
+                    // Whoever has spoken here already is not sent away for others who ring.
+                    Purpose::Ring if taken && !self.calls[n].answered => {
                         // The token is spent; the question that follows sends the caller on.
                         self.calls[n].state = CallState::Deciding {
                             to: Onward::Stage,
@@ -302,12 +319,15 @@ impl Phone {
         Ok(())
     }
 
+    /// Says whether the desk talks or dials.
+    fn is_busy(&self) -> bool {
+        let busy = |call: &Call| call.talks() || matches!(call.state, CallState::Dialing { .. });
+        self.calls.iter().any(busy)
+    }
+
     /// Rings the desk for a call, or answers it at once where that is set; never over somebody who talks or dials.
     fn ring(&mut self, n: usize, stream: StreamId, now: Time, effects: &mut Vec<Effect>) {
-        let busy = self
-            .calls
-            .iter()
-            .any(|call| call.talks() || matches!(call.state, CallState::Dialing { .. }));
+        let busy = self.is_busy();
         let auto = match self.settings.auto_answer {
             AutoAnswer::After(delay) if !busy => Some(now + delay),
             AutoAnswer::Off | AutoAnswer::After(_) => None,
@@ -327,7 +347,7 @@ impl Phone {
 
     /// The desk answers by itself, and says so with a beep, unless somebody talks by now.
     pub(super) fn answer_by_itself(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) {
-        let busy = self.calls.iter().any(Call::talks);
+        let busy = self.is_busy();
         match &mut self.calls[n].state {
             CallState::Ringing { auto, .. } if busy => *auto = None,
             CallState::Ringing { stream, .. } => {
@@ -422,7 +442,7 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) {
         let (CarrierRequest::End(leg) | CarrierRequest::Redirect(leg)) = request;
-        let Some(n) = self.by_leg(leg) else {
+        let Some(n) = self.by_leg(leg).or_else(|| self.is_fetched_by(leg)) else {
             return;
         };
         let call = &mut self.calls[n];
@@ -467,7 +487,6 @@ impl Phone {
                     call.is_elsewhere_again();
                 }
             }
-            // Done, the question is to come.
             (
                 CarrierRequest::Redirect(_),
                 CallState::LeavingElsewhere {
@@ -476,6 +495,19 @@ impl Phone {
             ) => {
                 if !done {
                     call.is_elsewhere_again();
+                } else if let CallState::LeavingElsewhere { until, .. } = &mut call.state {
+                    // Done: the question is to come.
+                    *until = now + QUESTION_LIMIT;
+                }
+            }
+            // The stream is gone and the carrier could not redirect: most likely whoever was there has hung up.
+            (CarrierRequest::Redirect(_), CallState::Deciding { .. }) if !done => {
+                if let CallState::Deciding {
+                    until, otherwise, ..
+                } = &mut call.state
+                {
+                    *until = (*until).min(now + CARRIER_LIMIT);
+                    *otherwise = EndReason::HungUpThere;
                 }
             }
             // Something else was wanted of the call meanwhile, or it is over.

@@ -42,6 +42,8 @@ impl Call {
             until,
         };
         self.since = now;
+        self.wanted = false;
+        self.offered_again = false;
         if !self.answered {
             self.answered = true;
             effects.push(Effect::DeskAnswered);
@@ -164,14 +166,16 @@ impl Call {
         Ok(())
     }
 
-    /// Asks the carrier to take the call away from where it is, and to ask us where to.
+    /// Asks the carrier to take the call away from where it is, and to ask us where to. Its far end is on `leg`, where that
+    /// is not the leg that it is known by.
     pub(super) fn go_on(
         &mut self,
         to: Onward,
+        leg: Option<LegId>,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Result<(), CommandError> {
-        let Some(leg) = self.leg.clone() else {
+        let Some(leg) = leg.or_else(|| self.leg.clone()) else {
             return Err(CommandError::WrongState(self.view().stage));
         };
         let until = now + CARRIER_LIMIT;

@@ -229,6 +229,9 @@ pub enum CommandError {
     /// The call is not in a state for it.
     #[error("the call is {}, and that cannot be done with it", .0.word())]
     WrongState(Stage),
+    /// No keys wait behind a stop.
+    #[error("no keys wait to be sent; hint: say which")]
+    NoKeysLeft,
     /// Nobody who was dialled for the call has answered.
     #[error(
         "nobody has answered yet who was dialled for this call; hint: `transfer` with `attended` dials"
@@ -254,9 +257,12 @@ pub enum DialError {
     /// What stands behind the number are no keys.
     #[error("{0}")]
     Keys(NoKeys),
-    /// The call for which it was to be dialled is not at the desk.
-    #[error("there is no such call at the desk")]
+    /// There is no such call for which it was to be dialled.
+    #[error("there is no such call")]
     NoSuchCall,
+    /// The call for which it was to be dialled was not answered at the desk.
+    #[error("the call is {}, and that cannot be done with it", .0.word())]
+    WrongState(Stage),
     /// There is no number to dial from.
     #[error("there is no number to call from; hint: set TWILIO_PHONE_NUMBER")]
     NoOwnNumber,
@@ -284,6 +290,7 @@ impl CommandError {
         match self {
             CommandError::NoSuchCall => "no_such_call",
             CommandError::WrongState(_) => "wrong_state",
+            CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
             CommandError::NoBrowser => "no_browser",
             CommandError::NoDesk => "no_desk",
@@ -300,6 +307,7 @@ impl DialError {
             DialError::Destination(phrase) => phrase.code(),
             DialError::Keys(_) => "invalid_digits",
             DialError::NoSuchCall => "no_such_call",
+            DialError::WrongState(_) => "wrong_state",
             DialError::NoOwnNumber => "no_own_number",
             DialError::NoLine => "no_line",
             DialError::NoDesk => "no_desk",

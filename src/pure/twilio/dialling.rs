@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::rest::{Purpose, RestApi, RestRequest};
 use crate::pure::audio::tone::Progress;
 use crate::pure::ids::{LegId, PhoneNumber};
-use crate::pure::phone::{DialRefusal, NUMBER_RINGS_FOR};
+use crate::pure::phone::{DialRefusal, LegStatus, NUMBER_RINGS_FOR};
 
 /// How far Twilio's clock may differ from ours, and how long a request may have been on its way, in seconds.
 const CLOCKS_DIFFER: i64 = 30;
@@ -199,7 +199,7 @@ pub fn not_made() -> DialRefusal {
 }
 
 /// Looks through the answer to [`RestApi::find`] for a call that was made over REST at `since` (Unix seconds) or later and
-/// is none of those that are known; the newest. Nothing where there is none; an error where the answer is no list.
+/// is none of those that are known and not over; the newest. Nothing where there is none; an error where the answer is no list.
 ///
 /// # Errors
 /// The answer cannot be read.
@@ -212,6 +212,7 @@ pub fn find_made(body: &[u8], since: i64, known: &[LegId]) -> Result<Option<LegI
     struct Listed {
         sid: String,
         direction: Option<String>,
+        status: Option<String>,
         date_created: Option<String>,
     }
 
@@ -220,6 +221,10 @@ pub fn find_made(body: &[u8], since: i64, known: &[LegId]) -> Result<Option<LegI
         .calls
         .into_iter()
         .filter(|call| call.direction.as_deref() == Some("outbound-api"))
+        .filter(|call| {
+            let status = call.status.as_deref().and_then(super::form::leg_status);
+            !status.is_some_and(LegStatus::is_over)
+        })
         .filter(|call| super::form::is_sid(&call.sid))
         .filter(|call| known.iter().all(|known| known.as_str() != call.sid))
         .filter_map(|call| {
@@ -257,10 +262,16 @@ fn unix_seconds(date: &str) -> Option<i64> {
     let year: i64 = parts.next()?.parse().ok()?;
     let mut clock = parts.next()?.split(':').map(str::parse::<i64>);
     let mut next = || clock.next()?.ok();
-    let seconds = next()? * 3_600 + next()? * 60 + next()?;
-    if !(1970..=9999).contains(&year) || !(1..=31).contains(&day) || parts.next()? != "+0000" {
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    let plausible = (1970..=9999).contains(&year)
+        && (1..=31).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
+    if !plausible || parts.next()? != "+0000" {
         return None;
     }
+    let seconds = hour * 3_600 + minute * 60 + second;
     // Days since 1970 by the proleptic Gregorian calendar, with the year beginning in March.
     let (y, m) = if month > 2 {
         (year, month - 3)
@@ -378,6 +389,7 @@ mod tests {
     #[test]
     fn a_call_that_may_have_been_made_is_found_again() {
         let list = br#"{"calls":[
+            {"sid":"CA8","direction":"outbound-api","status":"busy","date_created":"Wed, 25 Nov 2026 16:00:04 +0000"},
             {"sid":"CA9","direction":"inbound","date_created":"Wed, 25 Nov 2026 16:00:03 +0000"},
             {"sid":"CA3","direction":"outbound-api","date_created":"Wed, 25 Nov 2026 16:00:02 +0000"},
             {"sid":"CA2","direction":"outbound-api","date_created":"Wed, 25 Nov 2026 16:00:01 +0000"},
@@ -401,6 +413,8 @@ mod tests {
         );
         assert_eq!(unix_seconds("Tue, 29 Feb 2028 12:30:05 +0200"), None);
         assert_eq!(unix_seconds("yesterday"), None);
+        let absurd = "Tue, 29 Feb 2028 9223372036854775807:30:05 +0000";
+        assert_eq!(unix_seconds(absurd), None);
     }
 
     proptest! {

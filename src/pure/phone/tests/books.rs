@@ -168,6 +168,12 @@ impl Books {
         let meet = phone.calls.iter().filter(|call| call.meets()).count();
         prop_assert!(talk <= 1 || meet == talk, "two talk apart from each other");
         prop_assert!(meet != 1, "a meeting of one");
+        // Nobody hears the desk but whoever talks with it, or leaves it while nobody else does.
+        let desk = phone.calls.iter().filter(|call| {
+            call.attached
+                .is_some_and(|(_, route)| route.feed == Feed::Desk)
+        });
+        prop_assert!(desk.count() <= 1, "two hear the desk and not each other");
         for call in &phone.calls {
             let never = Time::from_micros(u64::MAX);
             prop_assert!(

@@ -163,6 +163,184 @@ fn a_call_that_a_browser_dialled_is_fetched_by_the_leg_of_its_far_end() {
     up_with(&mut phone, 50, 7, &document, 2_400);
     assert_eq!(phone.views()[0].stage, Stage::Talking);
     assert_eq!(phone.views()[0].place, Place::Desk);
+    // From now on it is a call like any other: to a number, where somebody answers, and back.
+    phone.handle(command(9, to_number()), at(3_000));
+    phone.handle(down(7, StreamEnd::Stopped), at(3_100));
+    asks(&mut phone, 50, 3_200);
+    assert_eq!(phone.views()[0].place, Place::Number);
+    phone.handle(child(50, 51, LegStatus::InProgress), at(4_000));
+    let effects = phone.handle(command(9, Command::Move(Target::Desk)), at(5_000));
+    assert!(effects.contains(&redirect(50)), "{effects:?}");
+    // Its leg is still told of as the child of the browser's.
+    phone.handle(child(9, 50, LegStatus::Completed), at(6_000));
+    assert_eq!(phone.views()[0].end_reason, Some(EndReason::HungUpThere));
+}
+
+#[test]
+fn a_browser_keeps_its_call_where_the_far_end_cannot_be_fetched() {
+    let mut phone = phone();
+    register(&mut phone, "kitchen", at(100_000_000));
+    phone.handle(outgoing("client:kitchen", "+15145550100"), at(0));
+    phone.handle(child(9, 50, LegStatus::InProgress), at(1_000));
+    phone.handle(command(9, Command::Move(Target::Desk)), at(2_000));
+    let refused = Input::CarrierDid {
+        request: CarrierRequest::Redirect(leg(50)),
+        done: false,
+    };
+    phone.handle(refused, at(2_500));
+    assert_eq!(phone.views()[0].place, Place::Browser);
+    let document = answer(&phone.handle(after_dial(9, DialOutcome::Completed), at(9_000)));
+    assert_eq!(document, Document::HangUp);
+    assert_eq!(phone.views()[0].stage, Stage::Ended);
+}
+
+#[test]
+fn a_call_that_is_fetched_late_comes_all_the_same() {
+    for did in [None, Some(true), Some(false)] {
+        let mut phone = phone_with(Ring::Browser, AutoAnswer::Off);
+        register(&mut phone, "kitchen", at(100_000_000));
+        phone.handle(incoming(1), at(0));
+        phone.handle(child(1, 50, LegStatus::InProgress), at(1_000));
+        phone.handle(command(1, Command::Move(Target::Desk)), at(2_000));
+        if let Some(done) = did {
+            let request = CarrierRequest::Redirect(leg(1));
+            phone.handle(Input::CarrierDid { request, done }, at(4_900));
+        }
+        phone.handle(Input::Timeout, at(5_000));
+        let document = asks(&mut phone, 1, 5_200);
+        assert!(
+            matches!(document, Document::Stream { .. }),
+            "{did:?}: {document:?}"
+        );
+    }
+}
+
+#[test]
+fn the_desk_never_talks_with_two_who_do_not_hear_each_other() {
+    let mut phone = phone();
+    register(&mut phone, "kitchen", at(100_000_000));
+    talk(&mut phone, 1, 0);
+    phone.handle(incoming(2), at(500));
+    phone.handle(up(2), at(600));
+    phone.handle(command(1, Command::Move(Target::Browsers)), at(1_000));
+    let effects = phone.handle(command(2, Command::Answer), at(1_100));
+    assert!(
+        effects.contains(&Effect::Route(STREAM, Route::default())),
+        "{effects:?}"
+    );
+    // Nor does whoever leaves hear a microphone that was muted meanwhile.
+    let mut phone = super::phone();
+    register(&mut phone, "kitchen", at(100_000_000));
+    talk(&mut phone, 1, 0);
+    phone.handle(command(1, Command::Move(Target::Browsers)), at(1_000));
+    let effects = phone.handle(command(1, Command::Mute(true)), at(1_100));
+    let silent = Route {
+        feed: Feed::Silence,
+        to_speaker: true,
+    };
+    assert!(
+        effects.contains(&Effect::Route(STREAM, silent)),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_call_that_comes_back_is_not_sent_away_for_another_that_rings() {
+    let mut phone = phone();
+    talk(&mut phone, 1, 0);
+    phone.handle(command(1, to_number()), at(1_000));
+    phone.handle(down(1, StreamEnd::Stopped), at(1_100));
+    asks(&mut phone, 1, 1_200);
+    phone.handle(incoming(2), at(2_000));
+    phone.handle(up(2), at(2_100));
+    let document = answer(&phone.handle(after_dial(1, DialOutcome::Busy), at(3_000)));
+    let effects = up_with(&mut phone, 1, 9, &document, 3_200);
+    assert!(
+        effects.iter().any(|e| matches!(e, Effect::Admit(..))),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn news_of_where_a_call_was_before_says_nothing_of_where_it_is() {
+    let mut phone = phone();
+    register(&mut phone, "kitchen", at(100_000_000));
+    talk(&mut phone, 1, 0);
+    phone.handle(command(1, Command::Move(Target::Browsers)), at(1_000));
+    phone.handle(down(1, StreamEnd::Stopped), at(1_100));
+    asks(&mut phone, 1, 1_200);
+    phone.handle(child(1, 50, LegStatus::InProgress), at(2_000));
+    phone.handle(command(1, Command::Move(Target::Desk)), at(3_000));
+    let document = asks(&mut phone, 1, 3_200);
+    up_with(&mut phone, 1, 9, &document, 3_400);
+    phone.handle(command(1, to_number()), at(4_000));
+    phone.handle(down(9, StreamEnd::Stopped), at(4_100));
+    asks(&mut phone, 1, 4_200);
+    phone.handle(child(1, 50, LegStatus::Completed), at(4_300));
+    assert_eq!(
+        phone.views()[0].stage,
+        Stage::Ringing,
+        "it rings at the number"
+    );
+}
+
+#[test]
+fn a_question_on_the_way_back_that_comes_twice_offers_the_desk_twice() {
+    let mut phone = phone();
+    talk(&mut phone, 1, 0);
+    phone.handle(command(1, to_number()), at(1_000));
+    phone.handle(down(1, StreamEnd::Stopped), at(1_100));
+    asks(&mut phone, 1, 1_200);
+    let first = answer(&phone.handle(after_dial(1, DialOutcome::NoAnswer), at(3_000)));
+    let second = answer(&phone.handle(after_dial(1, DialOutcome::NoAnswer), at(3_010)));
+    assert!(matches!(first, Document::Stream { .. }));
+    assert_eq!(first, second);
+    let third = asks(&mut phone, 1, 3_020);
+    assert!(matches!(third, Document::Stream { .. }), "{third:?}");
+}
+
+#[test]
+fn whoever_finds_nobody_in_the_conference_comes_back() {
+    for joined in [false, true] {
+        let mut phone = phone();
+        talk(&mut phone, 1, 0);
+        consult(&mut phone, 1, 2, 1_000);
+        phone.handle(placed_as(2, 2), at(1_100));
+        phone.handle(up(2), at(3_000));
+        phone.handle(command(1, Command::JoinConsulted), at(9_000));
+        phone.handle(down(1, StreamEnd::Stopped), at(9_100));
+        if joined {
+            assert!(matches!(
+                asks(&mut phone, 1, 9_200),
+                Document::Conference { .. }
+            ));
+        }
+        let effects = phone.handle(leg_is(2, LegStatus::Completed), at(9_300));
+        assert_eq!(effects.contains(&redirect(1)), joined, "{effects:?}");
+        let document = asks(&mut phone, 1, 9_400);
+        let effects = up_with(&mut phone, 1, 9, &document, 9_600);
+        assert!(
+            effects.contains(&Effect::Bell(Some(Country::NorthAmerica))),
+            "{effects:?}"
+        );
+    }
+}
+
+#[test]
+fn a_call_in_a_conference_is_not_fetched_since_that_would_end_it_for_the_other() {
+    let mut phone = phone();
+    talk(&mut phone, 1, 0);
+    consult(&mut phone, 1, 2, 1_000);
+    phone.handle(placed_as(2, 2), at(1_100));
+    phone.handle(up(2), at(3_000));
+    phone.handle(command(1, Command::JoinConsulted), at(9_000));
+    for n in [1, 2] {
+        phone.handle(down(n, StreamEnd::Stopped), at(9_100));
+        asks(&mut phone, n, 9_200);
+    }
+    let effects = phone.handle(command(1, Command::Move(Target::Desk)), at(10_000));
+    let refused = Effect::Reply(Err(CommandError::WrongState(Stage::Talking)));
+    assert_eq!(effects, [refused]);
 }
 
 #[test]
@@ -267,6 +445,6 @@ fn nobody_is_consulted_for_a_call_that_is_not_at_the_desk() {
     let mut phone = phone();
     phone.handle(incoming(1), at(0));
     let effects = consult(&mut phone, 1, 2, 0);
-    let refused = Effect::Dialled(call_id(2), Err(DialError::NoSuchCall));
-    assert_eq!(effects, [refused]);
+    let why = DialError::WrongState(Stage::Connecting);
+    assert_eq!(effects, [Effect::Dialled(call_id(2), Err(why))]);
 }

@@ -95,9 +95,8 @@ fn the_desk_answers_nobody_by_itself_while_it_talks_or_dials() {
         fresh: fresh(2),
     };
     phone.handle(dial, at(1_000));
-    phone.handle(up(2), at(2_000));
     phone.handle(Input::Timeout, at(3_000));
-    assert_eq!(view(&phone, 1).stage, Stage::Ringing);
+    assert_eq!(view(&phone, 1).stage, Stage::Ringing, "it dials");
     assert!(phone.poll_timeout() > Some(at(3_000)));
 }
 
@@ -221,7 +220,11 @@ fn two_calls_meet_at_the_desk_and_part_again() {
     phone.handle(command(1, Command::Merge(call_id(3))), at(5_000));
     assert!([1, 2, 3].iter().all(|n| view(&phone, *n).merged));
     let effects = phone.handle(command(1, Command::Mute(true)), at(6_000));
-    assert!(effects.contains(&route(1, Feed::Meeting { desk: false }, true)));
+    for n in [1, 2, 3] {
+        let muted = route(n, Feed::Meeting { desk: false }, true);
+        assert!(effects.contains(&muted), "all whom it meets: {effects:?}");
+    }
+    phone.handle(command(1, Command::Mute(false)), at(6_500));
     // One is held, one hangs up: a talk is left.
     phone.handle(command(1, Command::Hold), at(7_000));
     assert!(view(&phone, 1).held && view(&phone, 2).merged);
