@@ -11,8 +11,8 @@ const RANGE_DB: (f32, f32) = (-12.0, 15.0);
 /// How fast, in dB a block in which somebody talks: 6 dB/s up, 15 dB/s down; and back up to what came in, as fast as down.
 const SPEED_DB: (f32, f32) = (0.06, 0.15);
 
-/// Blocks of speech, of which two such spans hold the loudest of late: 750 ms.
-const SPAN: u32 = 75;
+/// Blocks of speech, of which two such spans hold the loudest of late: 400 ms.
+const SPAN: u32 = 40;
 
 /// No sample leaves above this.
 const CEILING: f32 = 0.9;
