@@ -224,7 +224,7 @@ fn with_a_headset_a_soft_near_end_is_left_alone_and_an_echo_that_comes_is_found(
     };
     let near_db = change_db(48_000, comes);
     assert!(near_db.abs() < 2.0, "{near_db} dB");
-    let echo_db = change_db(comes + 16_000, 24 * 8_000);
+    let echo_db = change_db(comes + 16_000, 23 * 8_000);
     assert!(echo_db < -30.0, "{echo_db} dB");
 }
 
