@@ -261,7 +261,7 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
             "TWILIO_TWIML_APP_SID: ",
             "AP00112233445566778899aabbccddeeff\n",
         ),
-        ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        ("TWILIO_PHONE_NUMBER: ", "+1 (514) 555-0100\n"),
         (
             "PUBLIC_URL (Entrée : cette machine seulement): ",
             "http://phone.example.com\n",
@@ -284,6 +284,12 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
     assert!(screen.contains("Il manque 6 réglages"), "{screen}");
     let like = "il faut : AC et 32 chiffres hexadécimaux";
     assert!(screen.contains(like), "{screen}");
+    let strange = "la forme habituelle est : 32 lettres et chiffres";
+    assert!(screen.contains(strange), "{screen}");
+    assert!(
+        !screen.contains("la forme habituelle est : 32 chiffres"),
+        "{screen}"
+    );
     assert!(!screen.contains("Twilio console"), "{screen}");
     assert!(
         screen.contains(&format!("port {port} is taken")),
@@ -386,6 +392,10 @@ fn whoever_gives_up_at_the_terminal_is_told_everything_that_is_missing() {
     );
     assert!(
         !screen.contains("TWILIO_ACCOUNT_SID is missing"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("what you have answered is in .env"),
         "{screen}"
     );
     let kept = fs::read_to_string(place.path().join(".env")).expect("there");

@@ -499,6 +499,7 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         ringer,
         host,
         callback_ms: callback_ms.unwrap_or(10),
+        skips_idle: false,
         comfort: read_comfort(reader),
         stage_choice: read_stages(reader),
     }

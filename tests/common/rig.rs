@@ -45,6 +45,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             ringer: None,
             host: None,
             callback_ms: 10,
+            skips_idle: false,
             comfort: Default::default(),
             stage_choice: StageChoice::default(),
         },
