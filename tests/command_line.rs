@@ -347,6 +347,36 @@ fn a_phone_sent_to_the_background_goes_on_and_obeys_the_keyboard_once_it_is_back
 }
 
 #[test]
+fn whoever_sits_before_the_phone_is_told_who_rings_who_talks_and_what_is_over() {
+    let place = Place::new();
+    // Somebody calls once the port is known.
+    let script = r#"
+        (
+            until port=$(sed -n 's/^port //p' state/lock) && [ -n "$port" ]; do sleep 0.1; done
+            "$0" sim call --webhook "http://127.0.0.1:$port/handle_calls" --from +15145550123 --wait 15
+        ) </dev/null >/dev/null 2>&1 &
+        exec "$0" "$@""#;
+    let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-c", script]);
+    shell
+        .arg(env!("CARGO_BIN_EXE_offhook"))
+        .args(["serve", "--port", "0", "--bind", "127.0.0.1"])
+        .args(["--capture", "none", "--playout", "none", "--lang", "en"])
+        .args(["--data-dir", "state", "--ring-seconds", "60"])
+        .env("TWILIO_API_BASE_URL", "http://127.0.0.1:1")
+        .env("PATH", "/usr/bin:/bin");
+    credentials(&mut shell);
+    let dialogue = [
+        ("+15145550123 is calling (Enter picks up)", "\n"),
+        ("talking with +15145550123", "h\n"),
+        ("the call with +15145550123 is over: hung up here", "\u{3}"),
+    ];
+    let screen = on_terminal(shell, &dialogue);
+    assert_eq!(screen.matches("talking with").count(), 1, "{screen}");
+    assert_eq!(screen.matches("is over: ").count(), 1, "{screen}");
+    assert!(!screen.contains("Twilio reaches it"), "{screen}");
+}
+
+#[test]
 fn a_phone_in_the_background_asks_nothing() {
     let place = Place::new();
     let script = r#""$0" serve & wait $!; echo "exit $?""#;

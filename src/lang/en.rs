@@ -133,7 +133,7 @@ impl Message<'_> {
             }
             Message::PageAt { address } => format!("its page is at {address}"),
             Message::AllWell => {
-                "all well: both ends heard each other, and Twilio would not complain".to_owned()
+                "all well: the call went both ways, and Twilio would not complain".to_owned()
             }
             Message::MeasuredFrames { down, up } => {
                 format!("frames     {down} to the speaker, {up} from the microphone")

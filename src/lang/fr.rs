@@ -144,7 +144,7 @@ impl Message<'_> {
             }
             Message::PageAt { address } => format!("sa page se trouve à {address}"),
             Message::AllWell => {
-                "tout va bien : chacun a entendu l'autre, et Twilio n'aurait rien à redire".to_owned()
+                "tout va bien : l'appel est passé dans les deux sens, et Twilio n'aurait rien à redire".to_owned()
             }
             Message::MeasuredFrames { down, up } => {
                 format!("trames       {down} vers le haut-parleur, {up} depuis le micro")
