@@ -241,6 +241,58 @@ fn a_second_program_on_the_same_port_is_told_who_holds_it() {
 }
 
 #[test]
+fn a_second_demonstration_is_told_of_the_folder_and_of_nothing_before_it() {
+    let place = Place::new();
+    let state = place.path().join("state");
+    fs::create_dir(&state).expect("made");
+    fs::write(state.join("lock"), "pid 4242\nport 4321\n").expect("written");
+    let lock = fs::File::open(state.join("lock")).expect("there");
+    lock.lock().expect("free");
+    // Whoever has the usual port, it is taken.
+    let _usual = TcpListener::bind("127.0.0.1:3000");
+    let output = place.run(&["demo", "--once", "--data-dir", "state"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.starts_with("error: another daemon holds the data folder"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_demonstration_obeys_the_country_and_a_wrong_value_is_no_missing_one() {
+    let place = Place::new();
+    let mut demo = place.command(&["demo", "--once"]);
+    let output = demo.env("OFFHOOK_COUNTRY", "xx").output().expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("OFFHOOK_COUNTRY `xx`"), "{told}");
+    assert!(
+        told.ends_with("hint: `offhook.example.toml` explains every setting\n"),
+        "{told}"
+    );
+    let missing = text(&place.run(&["serve"]).stderr);
+    assert!(
+        missing.contains("hint: set what is missing in"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_machine_without_a_sound_card_says_so_once() {
+    let cards = fs::read_to_string("/proc/asound/cards").unwrap_or_default();
+    let place = Place::new();
+    let mut test = place.command(&["devices", "test", "--for", "1"]);
+    test.env("PULSE_SERVER", "unix:/nowhere")
+        .env("XDG_RUNTIME_DIR", place.path());
+    let told = text(&test.output().expect("runs").stderr);
+    let count = told.matches("no sound card").count();
+    // Where the kernel knows one, it may be taken, broken or forbidden, and works at best.
+    let expected = usize::from(!cards.contains('['));
+    assert_eq!(count, expected, "{told}");
+}
+
+#[test]
 fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
     let place = Place::new();
     fs::write(place.path().join(".env"), "# mine\nOFFHOOK_LANG=fr\n").expect("written");

@@ -425,3 +425,26 @@ pub(super) fn hush() -> impl Sized {
 /// There is nothing to silence.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn hush() -> impl Sized {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_system_that_is_not_there_is_answered_with_what_is() {
+        let why = hosts(Some("jack")).expect_err("not on Linux");
+        assert!(
+            why.contains("there is no sound system `jack` here"),
+            "{why}"
+        );
+        assert!(why.contains("alsa"), "{why}");
+    }
+
+    #[cfg(not(feature = "pipewire"))]
+    #[test]
+    fn whoever_wants_pipewire_is_told_how_to_have_it() {
+        let why = hosts(Some("pipewire")).expect_err("it was not built in");
+        assert!(why.contains("--features pipewire"), "{why}");
+        assert!(why.contains("use pulseaudio"), "{why}");
+    }
+}
