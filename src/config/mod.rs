@@ -497,9 +497,9 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         capture: capture.unwrap_or_default(),
         playout: playout.unwrap_or_default(),
         ringer,
+        skips_idle: false,
         host,
         callback_ms: callback_ms.unwrap_or(10),
-        skips_idle: false,
         comfort: read_comfort(reader),
         stage_choice: read_stages(reader),
     }
