@@ -46,6 +46,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             skips_idle: false,
             host: None,
             callback_ms: 10,
+            most_delay: Default::default(),
             comfort: Default::default(),
             stage_choice: StageChoice::default(),
         },
