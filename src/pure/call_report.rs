@@ -188,7 +188,8 @@ pub fn stage_word(stage: Stage) -> &'static str {
 }
 
 /// Returns the word for why a call is over.
-fn reason_word(reason: EndReason) -> &'static str {
+#[must_use]
+pub fn reason_word(reason: EndReason) -> &'static str {
     match reason {
         EndReason::HungUpHere => "hung_up_here",
         EndReason::HungUpThere => "hung_up_there",
