@@ -121,9 +121,15 @@ impl From<io::Error> for Failure {
 
 impl From<crate::config::SettingsError> for Failure {
     fn from(error: crate::config::SettingsError) -> Failure {
-        Failure::usage(error.to_string()).hint(
-            "set them in the environment or in `.env` of this folder; `offhook.example.toml` explains every one",
-        )
+        let lacks = error
+            .problems()
+            .iter()
+            .any(|problem| problem.missing_name().is_some());
+        Failure::usage(error.to_string()).hint(if lacks {
+            "set what is missing in the environment or in `.env` of this folder; `offhook.example.toml` explains every one"
+        } else {
+            "`offhook.example.toml` explains every setting"
+        })
     }
 }
 

@@ -77,6 +77,9 @@ fn the_command_line_answers_and_hangs_up_a_call_that_rings() {
     caller.wait_with_output().expect("ended");
     let page = text(&daemon.ask(&["status"]).stdout);
     assert!(page.contains("(hung up here)"), "{page}");
+    // What is over can be neither answered nor hung up, so it is no hint.
+    let told = text(&daemon.ask(&["answer"]).stderr);
+    assert!(told.contains("`offhook status` says: no calls"), "{told}");
     assert!(daemon.stop(Signal::TERM).success());
 }
 

@@ -201,7 +201,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "other than https://",
     ),
     ("PORT", "65536", "is not from 0 to 65535"),
-    ("PORT", "-1", "is not a whole number"),
+    ("PORT", "-1", "is not from 0 to 65535"),
     ("PORT", "http", "is not a whole number"),
     ("OFFHOOK_BIND", "localhost", "no IP address"),
     ("OFFHOOK_HOSTS", "https://phone.local", "no host name"),

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 pub use list::{Ability, DeviceInfo, devices};
+pub use open::NO_SOUND_CARD;
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 pub use way_up::{WayUp, WayUpMeter};
 
@@ -221,6 +222,7 @@ impl MediaHandle {
             ring,
             sidetone,
             answered: Arc::default(),
+            in_use: settings.skips_idle.then(Arc::default),
             clocks: Arc::<ClockFigures>::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
@@ -261,6 +263,9 @@ impl MediaHandle {
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
+        if let Some(in_use) = &self.inner.shared.in_use {
+            in_use.attached.store(true, Ordering::Relaxed);
+        }
         self.tell_ear(EarCommand::Attach(Box::new(leg)));
         self.inner.shared.mouth.tell(MouthCommand::Attach {
             stream,
@@ -296,13 +301,21 @@ impl MediaHandle {
     pub fn detach(&self, stream: StreamId) {
         self.tell_ear(EarCommand::Detach(stream));
         self.inner.shared.mouth.tell(MouthCommand::Detach(stream));
-        if let Some(leg) = self.legs().iter_mut().find(|leg| leg.stream == stream) {
+        let mut legs = self.legs();
+        if let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) {
             leg.detached = Some(Instant::now());
+        }
+        if let Some(in_use) = &self.inner.shared.in_use {
+            let attached = legs.iter().any(|leg| leg.detached.is_none());
+            in_use.attached.store(attached, Ordering::Relaxed);
         }
     }
 
     /// Rings the bell in a country's cadence, or stops it.
     pub fn ring(&self, cadence: Option<Country>) {
+        if let Some(in_use) = &self.inner.shared.in_use {
+            in_use.ringing.store(cadence.is_some(), Ordering::Relaxed);
+        }
         if self.inner.ringer_apart {
             self.inner.shared.bell.set(cadence);
         } else {

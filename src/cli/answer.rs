@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output, status};
-use crate::control::{Reply, Request};
+use crate::control::{CallReport, Reply, Request};
 use crate::lang::{Lang, Message};
 
 /// What `offhook answer` takes.
@@ -90,13 +90,14 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
     }
 }
 
-/// Says in one line which calls there are.
+/// Says in one line which calls there are; what is over can be neither answered nor hung up.
 fn calls_now(context: &Context) -> String {
     let lang: Lang = context.local.lang;
     match status::ask(context, &Request::Status) {
-        Ok(Reply::Status(status)) if !status.calls.is_empty() => status
+        Ok(Reply::Status(status)) if status.calls.iter().any(goes_on) => status
             .calls
             .iter()
+            .filter(|call| goes_on(call))
             .map(|call| status::call_line(call, lang))
             .collect::<Vec<_>>()
             .join("; "),
@@ -105,4 +106,8 @@ fn calls_now(context: &Context) -> String {
         )
         | Err(_) => Message::NoCalls.text(lang),
     }
+}
+
+fn goes_on(call: &CallReport) -> bool {
+    call.state != "ended"
 }

@@ -168,11 +168,12 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
             }
         }
         let mut local = Local::load(&sources)?;
-        if !is_daemon && sources.text(&table::OFFHOOK_LOG).is_none() {
+        let asked = sources.text(&table::OFFHOOK_LOG).is_some();
+        if !is_daemon && !asked {
             // What such a verb has to say it says itself.
             local.log = "warn".to_owned();
         }
-        log::start(&local.log);
+        log::start(&local.log, asked);
         Ok(Context { sources, local })
     };
     match verb {

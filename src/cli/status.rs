@@ -80,9 +80,14 @@ fn page(status: &Status, lang: Lang) -> String {
         text(Message::Listening {
             address: &status.address,
         }),
-        text(Message::PublicOrigin {
-            origin: &status.public_url,
-        }),
+        // Plain http is the origin of a daemon that nothing else was said of.
+        if status.public_url.starts_with("http://") {
+            text(Message::ReachedFromHere)
+        } else {
+            text(Message::PublicOrigin {
+                origin: &status.public_url,
+            })
+        },
         text(Message::UpFor {
             time: Duration::from_secs(status.uptime_seconds),
         }),
@@ -159,7 +164,7 @@ fn party(direction: &str, from: &str, to: &str, lang: Lang) -> String {
 }
 
 /// Says where a call is, or why it is over.
-fn word(word: &str, lang: Lang) -> String {
+pub(super) fn word(word: &str, lang: Lang) -> String {
     match word {
         "desk" => Message::AtDesk.text(lang),
         "browser" => Message::InBrowser.text(lang),
@@ -233,12 +238,19 @@ mod tests {
              bell: none\n\
              c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
         );
+        let alone = Status {
+            public_url: "http://127.0.0.1:3000".to_owned(),
+            ..status.clone()
+        };
+        let alone = page(&alone, Lang::En);
+        assert!(!alone.contains("Twilio reaches"), "{alone}");
+        assert!(alone.contains("only this machine reaches it"), "{alone}");
         let mut talking = status.clone();
         talking.calls[0].state = "talking".to_owned();
         let lines = page(&talking, Lang::En).lines().count();
         assert_eq!(
             lines,
-            7 + 4,
+            7 + 5,
             "what it is like stands below it while they talk"
         );
         let french = page(&status, Lang::Fr);

@@ -507,6 +507,7 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         capture: capture.unwrap_or_default(),
         playout: playout.unwrap_or_default(),
         ringer,
+        skips_idle: false,
         host,
         callback_ms: callback_ms.unwrap_or(10),
         most_delay: most_delay.and_then(MostDelay::from_ms).unwrap_or_default(),

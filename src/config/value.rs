@@ -91,10 +91,14 @@ where
     N: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
     move |text| {
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = is_whole(text);
         match text.parse::<N>() {
             Ok(number) if digits && number >= least && number <= most => Ok(number),
-            Ok(_) | Err(_) if digits => Err(format!("is not from {least} to {most}")),
+            // -1 is one, too.
+            Ok(_) | Err(_) if is_whole(text.strip_prefix('-').unwrap_or(text)) => {
+                Err(format!("is not from {least} to {most}"))
+            }
             Ok(_) | Err(_) => Err("is not a whole number".to_owned()),
         }
     }
@@ -305,10 +309,10 @@ mod tests {
         let read = whole(5u64, 600);
         assert_eq!(read("5"), Ok(5));
         assert_eq!(read("600"), Ok(600));
-        for wrong in ["4", "601", "99999999999999999999999"] {
+        for wrong in ["4", "601", "99999999999999999999999", "-20"] {
             assert_eq!(refusal(read(wrong)), "is not from 5 to 600", "{wrong}");
         }
-        for wrong in ["", "+20", "-20", "20.0", "2e1", "20s", "vingt"] {
+        for wrong in ["", "+20", "-", "--20", "20.0", "2e1", "20s", "vingt"] {
             assert_eq!(refusal(read(wrong)), "is not a whole number", "{wrong}");
         }
     }

@@ -332,6 +332,7 @@ impl CallMeter {
             up_ms: self.up.figure(),
             down_ms: self.down.figure(),
             caller_ms: self.caller.figure(),
+            network_round_trip_ms: network_round_trip_ms(&self.latest),
             jitter_ms: self.jitter.figure(),
             late_95_ms: self.late.figure(),
             buffer_ms: self.buffer.figure(),
@@ -355,6 +356,14 @@ impl CallMeter {
             ),
         }
     }
+}
+
+/// Returns what the network takes there and back at its best, in ms: the least round trip of a mark without the frame that
+/// is played before it, to a tenth.
+fn network_round_trip_ms(stats: &StreamStats) -> Option<f32> {
+    const FRAME_MS: f32 = (FRAME / MILLI) as f32;
+    let round_trip = stats.way_up.round_trip_ms?;
+    Some(((round_trip - FRAME_MS).max(0.0) * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]
@@ -416,6 +425,18 @@ mod tests {
         assert!(rating.r.worst < 70.0, "{rating:?}");
         assert_eq!(rating.word, Verdict::Fair);
         assert_eq!(quality.buffer_ms.map(|buffer| buffer.worst), Some(420.0));
+    }
+
+    #[test]
+    fn the_network_is_what_a_mark_takes_beyond_its_frame() {
+        let told = |round_trip_ms| {
+            let mut stats = steady();
+            stats.way_up.round_trip_ms = round_trip_ms;
+            watched(2, |_| stats).network_round_trip_ms
+        };
+        assert_eq!(told(Some(580.0)), Some(560.0));
+        assert_eq!(told(Some(19.0)), Some(0.0));
+        assert_eq!(told(None), None);
     }
 
     #[test]

@@ -194,7 +194,8 @@ pub const STAGES: [Stage; 5] = [
 ];
 
 /// Returns the word for why a call is over.
-fn reason_word(reason: EndReason) -> &'static str {
+#[must_use]
+pub fn reason_word(reason: EndReason) -> &'static str {
     match reason {
         EndReason::HungUpHere => "hung_up_here",
         EndReason::Rejected => "rejected",

@@ -45,6 +45,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             capture: DeviceChoice::None,
             playout: DeviceChoice::None,
             ringer: None,
+            skips_idle: false,
             host: None,
             callback_ms: 10,
             most_delay: Default::default(),

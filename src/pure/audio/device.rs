@@ -79,6 +79,8 @@ pub struct AudioSettings {
     pub playout: DeviceChoice,
     /// Where it rings; nothing: on the playout device.
     pub ringer: Option<DeviceChoice>,
+    /// Whether a `file:` speaker leaves out the silence of the time when nobody calls, so that it stays small.
+    pub skips_idle: bool,
     /// A cpal host to force (`alsa`, `pulseaudio`, `pipewire`); nothing: whichever answers, best first.
     pub host: Option<String>,
     /// The length of a device callback asked for, in milliseconds: 1 to 100, 10 by default.
