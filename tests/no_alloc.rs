@@ -19,6 +19,7 @@ use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
 use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
+use offhook::pure::audio::hold::Music;
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
@@ -180,10 +181,11 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Silence,
     ];
     for rate in RATES.map(rate) {
-        let mut mouth = Mouth::with_stages(rate, Stages::ALL);
+        let mut mouth = Mouth::with_stages(rate, Stages::ALL).with_music(Music::built_in());
         for n in 0..MOST_LEGS {
             mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
         }
+        Feed::Hold,
         let mut frames = 0;
         for feed in feeds {
             mouth.feed(StreamId(0), feed);

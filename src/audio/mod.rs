@@ -190,6 +190,7 @@ impl MediaHandle {
     /// Where the system gives no thread, and where a ringtone's file cannot be read.
     pub fn start(settings: &AudioSettings, clock: Instant) -> Result<MediaHandle, StartError> {
         let ring = ringtone::style(&settings.comfort)?;
+        let music = ringtone::music(&settings.comfort.hold_music)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
         let style = EarStyle {
@@ -211,7 +212,7 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock, settings.stages())?),
+            mouth: Arc::new(MouthThread::start(clock, settings.stages(), music)?),
             bell: Arc::default(),
             ring,
             sidetone,

@@ -14,6 +14,7 @@ use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::{Known, WayUpMeter};
 use crate::pure::audio::clock_track::ClockLine;
+use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
@@ -111,7 +112,11 @@ pub(super) struct MouthThread {
 
 impl MouthThread {
     /// Starts it, deaf.
-    pub(super) fn start(clock: Instant, stages: Stages) -> std::io::Result<MouthThread> {
+    pub(super) fn start(
+        clock: Instant,
+        stages: Stages,
+        music: Music,
+    ) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
         let peak = Arc::new(Peak::default());
         let noted = Arc::clone(&peak);
@@ -121,7 +126,8 @@ impl MouthThread {
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                Speaking::new(clock, noted, metered, stages).run(&for_mouth);
+                let mouth = Mouth::with_stages(DeviceRate::HZ_48000, stages).with_music(music);
+                Speaking::new(clock, noted, metered, mouth).run(&for_mouth);
             })?;
         Ok(MouthThread {
             commands,
@@ -220,7 +226,7 @@ impl Speaker {
 }
 
 impl Speaking {
-    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, stages: Stages) -> Speaking {
+    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, mouth: Mouth) -> Speaking {
         Speaking {
             clock,
             peak,
@@ -228,7 +234,7 @@ impl Speaking {
             speaker: None,
             learned: HashMap::new(),
             pair: Default::default(),
-            mouth: Mouth::with_stages(DeviceRate::HZ_48000, stages),
+            mouth,
             source: None,
             legs: Vec::new(),
             pace: Pace::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::comfort::{Loudest, Volume};
 use super::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle};
+use super::hold::Music;
 use super::mouth::Mouth;
 use super::ringtone::RingStyle;
 use super::sidetone::sidetone;
@@ -331,3 +332,29 @@ fn ones_own_voice_is_heard_during_a_call_only_and_is_no_part_of_the_far_end() {
         .expect("room");
     assert_eq!(speak(&mut ear), 0.0);
 }
+#[test]
+fn whatever_a_far_end_hears_changes_without_a_click() {
+    let voice: Vec<f32> = (0..9_600)
+        .map(|n| (n as f32 * 437.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.9)
+        .collect();
+    let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(Music::built_in());
+    mouth.attach(StreamId(1), Feed::Silence);
+    let most = 0.9 * 437.0 * std::f32::consts::TAU / 8_000.0 + 1.0 / 160.0 + 0.04;
+    let feeds = [
+        Feed::Desk,
+        Feed::Hold,
+        Feed::Ringback(Country::NorthAmerica),
+        Feed::Hold,
+        Feed::Silence,
+        Feed::Hold,
+    ];
+    let mut line = vec![0.0];
+    for feed in feeds.into_iter().cycle().take(60) {
+        mouth.feed(StreamId(1), feed);
+        mouth.push(&voice, |_, frame, _| {
+            line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)));
+        });
+    }
+    assert!(steepest(&line) < most, "{}", steepest(&line));
+}
+

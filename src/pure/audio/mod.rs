@@ -14,6 +14,7 @@ pub mod drift;
 pub mod ear;
 pub mod fader;
 pub mod g711;
+pub mod hold;
 pub mod level;
 pub mod leveller;
 pub mod limiter;
@@ -99,6 +100,8 @@ pub enum Feed {
     Ringback(tone::Country),
     /// The microphone of the desk.
     Desk,
+    /// The music of those who wait, from the place where it stopped for this leg.
+    Hold,
 }
 
 /// What is done with the sound of a leg's far end, and what it gets from us: one row of the engine's table.
