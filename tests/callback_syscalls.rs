@@ -249,6 +249,11 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         let command = match n {
             10 => leg.take().map(EarCommand::Attach),
             100 => Some(EarCommand::Ring(Some(Country::NorthAmerica))),
+            500 => Some(EarCommand::Progress(Some((
+                Progress::CallWaiting,
+                Country::NorthAmerica,
+            )))),
+            800 => Some(EarCommand::Progress(None)),
             900 => Some(EarCommand::Ring(None)),
             1_000 => Some(EarCommand::Beep),
             2_900 => Some(EarCommand::Detach(StreamId(1))),

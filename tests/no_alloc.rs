@@ -87,7 +87,14 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                 2 => world.attach(2),
                 4 => world.tell(EarCommand::Beep),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
-                8 => world.tell(EarCommand::Ring(None)),
+                7 => world.tell(EarCommand::Progress(Some((
+                    Progress::CallWaiting,
+                    Country::NorthAmerica,
+                )))),
+                8 => {
+                    world.tell(EarCommand::Ring(None));
+                    world.tell(EarCommand::Progress(None));
+                }
                 9 => world.tell(EarCommand::Detach(StreamId(1))),
                 10 => world.tell(EarCommand::Detach(StreamId(2))),
                 11 => world.tell(EarCommand::CallEnded(Progress::Busy, Country::France)),
@@ -178,6 +185,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Ringback(Country::NorthAmerica),
         Feed::Desk,
         Feed::Ringback(Country::from_index(1).expect("a second country")),
+        Feed::Hold,
         Feed::Silence,
     ];
     for rate in RATES.map(rate) {
@@ -185,7 +193,6 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         for n in 0..MOST_LEGS {
             mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
         }
-        Feed::Hold,
         let mut frames = 0;
         for feed in feeds {
             mouth.feed(StreamId(0), feed);

@@ -312,6 +312,13 @@ impl MediaHandle {
         }
     }
 
+    /// Sounds a country's tone in the near end's ear until it is stopped or another follows: ringback while the far end rings,
+    /// or the call-waiting tone over a talk. Heard on the speaker only. While one is wanted, [`MediaHandle::call_ended`]
+    /// says nothing: stop it first.
+    pub fn progress(&self, tone: Option<Progress>, country: Country) {
+        self.tell_ear(EarCommand::Progress(tone.map(|tone| (tone, country))));
+    }
+
     /// Warns the near end with one short beep, on the speaker only.
     pub fn beep(&self) {
         self.tell_ear(EarCommand::Beep);

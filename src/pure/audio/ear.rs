@@ -15,7 +15,7 @@ use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
-use super::tone::{Beep, Country, Progress, Tone};
+use super::tone::{Beep, Country, Progress, Teller, Tone};
 use super::{DeviceRate, DownFrame, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
@@ -45,7 +45,10 @@ pub enum EarCommand {
     Ring(Option<Country>),
     /// Beep once.
     Beep,
-    /// Tell with a few beats of a country's tone that the far end has gone. Ringing, or a leg that is heard, ends it.
+    /// Sound a country's tone until something else is said; nothing: stop it.
+    Progress(Option<(Progress, Country)>),
+    /// Tell with a few beats of a country's tone that the far end has gone. Ringing, a leg that is heard or a tone of
+    /// progress ends it.
     CallEnded(Progress, Country),
 }
 
@@ -214,6 +217,7 @@ pub struct Ear {
     ringer: Ringer,
     beep: Beep,
     ended: Option<Tone>,
+    progress: Teller,
     sidetone: Option<Sidetone>,
 }
 
@@ -244,6 +248,7 @@ impl Ear {
             ringer: Ringer::new(RingStyle::default(), rate),
             beep: Beep::new(rate),
             ended: None,
+            progress: Teller::new(rate),
             sidetone: None,
         }
     }
@@ -285,7 +290,8 @@ impl Ear {
         }
         self.beep = Beep::new(rate);
         self.ended = None;
-        // It rings on, from the beginning of its cadence.
+        // These go on, from the beginning of their cadences.
+        self.progress.set_rate(rate);
         self.ringer.set_rate(rate);
     }
 
@@ -315,6 +321,7 @@ impl Ear {
                 tone.add_to(out);
             }
             self.ended.take_if(|tone| tone.is_over());
+            self.progress.add_to(out);
             self.fresh.process(out);
             for sample in out.iter_mut() {
                 *sample = sample.clamp(-1.0, 1.0);
@@ -374,6 +381,10 @@ impl Ear {
                     self.hush(country.is_some());
                 }
                 EarCommand::Beep => self.beep.start(),
+                EarCommand::Progress(wanted) => {
+                    self.progress.tell(wanted);
+                    self.hush(wanted.is_some());
+                }
                 EarCommand::CallEnded(tone, country) => self.end_call(tone, country),
             }
         }
@@ -382,7 +393,8 @@ impl Ear {
     /// Tells that a call is over, unless something else is to be heard.
     fn end_call(&mut self, tone: Progress, country: Country) {
         let heard = self.legs.iter().flatten().any(|leg| leg.audible);
-        if !heard && !self.ringer.rings() && self.ended.is_none() {
+        let else_heard = heard || self.ringer.rings() || self.progress.tells();
+        if !else_heard && self.ended.is_none() {
             let tone = Tone::progress(tone, country, self.rate);
             self.ended = tone.map(|tone| tone.for_beats(ENDED_BEATS));
         }
