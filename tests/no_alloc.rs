@@ -18,6 +18,7 @@ use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
 use offhook::pure::audio::comfort::{Loudest, Volume};
+use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
 use offhook::pure::audio::hold::Music;
 use offhook::pure::audio::mouth::Mouth;
@@ -27,6 +28,7 @@ use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
+use offhook::pure::keys::{Key, Keys};
 use offhook::pure::time::Time;
 
 #[global_allocator]
@@ -95,7 +97,10 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                     world.tell(EarCommand::Ring(None));
                     world.tell(EarCommand::Progress(None));
                 }
-                9 => world.tell(EarCommand::Detach(StreamId(1))),
+                9 => {
+                    world.tell(EarCommand::Detach(StreamId(1)));
+                    world.key.set(Key::new('5'));
+                }
                 10 => world.tell(EarCommand::Detach(StreamId(2))),
                 11 => world.tell(EarCommand::CallEnded(Progress::Busy, Country::France)),
                 _ => {}
@@ -188,6 +193,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Hold,
         Feed::Silence,
     ];
+    let keys = Keys::parse("1,#").expect("keys");
     for rate in RATES.map(rate) {
         let mut mouth = Mouth::with_stages(rate, Stages::ALL).with_music(Music::built_in());
         for n in 0..MOST_LEGS {
@@ -196,6 +202,7 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         let mut frames = 0;
         for feed in feeds {
             mouth.feed(StreamId(0), feed);
+            assert!(mouth.keys(StreamId(1), keys.signs()));
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());
                 assert_no_alloc(|| {
@@ -400,6 +407,7 @@ struct World {
     commands: rtrb::Producer<EarCommand>,
     let_go: rtrb::Consumer<Box<EarLeg>>,
     legs: Vec<FarEnd>,
+    key: Arc<SoundingKey>,
     at: Time,
 }
 
@@ -424,8 +432,13 @@ impl World {
                 ..RingStyle::default()
             },
         };
+        let key: Arc<SoundingKey> = Arc::default();
+        let ear = Ear::new(rate, for_ear, for_let_go)
+            .with_style(style)
+            .with_keys(Arc::clone(&key));
         World {
-            ear: Some(Ear::new(rate, for_ear, for_let_go).with_style(style)),
+            ear: Some(ear),
+            key,
             commands,
             let_go,
             legs: Vec::new(),

@@ -38,12 +38,14 @@ pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stre
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
+use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{DeviceRate, Route};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use callback::UpMeter;
 use clocks::ClockFigures;
 use mouth_thread::{MouthCommand, MouthThread};
@@ -193,12 +195,15 @@ impl MediaHandle {
         let music = ringtone::music(&settings.comfort.hold_music)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        let sounding_key: Arc<SoundingKey> = Arc::default();
         let style = EarStyle {
             volume: settings.comfort.volume,
             loudest: settings.bound(),
             ring: ring.clone(),
         };
-        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go)
+            .with_style(style)
+            .with_keys(Arc::clone(&sounding_key));
         let mut sidetone = None;
         // A `loopback` microphone is the far end, which is heard anyway.
         if let Some(decibel) = settings.comfort.sidetone
@@ -212,7 +217,12 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock, settings.stages(), music)?),
+            mouth: Arc::new(MouthThread::start(
+                clock,
+                settings.stages(),
+                music,
+                sounding_key,
+            )?),
             bell: Arc::default(),
             ring,
             sidetone,
@@ -284,6 +294,17 @@ impl MediaHandle {
             .shared
             .mouth
             .tell(MouthCommand::Feed(stream, route.feed));
+    }
+
+    /// Sends keys to a stream's far end, as sound, after those that are still to be sent; up to a [`Sign::Wait`], if there is
+    /// one. The microphone is not sent meanwhile, and the near end hears its keys softly.
+    ///
+    /// [`Sign::Wait`]: crate::pure::keys::Sign::Wait
+    pub fn keys(&self, stream: StreamId, keys: Keys) {
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Keys(stream, keys));
     }
 
     /// Lets a stream go; its rings are dropped.

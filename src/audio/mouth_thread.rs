@@ -14,6 +14,7 @@ use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::{Known, WayUpMeter};
 use crate::pure::audio::clock_track::ClockLine;
+use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
@@ -21,6 +22,7 @@ use crate::pure::audio::pace::Pace;
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
@@ -47,6 +49,8 @@ pub(super) enum MouthCommand {
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
+    /// Send keys to a leg.
+    Keys(StreamId, Keys),
     /// Let a leg go.
     Detach(StreamId),
     /// End.
@@ -116,6 +120,7 @@ impl MouthThread {
         clock: Instant,
         stages: Stages,
         music: Music,
+        sounding_key: Arc<SoundingKey>,
     ) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
         let peak = Arc::new(Peak::default());
@@ -126,7 +131,9 @@ impl MouthThread {
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                let mouth = Mouth::with_stages(DeviceRate::HZ_48000, stages).with_music(music);
+                let mouth = Mouth::with_stages(DeviceRate::HZ_48000, stages)
+                    .with_music(music)
+                    .telling(sounding_key);
                 Speaking::new(clock, noted, metered, mouth).run(&for_mouth);
             })?;
         Ok(MouthThread {
@@ -308,6 +315,11 @@ impl Speaking {
                     leg.feed = feed;
                 }
             }
+            MouthCommand::Keys(stream, keys) => {
+                if !self.mouth.keys(stream, keys.signs()) {
+                    tracing::warn!(%stream, "keys were not sent: too many wait, or the stream is gone");
+                }
+            }
             MouthCommand::Detach(stream) => {
                 self.mouth.detach(stream);
                 let steered = self.legs.first().map(|leg| leg.stream);
@@ -424,7 +436,7 @@ impl Leg {
     }
 
     fn measure(&mut self, frame: &UpFrame) {
-        if self.feed != Feed::Desk {
+        if self.feed != Feed::Desk || frame.whole {
             return;
         }
         let mut sound = [0.0; FRAME_LEN];

@@ -8,6 +8,7 @@ pub mod call;
 pub mod call_report;
 pub mod destination;
 pub mod ids;
+pub mod keys;
 pub mod phone;
 pub mod quality;
 pub mod time;

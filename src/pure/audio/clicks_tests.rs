@@ -11,6 +11,7 @@ use super::sidetone::sidetone;
 use super::tone::{Country, Progress};
 use super::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 /// A desk whose callers all say the same: a sine of full level.
@@ -347,11 +348,14 @@ fn a_change_of_microphone_and_a_leg_that_is_new_do_not_click() {
 #[test]
 fn whatever_a_far_end_hears_changes_without_a_click() {
     let voice: Vec<f32> = (0..9_600)
-        .map(|n| (n as f32 * 437.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.9)
+        .map(|n| (n as f32 * 435.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.9)
         .collect();
     let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(Music::built_in());
     mouth.attach(StreamId(1), Feed::Silence);
-    let most = 0.9 * 437.0 * std::f32::consts::TAU / 8_000.0 + 1.0 / 160.0 + 0.04;
+    let keys = Keys::parse("5#").expect("keys");
+    // The highest key goes as fast as this, the voice more slowly; with mu-law's steps.
+    let key = (0.2764 * 941.0 + 0.348 * 1_477.0) * std::f32::consts::TAU / 8_000.0;
+    let most = key + 1.0 / 80.0 + 0.04;
     let feeds = [
         Feed::Desk,
         Feed::Hold,
@@ -361,8 +365,11 @@ fn whatever_a_far_end_hears_changes_without_a_click() {
         Feed::Hold,
     ];
     let mut line = vec![0.0];
-    for feed in feeds.into_iter().cycle().take(60) {
+    for (n, feed) in feeds.into_iter().cycle().take(60).enumerate() {
         mouth.feed(StreamId(1), feed);
+        if n % 5 == 0 {
+            assert!(mouth.keys(StreamId(1), keys.signs()));
+        }
         mouth.push(&voice, |_, frame, _| {
             line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)));
         });

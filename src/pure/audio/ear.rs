@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::comfort::{Loudest, Volume};
+use super::dtmf::{KeyTone, SoundingKey};
 use super::fader::Fader;
 use super::level::{LevelCell, LevelMeter, Levels};
 use super::leveller::Leveller;
@@ -218,6 +219,7 @@ pub struct Ear {
     beep: Beep,
     ended: Option<Tone>,
     progress: Teller,
+    keys: Option<KeyTone>,
     sidetone: Option<Sidetone>,
 }
 
@@ -249,6 +251,7 @@ impl Ear {
             beep: Beep::new(rate),
             ended: None,
             progress: Teller::new(rate),
+            keys: None,
             sidetone: None,
         }
     }
@@ -268,6 +271,13 @@ impl Ear {
     #[must_use]
     pub fn with_sidetone(mut self, sidetone: Sidetone) -> Ear {
         self.sidetone = Some(sidetone);
+        self
+    }
+
+    /// Lets the near end hear the keys that are sent.
+    #[must_use]
+    pub fn with_keys(mut self, sounding: Arc<SoundingKey>) -> Ear {
+        self.keys = Some(KeyTone::new(sounding, self.rate));
         self
     }
 
@@ -292,6 +302,9 @@ impl Ear {
         self.ended = None;
         // These go on, from the beginning of their cadences.
         self.progress.set_rate(rate);
+        if let Some(keys) = &mut self.keys {
+            keys.set_rate(rate);
+        }
         self.ringer.set_rate(rate);
     }
 
@@ -322,6 +335,9 @@ impl Ear {
             }
             self.ended.take_if(|tone| tone.is_over());
             self.progress.add_to(out);
+            if let Some(keys) = &mut self.keys {
+                keys.add_to(out);
+            }
             self.fresh.process(out);
             for sample in out.iter_mut() {
                 *sample = sample.clamp(-1.0, 1.0);

@@ -11,6 +11,7 @@ pub mod clock_track;
 pub mod comfort;
 pub mod device;
 pub mod drift;
+pub mod dtmf;
 pub mod ear;
 pub mod fader;
 pub mod g711;
@@ -88,6 +89,8 @@ impl DownFrame {
 pub struct UpFrame {
     /// The sound.
     pub ulaw: [u8; FRAME_LEN],
+    /// Whether nothing of it may be cut out on its way: a part of a key is in it.
+    pub whole: bool,
 }
 
 /// What the far end of a leg hears from us.

@@ -5,13 +5,16 @@
 
 mod leg;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::dtmf::SoundingKey;
 use super::hold::Music;
 use super::resample::ToLine;
 use super::speakerphone::{BLOCK, Speakerphone, Stages};
 use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Sign;
 use crate::pure::time::Time;
 use leg::MouthLeg;
 
@@ -31,6 +34,7 @@ pub struct Mouth {
     filled: usize,
     legs: Vec<MouthLeg>,
     music: Music,
+    sounding_key: Arc<SoundingKey>,
     // The last sample that was made, for as long as another microphone blends in after it.
     last: f32,
     blends: usize,
@@ -67,6 +71,7 @@ impl Mouth {
             filled: 0,
             legs: Vec::with_capacity(super::ear::MOST_LEGS),
             music: Music::silence(),
+            sounding_key: Arc::default(),
             last: 0.0,
             blends: 0,
             made: 0,
@@ -78,6 +83,13 @@ impl Mouth {
     #[must_use]
     pub fn with_music(mut self, music: Music) -> Mouth {
         self.music = music;
+        self
+    }
+
+    /// Gives it whom to tell which key is being sent.
+    #[must_use]
+    pub fn telling(mut self, sounding_key: Arc<SoundingKey>) -> Mouth {
+        self.sounding_key = sounding_key;
         self
     }
 
@@ -163,6 +175,13 @@ impl Mouth {
         }
     }
 
+    /// Sends keys to a leg, after those that are still to be sent: see [`super::dtmf::KeySender::send`]. Says whether there is such a leg, and
+    /// room for all of them.
+    pub fn keys(&mut self, stream: StreamId, signs: &[Sign]) -> bool {
+        let leg = self.legs.iter_mut().find(|leg| leg.stream() == stream);
+        leg.is_some_and(|leg| leg.keys().send(signs))
+    }
+
     /// Lets a leg go.
     pub fn detach(&mut self, stream: StreamId) {
         self.legs.retain(|leg| leg.stream() != stream);
@@ -187,9 +206,12 @@ impl Mouth {
                 }
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
+                    let mut sounding = None;
                     for leg in &mut self.legs {
+                        sounding = sounding.or(leg.keys().sounding());
                         emit(leg.stream(), &leg.frame(&self.frame, &self.music), newer_ms);
                     }
+                    self.sounding_key.set(sounding);
                 }
             }
         }

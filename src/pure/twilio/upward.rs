@@ -66,12 +66,14 @@ pub struct Upward {
     outgoing: VecDeque<Outgoing>,
     bringing_back: bool,
     clears: u64,
+    /// How much was sent since the last key, in ms.
+    since_key_ms: Option<f64>,
 }
 
 impl Upward {
     /// Takes the next frame of the microphone.
     pub fn frame(&mut self, frame: &UpFrame, now: Time) {
-        if self.backlog.answered() && self.backlog.held_ms() > Some(CLEAR_MS) {
+        if self.backlog.answered() && self.backlog.held_ms() > Some(CLEAR_MS) && !self.holds_key() {
             self.outgoing.push_back(Outgoing::Clear);
             self.backlog.cleared();
             self.shortener.clear();
@@ -84,6 +86,10 @@ impl Upward {
         while let Some(frame) = self.shortener.pull() {
             self.outgoing.push_back(Outgoing::Media(frame));
             sent += ms_of(FRAME_LEN as u64);
+            self.since_key_ms = match self.since_key_ms {
+                _ if frame.whole => Some(0.0),
+                since => since.map(|ms| ms + ms_of(FRAME_LEN as u64)),
+            };
         }
         self.backlog.sent(sent, ms_of(FRAME_LEN as u64), now);
         if sent > 0.0
@@ -161,6 +167,13 @@ impl Upward {
             shortened_ms: ms_of(self.shortener.gone()),
             clears: self.clears,
         }
+    }
+
+    /// Says whether a key may be among what the carrier holds.
+    fn holds_key(&self) -> bool {
+        // What it holds at its best is not known, but is less than a second.
+        let held_ms = self.backlog.held_ms().unwrap_or(0.0) + CLEAR_MS;
+        self.since_key_ms.is_some_and(|since_ms| since_ms < held_ms)
     }
 
     /// What is held beyond what is wanted, in ms.

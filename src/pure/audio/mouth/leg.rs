@@ -1,5 +1,6 @@
 //! One leg of the mouth: what its far end hears, frame by frame.
 
+use super::super::dtmf::KeySender;
 use super::super::hold::Music;
 use super::super::tone::{Country, Tone};
 use super::super::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
@@ -15,6 +16,7 @@ pub(super) struct MouthLeg {
     ringback: Option<(Country, Tone)>,
     /// How far the music is that it hears on hold.
     place: usize,
+    keys: KeySender,
 }
 
 impl MouthLeg {
@@ -26,6 +28,7 @@ impl MouthLeg {
             before: Feed::Silence,
             ringback: None,
             place: 0,
+            keys: KeySender::default(),
         }
     }
 
@@ -38,13 +41,18 @@ impl MouthLeg {
         self.feed = feed;
     }
 
+    /// Returns what sends keys to it.
+    pub(super) fn keys(&mut self) -> &mut KeySender {
+        &mut self.keys
+    }
+
     /// Makes this leg's frame of what the desk said meanwhile.
     pub(super) fn frame(&mut self, desk: &[f32; FRAME_LEN], music: &Music) -> UpFrame {
         let mut ulaw = [g711::SILENCE; FRAME_LEN];
         let (before, now) = (self.before, self.feed);
         self.before = now;
-        if now == Feed::Silence && before == Feed::Silence {
-            return UpFrame { ulaw };
+        if now == Feed::Silence && before == Feed::Silence && self.keys.is_idle() {
+            return UpFrame { ulaw, whole: false };
         }
         let mut sound = self.sound(now, desk, music);
         if before != now {
@@ -54,8 +62,9 @@ impl MouthLeg {
                 *sample = *sample * share + old * (1.0 - share);
             }
         }
+        let whole = self.keys.process(&mut sound);
         g711::encode_slice(&sound, &mut ulaw);
-        UpFrame { ulaw }
+        UpFrame { ulaw, whole }
     }
 
     fn sound(&mut self, feed: Feed, desk: &[f32; FRAME_LEN], music: &Music) -> [f32; FRAME_LEN] {
