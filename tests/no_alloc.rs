@@ -21,6 +21,7 @@ use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
 use offhook::pure::audio::hold::Music;
+use offhook::pure::audio::meeting::way;
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
@@ -191,13 +192,17 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Desk,
         Feed::Ringback(Country::from_index(1).expect("a second country")),
         Feed::Hold,
+        Feed::Meeting { desk: true },
+        Feed::Meeting { desk: false },
         Feed::Silence,
     ];
     let keys = Keys::parse("1,#").expect("keys");
     for rate in RATES.map(rate) {
         let mut mouth = Mouth::with_stages(rate, Stages::ALL).with_music(Music::built_in());
         for n in 0..MOST_LEGS {
-            mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
+            let (mut into, out) = way();
+            into.push(&[0.5; 800], 80);
+            mouth.attach_with(StreamId(n as u64), feeds[n % feeds.len()], out);
         }
         let mut frames = 0;
         for feed in feeds {
@@ -458,10 +463,14 @@ impl World {
         let (down, for_ear) = rtrb::RingBuffer::new(DOWN_FRAMES);
         let meter = Arc::new(LegMeter::default());
         let route = Route {
-            feed: Feed::Desk,
+            feed: Feed::Meeting { desk: true },
             to_speaker: true,
         };
-        let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter)).levelled();
+        // Nobody reads the other end: it fills.
+        let (meeting, _mouth) = way();
+        let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter))
+            .levelled()
+            .with_meeting(meeting);
         self.tell(EarCommand::Attach(Box::new(leg)));
         self.legs.push(FarEnd { down, meter, at: 0 });
     }

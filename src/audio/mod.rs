@@ -43,7 +43,7 @@ use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMe
 use crate::pure::audio::level::Levels;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
-use crate::pure::audio::{DeviceRate, Route};
+use crate::pure::audio::{DeviceRate, Route, meeting};
 use crate::pure::ids::StreamId;
 use crate::pure::keys::Keys;
 use callback::UpMeter;
@@ -261,7 +261,9 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
-        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let (into_meeting, meeting) = meeting::way();
+        let mut leg =
+            EarLeg::new(stream, port.down, route, Arc::clone(&down)).with_meeting(into_meeting);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
@@ -274,6 +276,7 @@ impl MediaHandle {
             carrier: port.carrier,
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
+            meeting,
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));

@@ -17,6 +17,7 @@ use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
+use crate::pure::audio::meeting::MeetingOut;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
@@ -46,6 +47,8 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
+        /// The way of its sound into a meeting.
+        meeting: MeetingOut,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
@@ -293,8 +296,9 @@ impl Speaking {
                 carrier,
                 meter,
                 way_up,
+                meeting,
             } => {
-                self.mouth.attach(stream, feed);
+                self.mouth.attach_with(stream, feed, meeting);
                 self.legs.push(Leg {
                     stream,
                     up,

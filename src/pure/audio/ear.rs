@@ -12,12 +12,13 @@ use super::fader::Fader;
 use super::level::{LevelCell, LevelMeter, Levels};
 use super::leveller::Leveller;
 use super::limiter::Limiter;
+use super::meeting::MeetingIn;
 use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
 use super::tone::{Beep, Country, Progress, Teller, Tone};
-use super::{DeviceRate, DownFrame, LINE_RATE, Route};
+use super::{DeviceRate, DownFrame, Feed, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
 
@@ -73,6 +74,9 @@ pub struct EarLeg {
     meter: Arc<LegMeter>,
     leveller: Option<Leveller>,
     audible: bool,
+    meeting: Option<MeetingIn>,
+    /// Whether the others of a meeting hear it.
+    meets: bool,
     // Let go: it leaves once it has faded.
     leaving: bool,
     fader: Fader,
@@ -98,12 +102,21 @@ impl EarLeg {
             meter,
             leveller: None,
             audible: route.to_speaker,
+            meeting: None,
+            meets: meets(route),
             leaving: false,
             fader: Fader::new(0.0, DeviceRate::LINE),
             delay_ms: None,
             level: LevelMeter::default(),
             told: 0,
         }
+    }
+
+    /// Gives the far end a way to the others of a meeting.
+    #[must_use]
+    pub fn with_meeting(mut self, meeting: MeetingIn) -> EarLeg {
+        self.meeting = Some(meeting);
+        self
     }
 
     /// Brings the far end to the level of others, where it is much too quiet or too loud.
@@ -321,8 +334,9 @@ impl Ear {
         self.obey();
         let largest = self.to_device.largest();
         let mut at = heard_at.micros();
+        let callback = out.len() * LINE_RATE as usize / self.rate.hz() as usize + 1;
         for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
-            self.render_far(far, Time::from_micros(at));
+            self.render_far(far, Time::from_micros(at), callback);
             out.copy_from_slice(far);
             if let Some(sidetone) = &mut self.sidetone {
                 let heard = self.legs.iter().flatten().any(|leg| leg.audible);
@@ -346,14 +360,16 @@ impl Ear {
         }
     }
 
-    /// Fills a block with the far ends that are to be heard.
-    fn render_far(&mut self, far: &mut [f32], heard_at: Time) {
+    /// Fills a block with the far ends that are to be heard, as a part of a callback of so many samples of the line.
+    fn render_far(&mut self, far: &mut [f32], heard_at: Time, callback: usize) {
         let needed = self.to_device.needs(far.len()).min(self.sum.len());
         let sum = &mut self.sum[..needed];
         let one = &mut self.one[..needed];
         sum.fill(0.0);
         for leg in self.legs.iter_mut().flatten() {
             leg.pull(one, heard_at, self.to_device.delay_ms());
+            leg.tell_others(one, callback);
+            leg.fade(one);
             for (sum, sample) in sum.iter_mut().zip(&*one) {
                 *sum += sample;
             }
@@ -388,6 +404,7 @@ impl Ear {
                         .find(|leg| leg.stream == stream)
                     {
                         leg.audible = route.to_speaker && !leg.leaving;
+                        leg.meets = meets(route);
                         self.hush(route.to_speaker);
                     }
                 }
@@ -474,7 +491,7 @@ impl Ear {
 }
 
 impl EarLeg {
-    /// Takes what has come, and fills a block of the line with what is to be heard of this leg.
+    /// Takes what has come, and fills a block of the line with what this leg says.
     fn pull(&mut self, block: &mut [f32], heard_at: Time, filter_ms: f32) {
         while let Ok(frame) = self.down.pop() {
             self.playout.push(&frame);
@@ -497,6 +514,18 @@ impl EarLeg {
         if let Some(leveller) = &mut self.leveller {
             leveller.process(block);
         }
+    }
+
+    /// Lets the others of a meeting hear it.
+    fn tell_others(&mut self, block: &[f32], callback: usize) {
+        if self.meets
+            && let Some(meeting) = &mut self.meeting
+        {
+            meeting.push(block, callback);
+        }
+    }
+
+    fn fade(&mut self, block: &mut [f32]) {
         self.fader.set(if self.audible { 1.0 } else { 0.0 });
         self.fader.process(block);
     }
@@ -508,6 +537,13 @@ impl EarLeg {
             self.told = self.level.samples();
             self.meter.level.set(self.level.levels());
         }
+    }
+}
+
+fn meets(route: Route) -> bool {
+    match route.feed {
+        Feed::Meeting { .. } => true,
+        Feed::Silence | Feed::Ringback(_) | Feed::Desk | Feed::Hold => false,
     }
 }
 
@@ -523,7 +559,7 @@ fn largest(rate: DeviceRate) -> usize {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::pure::audio::{FRAME_LEN, Feed, g711};
+    use crate::pure::audio::{FRAME_LEN, g711};
 
     /// An ear with one leg, and what the world holds of it.
     pub(crate) struct Rig {

@@ -19,6 +19,7 @@ pub mod hold;
 pub mod level;
 pub mod leveller;
 pub mod limiter;
+pub mod meeting;
 pub mod mouth;
 pub mod pace;
 pub mod playout;
@@ -32,6 +33,8 @@ pub mod tone;
 
 #[cfg(test)]
 mod clicks_tests;
+#[cfg(test)]
+mod meeting_tests;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
 pub const LINE_RATE: u32 = 8_000;
@@ -103,6 +106,11 @@ pub enum Feed {
     Ringback(tone::Country),
     /// The microphone of the desk.
     Desk,
+    /// All others of the meeting, and the desk where that is not muted.
+    Meeting {
+        /// Whether the microphone of the desk is in it.
+        desk: bool,
+    },
     /// The music of those who wait, from the place where it stopped for this leg.
     Hold,
 }

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use super::dtmf::SoundingKey;
 use super::hold::Music;
+use super::meeting::MeetingOut;
 use super::resample::ToLine;
 use super::speakerphone::{BLOCK, Speakerphone, Stages};
 use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame};
 use crate::pure::ids::StreamId;
 use crate::pure::keys::Sign;
 use crate::pure::time::Time;
-use leg::MouthLeg;
+use leg::{Heard, MouthLeg};
 
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
@@ -158,33 +159,57 @@ impl Mouth {
 
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
     pub fn attach(&mut self, stream: StreamId, feed: Feed) {
-        self.detach(stream);
+        self.take_in(MouthLeg::new(stream, feed));
+    }
+
+    /// Takes a leg in, with the way of what its far end says to the others of a meeting.
+    pub fn attach_with(&mut self, stream: StreamId, feed: Feed, meeting: MeetingOut) {
+        self.take_in(MouthLeg::new(stream, feed).meeting(meeting));
+    }
+
+    fn take_in(&mut self, leg: MouthLeg) {
+        self.detach(leg.stream());
         if self.legs.is_empty() {
             if let Some(speakerphone) = &mut self.speakerphone {
                 speakerphone.skip(self.filled % BLOCK);
             }
             self.filled = 0;
         }
-        self.legs.push(MouthLeg::new(stream, feed));
+        self.legs.push(leg);
+    }
+
+    fn leg(&mut self, stream: StreamId) -> Option<&mut MouthLeg> {
+        self.legs.iter_mut().find(|leg| leg.is(stream))
     }
 
     /// Changes what a leg hears, from the next frame on and without a click.
     pub fn feed(&mut self, stream: StreamId, feed: Feed) {
-        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.stream() == stream) {
+        if let Some(leg) = self.leg(stream) {
             leg.feed(feed);
         }
     }
 
-    /// Sends keys to a leg, after those that are still to be sent: see [`super::dtmf::KeySender::send`]. Says whether there is such a leg, and
-    /// room for all of them.
+    /// Sends keys to a leg, after those that are still to be sent: see [`super::dtmf::KeySender::send`]. Says whether there
+    /// is such a leg, and room for all of them.
     pub fn keys(&mut self, stream: StreamId, signs: &[Sign]) -> bool {
-        let leg = self.legs.iter_mut().find(|leg| leg.stream() == stream);
+        let leg = self.leg(stream);
         leg.is_some_and(|leg| leg.keys().send(signs))
     }
 
-    /// Lets a leg go.
+    /// Lets a leg go. One of a meeting fades for the others, a frame long; of its own nothing is emitted any more.
     pub fn detach(&mut self, stream: StreamId) {
-        self.legs.retain(|leg| leg.stream() != stream);
+        if let Some(leg) = self.leg(stream) {
+            leg.leave();
+        }
+        self.sweep();
+    }
+
+    /// Drops the legs that nobody hears any more.
+    fn sweep(&mut self) {
+        self.legs.retain(|leg| {
+            let (_, gone) = leg.leaves();
+            !gone
+        });
     }
 
     /// Takes samples of the microphone, as many as there are, and emits every frame that they complete, with the time in ms
@@ -206,14 +231,36 @@ impl Mouth {
                 }
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
-                    let mut sounding = None;
-                    for leg in &mut self.legs {
-                        sounding = sounding.or(leg.keys().sounding());
-                        emit(leg.stream(), &leg.frame(&self.frame, &self.music), newer_ms);
-                    }
-                    self.sounding_key.set(sounding);
+                    self.end_frame(|stream, frame| emit(stream, frame, newer_ms));
                 }
             }
+        }
+    }
+
+    /// Makes the frame of each leg.
+    fn end_frame(&mut self, mut emit: impl FnMut(StreamId, &UpFrame)) {
+        let mut meeting = [0.0; FRAME_LEN];
+        for leg in &mut self.legs {
+            leg.listen(&mut meeting);
+        }
+        let heard = Heard {
+            desk: &self.frame,
+            meeting: &meeting,
+            music: &self.music,
+        };
+        let (mut sounding, mut left) = (None, false);
+        for leg in &mut self.legs {
+            sounding = sounding.or(leg.keys().sounding());
+            let frame = leg.frame(&heard);
+            let (leaves, _) = leg.leaves();
+            left |= leaves;
+            if !leaves {
+                emit(leg.stream(), &frame);
+            }
+        }
+        self.sounding_key.set(sounding);
+        if left {
+            self.sweep();
         }
     }
 
