@@ -5,6 +5,7 @@
 //! back as an input.
 
 mod figures;
+mod learned;
 mod tally;
 mod task;
 
@@ -151,6 +152,7 @@ impl PhoneHandle {
             tracing::warn!(%cause, "who is registered is not known: browsers ring once they register anew");
             Vec::new()
         });
+        learned::take_up(&media, &store).await;
         let board = Arc::new(Board::default());
         let figures = tokio::spawn(figures::run(
             media.clone(),

@@ -1,4 +1,4 @@
-//! The thread that owns the database: registrations, and the last calls.
+//! The thread that owns the database: registrations, the last calls, and what was learned of pairs of devices.
 //!
 //! Nobody waits for it but who asks it something: writes are handed over and forgotten. A database that is damaged is put
 //! aside, never deleted, and a new one is begun.
@@ -12,6 +12,8 @@ use rusqlite::{Connection, params};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+use crate::pure::audio::pair::{MOST_PAIRS, Pair};
+use crate::pure::audio::speakerphone::Learned;
 use crate::pure::call_report::PastCall;
 use crate::pure::ids::Identity;
 
@@ -25,11 +27,13 @@ const LONGEST_FLUSH: Duration = Duration::from_secs(5);
 const CALLS: u32 = 100;
 
 /// What brings an older database to today's form: the n-th takes version n to n + 1.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE registration (identity TEXT PRIMARY KEY NOT NULL, until_ms INTEGER NOT NULL) STRICT;",
     "CREATE TABLE call (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, sid TEXT NOT NULL, direction TEXT NOT NULL, \
      caller TEXT NOT NULL, called TEXT NOT NULL, began TEXT NOT NULL, talk_seconds INTEGER NOT NULL, end_reason TEXT, \
      quality TEXT) STRICT;",
+    "CREATE TABLE device_pair (n INTEGER PRIMARY KEY, capture TEXT NOT NULL, playout TEXT NOT NULL, \
+     lead_blocks INTEGER NOT NULL, drift_ppm REAL NOT NULL, UNIQUE (capture, playout)) STRICT;",
 ];
 
 /// Why the database cannot be used.
@@ -80,6 +84,8 @@ enum Order {
     Registrations(SystemTime, oneshot::Sender<Vec<(Identity, SystemTime)>>),
     KeepCall(Box<PastCall>),
     PastCalls(oneshot::Sender<Vec<PastCall>>),
+    KeepPairs(Vec<Pair>),
+    Pairs(oneshot::Sender<Vec<Pair>>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -170,6 +176,26 @@ impl StoreHandle {
         answer.await.map_err(|_| NoAnswer)
     }
 
+    /// Keeps what was learned of pairs of devices, in the place of what was known of the same: the last 32. Never waits.
+    pub fn keep_pairs(&self, pairs: Vec<Pair>) {
+        if self.orders.try_send(Order::KeepPairs(pairs)).is_err() {
+            tracing::warn!(
+                "what was learned of the devices was not kept: the database is too slow"
+            );
+        }
+    }
+
+    /// Returns what was learned of pairs of devices, the newest last.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where it cannot be read.
+    pub async fn pairs(&self) -> Result<Vec<Pair>, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.orders.send(Order::Pairs(reply)).await;
+        sent.map_err(|_| NoAnswer)?;
+        answer.await.map_err(|_| NoAnswer)
+    }
+
     /// Waits until everything that was to be kept is, five seconds at most.
     pub async fn flush(&self) {
         let (reply, answer) = oneshot::channel();
@@ -197,6 +223,10 @@ fn run(connection: &Connection, orders: &mut Receiver<Order>) {
             }),
             Order::KeepCall(call) => keep_call(connection, &call),
             Order::PastCalls(reply) => past_calls(connection).map(|list| {
+                let _ = reply.send(list);
+            }),
+            Order::KeepPairs(pairs) => keep_pairs(connection, &pairs),
+            Order::Pairs(reply) => pairs(connection).map(|list| {
                 let _ = reply.send(list);
             }),
             Order::Flush(reply) => {
@@ -291,6 +321,44 @@ fn past_calls(connection: &Connection) -> rusqlite::Result<Vec<PastCall>> {
         })
     })?;
     rows.collect()
+}
+
+fn keep_pairs(connection: &Connection, pairs: &[Pair]) -> rusqlite::Result<()> {
+    let change = connection.unchecked_transaction()?;
+    for pair in pairs {
+        change.execute(
+            "INSERT OR REPLACE INTO device_pair (capture, playout, lead_blocks, drift_ppm) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                pair.capture,
+                pair.playout,
+                pair.learned.lead_blocks(),
+                pair.learned.drift_ppm()
+            ],
+        )?;
+    }
+    change.execute(
+        "DELETE FROM device_pair WHERE n NOT IN (SELECT n FROM device_pair ORDER BY n DESC LIMIT ?1)",
+        params![i64::try_from(MOST_PAIRS).unwrap_or(i64::MAX)],
+    )?;
+    change.commit()
+}
+
+fn pairs(connection: &Connection) -> rusqlite::Result<Vec<Pair>> {
+    let mut query = connection
+        .prepare("SELECT capture, playout, lead_blocks, drift_ppm FROM device_pair ORDER BY n")?;
+    let rows = query.query_map([], |row| {
+        let learned = Learned::new(row.get(2)?, row.get(3)?);
+        Ok(learned.map(|learned| {
+            Ok(Pair {
+                capture: row.get(0)?,
+                playout: row.get(1)?,
+                learned,
+            })
+        }))
+    })?;
+    rows.filter_map(Result::transpose)
+        .map(|pair| pair?)
+        .collect()
 }
 
 fn millis(moment: SystemTime) -> i64 {
@@ -417,6 +485,36 @@ mod tests {
         let store = StoreHandle::open(folder.path()).expect("it opens again");
         let expected: Vec<PastCall> = (20..120).rev().map(past).collect();
         assert_eq!(store.past_calls().await, Ok(expected));
+    }
+
+    fn pair(n: i32) -> Pair {
+        Pair {
+            capture: format!("microphone {n}"),
+            playout: "the speaker".to_owned(),
+            learned: Learned::new(-n, 0.5 + f64::from(n)).expect("a number"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_learned_of_devices_survives_a_restart_the_newest_last() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = StoreHandle::open(folder.path()).expect("it opens");
+        assert_eq!(store.pairs().await, Ok(Vec::new()));
+        for n in 0..40 {
+            store.keep_pairs(vec![pair(n)]);
+        }
+        // What is learned anew of two devices is all that is known of them.
+        let anew = Pair {
+            learned: Learned::new(7, -3.0).expect("a number"),
+            ..pair(20)
+        };
+        store.keep_pairs(vec![anew.clone()]);
+        store.flush().await;
+        drop(store);
+        let store = StoreHandle::open(folder.path()).expect("it opens again");
+        let mut expected: Vec<Pair> = (8..40).filter(|n| *n != 20).map(pair).collect();
+        expected.push(anew);
+        assert_eq!(store.pairs().await, Ok(expected));
     }
 
     #[tokio::test]
@@ -549,7 +647,10 @@ mod tests {
             .expect_err("newer")
             .to_string();
         assert!(refusal.contains("version 99"), "{refusal}");
-        assert!(refusal.contains("knows 2 at most"), "{refusal}");
+        assert!(
+            refusal.contains(&format!("knows {} at most", MIGRATIONS.len())),
+            "{refusal}"
+        );
         assert_eq!(std::fs::read(&path).expect("there"), before);
     }
 

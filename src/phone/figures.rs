@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::learned;
 use crate::audio::{DeviceClocks, MediaHandle, StreamStats};
 use crate::pure::audio::LINE_RATE;
 use crate::pure::audio::speakerphone::Figures;
@@ -70,6 +71,7 @@ pub(super) async fn run(
             changed = snapshots.changed() => (false, changed.is_err()),
         };
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let mut is_over = gone;
         let at = now();
         calls.retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
         for call in &snapshot.calls {
@@ -79,6 +81,7 @@ pub(super) async fn run(
             followed.see(call, ticked, at, &media);
             if (gone || call.stage == Stage::Ended) && !followed.kept {
                 followed.kept = true;
+                is_over = true;
                 let until = if call.stage == Stage::Ended {
                     call.since
                 } else {
@@ -94,6 +97,9 @@ pub(super) async fn run(
             }
         }
         board.publish(&calls);
+        if is_over {
+            learned::keep(&media, &store).await;
+        }
         if gone {
             store.flush().await;
             return;

@@ -18,7 +18,7 @@ use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
 use super::tone::{Beep, Country, Progress, Teller, Tone};
-use super::{DeviceRate, DownFrame, Feed, LINE_RATE, Route};
+use super::{DeviceRate, DownFrame, Feed, LINE_RATE, MostDelay, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
 
@@ -116,6 +116,13 @@ impl EarLeg {
     #[must_use]
     pub fn with_meeting(mut self, meeting: MeetingIn) -> EarLeg {
         self.meeting = Some(meeting);
+        self
+    }
+
+    /// Throws away what is later than so much; a second, where nothing is said.
+    #[must_use]
+    pub fn bounded(mut self, most_delay: MostDelay) -> EarLeg {
+        self.playout = PlayoutBuffer::bounded(most_delay);
         self
     }
 
