@@ -517,7 +517,8 @@ mod tests {
     #[test]
     fn a_microphone_that_brings_sound_without_end_keeps_nobody_from_stopping_the_mouth() {
         let clock = Instant::now();
-        let mouth = MouthThread::start(clock, Stages::NONE).expect("a thread");
+        let mouth = MouthThread::start(clock, Stages::NONE, Music::silence(), Arc::default())
+            .expect("a thread");
         let (mut ring, for_mouth) = rtrb::RingBuffer::new(24_000);
         mouth.tell(MouthCommand::Listen(Source {
             ring: for_mouth,

@@ -1,10 +1,13 @@
 //! Keys as sound: two frequencies at once, one of each group (ITU-T Q.23).
 //!
-//! [`KeySender`] puts them into what a far end hears, [`KeyTone`] lets the near end hear its own.
+//! [`KeySender`] puts them into what a far end hears, [`KeyTone`] lets the near end hear its own, [`KeyDetector`] finds them
+//! in what a far end sends.
 
+mod detector;
 mod own;
 mod sender;
 
+pub use detector::KeyDetector;
 pub use own::{KeyTone, SoundingKey};
 pub use sender::{KeySender, MOST_WAITING};
 
