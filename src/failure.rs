@@ -89,6 +89,8 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Failure {
         match &error {
             StartError::Thread(cause) => Failure::world(error.to_string()).caused_by(cause),
+            StartError::HoldMusic(_) => Failure::usage(error.to_string())
+                .hint("--hold-music takes file: and the path of a WAV file, default or silence"),
             StartError::Ringtone(_) => Failure::usage(error.to_string()).hint(
                 "--ringtone takes file: and the path of a WAV file, or the name of a built-in one",
             ),

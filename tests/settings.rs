@@ -11,7 +11,7 @@ use std::time::Duration;
 use offhook::config::table::{self, Setting};
 use offhook::config::{Local, Settings, Sources, TextFile};
 use offhook::lang::Lang;
-use offhook::pure::audio::comfort::{Loudest, Ringtone, Volume};
+use offhook::pure::audio::comfort::{HoldMusic, Loudest, Ringtone, Volume};
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::Country;
@@ -87,6 +87,7 @@ fn the_defaults_are_those_of_the_documents() {
         "the default speaker is real"
     );
     assert_eq!(comfort.ringtone, Ringtone::Classic);
+    assert_eq!(comfort.hold_music, HoldMusic::BuiltIn);
     assert_eq!(comfort.sidetone, None);
     assert!(comfort.ring_rising && comfort.call_ended_tone && !comfort.level_far_end);
     assert_eq!(settings.audio.stages(), Stages::ALL);
@@ -238,6 +239,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_LOUDEST", "-3 dB", "is not a whole number"),
     ("OFFHOOK_RINGTONE", "ring.wav", "a file needs file: before"),
     ("OFFHOOK_RINGTONE", "file:", "names no file"),
+    (
+        "OFFHOOK_HOLD_MUSIC",
+        "wait.wav",
+        "a file needs file: before",
+    ),
+    ("OFFHOOK_HOLD_MUSIC", "file:", "names no file"),
     ("OFFHOOK_RING_RISING", "yes", "is neither true nor false"),
     ("OFFHOOK_SIDETONE", "on", "is not a whole number"),
     ("OFFHOOK_SIDETONE", "0", "is not from -40 to -6"),
@@ -397,6 +404,7 @@ fn comfort_is_set_by_any_source() {
         "file:ring.wav",
     );
     set(&mut sources.environment, "OFFHOOK_CALL_ENDED_TONE", "0");
+    set(&mut sources.environment, "OFFHOOK_HOLD_MUSIC", "silence");
     set(&mut sources.flags, "OFFHOOK_VOLUME", "80");
     let comfort = load(&sources).audio.comfort;
     assert_eq!(Some(comfort.loudest), Loudest::new(-12));
@@ -405,6 +413,7 @@ fn comfort_is_set_by_any_source() {
     assert_eq!(Some(comfort.ring_volume), Volume::new(50));
     assert_eq!(Some(comfort.volume), Volume::new(80));
     assert_eq!(comfort.ringtone, Ringtone::File(PathBuf::from("ring.wav")));
+    assert_eq!(comfort.hold_music, HoldMusic::Silence);
 }
 
 #[test]

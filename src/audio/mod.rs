@@ -39,13 +39,15 @@ pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stre
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
+use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
 use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
-use crate::pure::audio::{DeviceRate, MostDelay, Route};
+use crate::pure::audio::{DeviceRate, MostDelay, Route, meeting};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use callback::UpMeter;
 use clocks::ClockFigures;
 use mouth_thread::{MouthCommand, MouthThread};
@@ -196,14 +198,18 @@ impl MediaHandle {
     /// Where the system gives no thread, and where a ringtone's file cannot be read.
     pub fn start(settings: &AudioSettings, clock: Instant) -> Result<MediaHandle, StartError> {
         let ring = ringtone::style(&settings.comfort)?;
+        let music = ringtone::music(&settings.comfort.hold_music)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        let sounding_key: Arc<SoundingKey> = Arc::default();
         let style = EarStyle {
             volume: settings.comfort.volume,
             loudest: settings.bound(),
             ring: ring.clone(),
         };
-        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go)
+            .with_style(style)
+            .with_keys(Arc::clone(&sounding_key));
         let mut sidetone = None;
         // A `loopback` microphone is the far end, which is heard anyway.
         if let Some(decibel) = settings.comfort.sidetone
@@ -217,7 +223,12 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock, settings.stages())?),
+            mouth: Arc::new(MouthThread::start(
+                clock,
+                settings.stages(),
+                music,
+                sounding_key,
+            )?),
             bell: Arc::default(),
             ring,
             sidetone,
@@ -258,8 +269,10 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
-        let mut leg =
-            EarLeg::new(stream, port.down, route, Arc::clone(&down)).bounded(self.inner.most_delay);
+        let (into_meeting, meeting) = meeting::way();
+        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down))
+            .bounded(self.inner.most_delay)
+            .with_meeting(into_meeting);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
@@ -275,6 +288,7 @@ impl MediaHandle {
             carrier: port.carrier,
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
+            meeting,
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
@@ -295,6 +309,17 @@ impl MediaHandle {
             .shared
             .mouth
             .tell(MouthCommand::Feed(stream, route.feed));
+    }
+
+    /// Sends keys to a stream's far end, as sound, after those that are still to be sent; up to a [`Sign::Wait`], if there is
+    /// one. The microphone is not sent meanwhile, and the near end hears its keys softly.
+    ///
+    /// [`Sign::Wait`]: crate::pure::keys::Sign::Wait
+    pub fn keys(&self, stream: StreamId, keys: Keys) {
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Keys(stream, keys));
     }
 
     /// Lets a stream go; its rings are dropped.
@@ -331,11 +356,12 @@ impl MediaHandle {
         }
     }
 
-    /// TEMPORARY.
-    pub fn progress(&self, _tone: Option<Progress>, _country: Country) {}
-
-    /// TEMPORARY.
-    pub fn keys(&self, _stream: StreamId, _keys: crate::pure::keys::Keys) {}
+    /// Sounds a country's tone in the near end's ear until it is stopped or another follows: ringback while the far end rings,
+    /// or the call-waiting tone over a talk. Heard on the speaker only. While one is wanted, [`MediaHandle::call_ended`]
+    /// says nothing: stop it first.
+    pub fn progress(&self, tone: Option<Progress>, country: Country) {
+        self.tell_ear(EarCommand::Progress(tone.map(|tone| (tone, country))));
+    }
 
     /// Warns the near end with one short beep, on the speaker only.
     pub fn beep(&self) {

@@ -13,13 +13,17 @@ use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::{Known, WayUpMeter};
 use crate::pure::audio::clock_track::ClockLine;
+use crate::pure::audio::dtmf::SoundingKey;
+use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
+use crate::pure::audio::meeting::MeetingOut;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::pair::{MOST_PAIRS, Pair};
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
@@ -43,9 +47,13 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
+        /// The way of its sound into a meeting.
+        meeting: MeetingOut,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
+    /// Send keys to a leg.
+    Keys(StreamId, Keys),
     /// Let a leg go.
     Detach(StreamId),
     /// Know what was learned in earlier runs, the newest last.
@@ -115,7 +123,12 @@ pub(super) struct MouthThread {
 
 impl MouthThread {
     /// Starts it, deaf.
-    pub(super) fn start(clock: Instant, stages: Stages) -> std::io::Result<MouthThread> {
+    pub(super) fn start(
+        clock: Instant,
+        stages: Stages,
+        music: Music,
+        sounding_key: Arc<SoundingKey>,
+    ) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
         let peak = Arc::new(Peak::default());
         let noted = Arc::clone(&peak);
@@ -125,7 +138,10 @@ impl MouthThread {
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                Speaking::new(clock, noted, metered, stages).run(&for_mouth);
+                let mouth = Mouth::with_stages(DeviceRate::HZ_48000, stages)
+                    .with_music(music)
+                    .telling(sounding_key);
+                Speaking::new(clock, noted, metered, mouth).run(&for_mouth);
             })?;
         Ok(MouthThread {
             commands,
@@ -230,7 +246,7 @@ impl Speaker {
 }
 
 impl Speaking {
-    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, stages: Stages) -> Speaking {
+    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, mouth: Mouth) -> Speaking {
         Speaking {
             clock,
             peak,
@@ -238,7 +254,7 @@ impl Speaking {
             speaker: None,
             learned: Vec::new(),
             pair: Default::default(),
-            mouth: Mouth::with_stages(DeviceRate::HZ_48000, stages),
+            mouth,
             microphone: None,
             legs: Vec::new(),
             pace: Pace::default(),
@@ -294,8 +310,9 @@ impl Speaking {
                 carrier,
                 meter,
                 way_up,
+                meeting,
             } => {
-                self.mouth.attach(stream, feed);
+                self.mouth.attach_with(stream, feed, meeting);
                 self.legs.push(Leg {
                     stream,
                     up,
@@ -314,6 +331,11 @@ impl Speaking {
                 self.mouth.feed(stream, feed);
                 if let Some(leg) = self.legs.iter_mut().find(|leg| leg.stream == stream) {
                     leg.feed = feed;
+                }
+            }
+            MouthCommand::Keys(stream, keys) => {
+                if !self.mouth.keys(stream, keys.signs()) {
+                    tracing::warn!(%stream, "keys were not sent: too many wait, or the stream is gone");
                 }
             }
             MouthCommand::Detach(stream) => {
@@ -472,7 +494,7 @@ impl Leg {
     }
 
     fn measure(&mut self, frame: &UpFrame) {
-        if self.feed != Feed::Desk {
+        if self.feed != Feed::Desk || frame.whole {
             return;
         }
         let mut sound = [0.0; FRAME_LEN];
@@ -495,7 +517,8 @@ mod tests {
     #[test]
     fn a_microphone_that_brings_sound_without_end_keeps_nobody_from_stopping_the_mouth() {
         let clock = Instant::now();
-        let mouth = MouthThread::start(clock, Stages::NONE).expect("a thread");
+        let mouth = MouthThread::start(clock, Stages::NONE, Music::silence(), Arc::default())
+            .expect("a thread");
         let (mut ring, for_mouth) = rtrb::RingBuffer::new(24_000);
         mouth.tell(MouthCommand::Listen(Source {
             ring: for_mouth,
@@ -538,7 +561,12 @@ mod tests {
         let clock = Instant::now();
         let stamp: Arc<Stamp> = Arc::default();
         let (mut ring, for_mouth) = rtrb::RingBuffer::new(24_000);
-        let mut speaking = Speaking::new(clock, Arc::default(), Arc::default(), Stages::NONE);
+        let mut speaking = Speaking::new(
+            clock,
+            Arc::default(),
+            Arc::default(),
+            Mouth::new(DeviceRate::HZ_48000),
+        );
         speaking.obey(MouthCommand::Listen(Source {
             ring: for_mouth,
             rate: DeviceRate::HZ_48000,
@@ -556,6 +584,7 @@ mod tests {
             carrier,
             meter: Arc::clone(&meter),
             way_up: Arc::default(),
+            meeting: crate::pure::audio::meeting::way().1,
         });
         // 400 ms wait, and the last of them was at the microphone when they are read, or later.
         let samples = 19_200;
@@ -573,8 +602,12 @@ mod tests {
 
     #[test]
     fn devices_that_are_known_from_an_earlier_run_begin_where_they_left_off() {
-        let mut speaking =
-            Speaking::new(Instant::now(), Arc::default(), Arc::default(), Stages::ALL);
+        let mut speaking = Speaking::new(
+            Instant::now(),
+            Arc::default(),
+            Arc::default(),
+            Mouth::with_stages(DeviceRate::HZ_48000, Stages::ALL),
+        );
         let pair = |name: &str, lead| Pair {
             capture: name.to_owned(),
             playout: "a speaker".to_owned(),

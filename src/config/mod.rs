@@ -528,7 +528,9 @@ fn read_comfort(reader: &mut Reader<'_>) -> Comfort {
     let ring_rising = reader.optional(&table::OFFHOOK_RING_RISING, value::boolean);
     let call_ended_tone = reader.optional(&table::OFFHOOK_CALL_ENDED_TONE, value::boolean);
     let sidetone = reader.optional(&table::OFFHOOK_SIDETONE, value::sidetone);
+    let hold_music = reader.optional(&table::OFFHOOK_HOLD_MUSIC, value::hold_music);
     Comfort {
+        hold_music: hold_music.unwrap_or(plain.hold_music),
         sidetone: sidetone.flatten(),
         volume: volume.unwrap_or(plain.volume),
         limiter,

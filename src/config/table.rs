@@ -447,6 +447,15 @@ settings! {
         example: "true",
         bare: Some("true"),
     }
+    /// What is heard on hold.
+    OFFHOOK_HOLD_MUSIC {
+        value: "NAME",
+        scope: Scope::Sound,
+        default: "default",
+        about: "What a far end hears while it is held",
+        like: "default, silence or file:PATH.wav",
+        example: "default",
+    }
     /// Whether the end of a call is heard.
     OFFHOOK_CALL_ENDED_TONE {
         value: "BOOLEAN",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::origin::{host_is_loopback, parse_http_url};
-use crate::pure::audio::comfort::{Ringtone, Volume};
+use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::phone::{AutoAnswer, Ring};
 
@@ -148,6 +148,17 @@ pub(super) fn ringtone(text: &str) -> Result<Ringtone, String> {
             "names no file after file:".to_owned()
         } else {
             "is no ringtone (a file needs file: before its path)".to_owned()
+        }
+    })
+}
+
+/// Reads what is heard on hold.
+pub(super) fn hold_music(text: &str) -> Result<HoldMusic, String> {
+    HoldMusic::parse(text).ok_or_else(|| {
+        if text == "file:" {
+            "names no file after file:".to_owned()
+        } else {
+            "is none of these (a file needs file: before its path)".to_owned()
         }
     })
 }

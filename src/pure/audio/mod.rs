@@ -11,12 +11,15 @@ pub mod clock_track;
 pub mod comfort;
 pub mod device;
 pub mod drift;
+pub mod dtmf;
 pub mod ear;
 pub mod fader;
 pub mod g711;
+pub mod hold;
 pub mod level;
 pub mod leveller;
 pub mod limiter;
+pub mod meeting;
 pub mod mouth;
 pub mod pace;
 pub mod pair;
@@ -31,6 +34,8 @@ pub mod tone;
 
 #[cfg(test)]
 mod clicks_tests;
+#[cfg(test)]
+mod meeting_tests;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
 pub const LINE_RATE: u32 = 8_000;
@@ -120,6 +125,8 @@ impl DownFrame {
 pub struct UpFrame {
     /// The sound.
     pub ulaw: [u8; FRAME_LEN],
+    /// Whether nothing of it may be cut out on its way: a part of a key is in it.
+    pub whole: bool,
 }
 
 /// What the far end of a leg hears from us.
@@ -132,11 +139,13 @@ pub enum Feed {
     Ringback(tone::Country),
     /// The microphone of the desk.
     Desk,
-    /// Everybody else who meets at the desk, and the desk's microphone where it is not muted.
+    /// All others of the meeting, and the desk where that is not muted.
     Meeting {
-        /// Whether the desk's microphone is heard.
+        /// Whether the microphone of the desk is in it.
         desk: bool,
     },
+    /// The music of those who wait, from the place where it stopped for this leg.
+    Hold,
 }
 
 /// What is done with the sound of a leg's far end, and what it gets from us: one row of the engine's table.

@@ -3,15 +3,22 @@
 //! It runs on a thread that the capture callback wakes. A frame leaves in the push that brings its 160th sample, never
 //! later; with a speakerphone it holds sound that is a block older. There is no clock here.
 
+mod leg;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::dtmf::SoundingKey;
+use super::hold::Music;
+use super::meeting::MeetingOut;
 use super::pair::{Trial, Verdict, is_true};
 use super::resample::ToLine;
 use super::speakerphone::{BLOCK, Learned, Speakerphone, Stages};
-use super::tone::{Country, Tone};
-use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame, g711};
+use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Sign;
 use crate::pure::time::Time;
+use leg::{Heard, MouthLeg};
 
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
@@ -28,6 +35,8 @@ pub struct Mouth {
     frame: [f32; FRAME_LEN],
     filled: usize,
     legs: Vec<MouthLeg>,
+    music: Music,
+    sounding_key: Arc<SoundingKey>,
     // The last sample that was made, for as long as another microphone blends in after it.
     last: f32,
     blends: usize,
@@ -40,15 +49,6 @@ pub struct Mouth {
     newest_at: Option<Time>,
     // While what was learned earlier of these devices has not shown itself true.
     trial: Option<Trial>,
-}
-
-#[derive(Debug)]
-struct MouthLeg {
-    stream: StreamId,
-    feed: Feed,
-    // What was fed before: faded out under the first frame of what is fed now.
-    before: Feed,
-    ringback: Option<(Country, Tone)>,
 }
 
 impl Mouth {
@@ -75,11 +75,27 @@ impl Mouth {
             frame: [0.0; FRAME_LEN],
             filled: 0,
             legs: Vec::with_capacity(super::ear::MOST_LEGS),
+            music: Music::silence(),
+            sounding_key: Arc::default(),
             last: 0.0,
             blends: 0,
             made: 0,
             trim_ppm: 0.0,
         }
+    }
+
+    /// Gives it what held legs hear.
+    #[must_use]
+    pub fn with_music(mut self, music: Music) -> Mouth {
+        self.music = music;
+        self
+    }
+
+    /// Gives it whom to tell which key is being sent.
+    #[must_use]
+    pub fn telling(mut self, sounding_key: Arc<SoundingKey>) -> Mouth {
+        self.sounding_key = sounding_key;
+        self
     }
 
     /// Begins anew with another device, of whatever rate; what is in the filter and in a frame that is not full is lost.
@@ -176,32 +192,57 @@ impl Mouth {
 
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
     pub fn attach(&mut self, stream: StreamId, feed: Feed) {
-        self.detach(stream);
+        self.take_in(MouthLeg::new(stream, feed));
+    }
+
+    /// Takes a leg in, with the way of what its far end says to the others of a meeting.
+    pub fn attach_with(&mut self, stream: StreamId, feed: Feed, meeting: MeetingOut) {
+        self.take_in(MouthLeg::new(stream, feed).meeting(meeting));
+    }
+
+    fn take_in(&mut self, leg: MouthLeg) {
+        self.detach(leg.stream());
         if self.legs.is_empty() {
             if let Some(speakerphone) = &mut self.speakerphone {
                 speakerphone.skip(self.filled % BLOCK);
             }
             self.filled = 0;
         }
-        self.legs.push(MouthLeg {
-            stream,
-            feed,
-            // It fades in.
-            before: Feed::Silence,
-            ringback: None,
-        });
+        self.legs.push(leg);
+    }
+
+    fn leg(&mut self, stream: StreamId) -> Option<&mut MouthLeg> {
+        self.legs.iter_mut().find(|leg| leg.is(stream))
     }
 
     /// Changes what a leg hears, from the next frame on and without a click.
     pub fn feed(&mut self, stream: StreamId, feed: Feed) {
-        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.stream == stream) {
-            leg.feed = feed;
+        if let Some(leg) = self.leg(stream) {
+            leg.feed(feed);
         }
     }
 
-    /// Lets a leg go.
+    /// Sends keys to a leg, after those that are still to be sent: see [`super::dtmf::KeySender::send`]. Says whether there
+    /// is such a leg, and room for all of them.
+    pub fn keys(&mut self, stream: StreamId, signs: &[Sign]) -> bool {
+        let leg = self.leg(stream);
+        leg.is_some_and(|leg| leg.keys().send(signs))
+    }
+
+    /// Lets a leg go. One of a meeting fades for the others, a frame long; of its own nothing is emitted any more.
     pub fn detach(&mut self, stream: StreamId) {
-        self.legs.retain(|leg| leg.stream != stream);
+        if let Some(leg) = self.leg(stream) {
+            leg.leave();
+        }
+        self.sweep();
+    }
+
+    /// Drops the legs that nobody hears any more.
+    fn sweep(&mut self) {
+        self.legs.retain(|leg| {
+            let (_, gone) = leg.leaves();
+            !gone
+        });
     }
 
     /// Takes samples of the microphone, as many as there are, and emits every frame that they complete, with the time in ms
@@ -229,11 +270,36 @@ impl Mouth {
                 }
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
-                    for leg in &mut self.legs {
-                        emit(leg.stream, &leg.frame(&self.frame), newer_ms);
-                    }
+                    self.end_frame(|stream, frame| emit(stream, frame, newer_ms));
                 }
             }
+        }
+    }
+
+    /// Makes the frame of each leg.
+    fn end_frame(&mut self, mut emit: impl FnMut(StreamId, &UpFrame)) {
+        let mut meeting = [0.0; FRAME_LEN];
+        for leg in &mut self.legs {
+            leg.listen(&mut meeting);
+        }
+        let heard = Heard {
+            desk: &self.frame,
+            meeting: &meeting,
+            music: &self.music,
+        };
+        let (mut sounding, mut left) = (None, false);
+        for leg in &mut self.legs {
+            sounding = sounding.or(leg.keys().sounding());
+            let frame = leg.frame(&heard);
+            let (leaves, _) = leg.leaves();
+            left |= leaves;
+            if !leaves {
+                emit(leg.stream(), &frame);
+            }
+        }
+        self.sounding_key.set(sounding);
+        if left {
+            self.sweep();
         }
     }
 
@@ -286,50 +352,6 @@ impl Mouth {
     }
 }
 
-impl MouthLeg {
-    /// Makes this leg's frame of what the desk said meanwhile.
-    fn frame(&mut self, desk: &[f32; FRAME_LEN]) -> UpFrame {
-        let mut ulaw = [g711::SILENCE; FRAME_LEN];
-        let (before, now) = (self.before, self.feed);
-        self.before = now;
-        if now == Feed::Silence && before == Feed::Silence {
-            return UpFrame { ulaw };
-        }
-        let mut sound = self.sound(now, desk);
-        if before != now {
-            let old = self.sound(before, desk);
-            for (n, (sample, old)) in sound.iter_mut().zip(old).enumerate() {
-                let share = (n + 1) as f32 / FRAME_LEN as f32;
-                *sample = *sample * share + old * (1.0 - share);
-            }
-        }
-        g711::encode_slice(&sound, &mut ulaw);
-        UpFrame { ulaw }
-    }
-
-    fn sound(&mut self, feed: Feed, desk: &[f32; FRAME_LEN]) -> [f32; FRAME_LEN] {
-        match feed {
-            Feed::Silence => [0.0; FRAME_LEN],
-            Feed::Desk | Feed::Meeting { .. } => *desk,
-            Feed::Ringback(country) => {
-                let line = DeviceRate::new(LINE_RATE).unwrap_or(DeviceRate::HZ_48000);
-                if self
-                    .ringback
-                    .as_ref()
-                    .is_none_or(|(known, _)| *known != country)
-                {
-                    self.ringback = Some((country, Tone::ringback(country, line)));
-                }
-                let mut sound = [0.0; FRAME_LEN];
-                if let Some((_, tone)) = &mut self.ringback {
-                    tone.add_to(&mut sound);
-                }
-                sound
-            }
-        }
-    }
-}
-
 /// The largest piece that is converted at once: 20 ms.
 fn largest(rate: DeviceRate) -> usize {
     rate.hz() as usize / 50
@@ -337,6 +359,8 @@ fn largest(rate: DeviceRate) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::g711;
+    use super::super::tone::Country;
     use super::*;
 
     fn speak(mouth: &mut Mouth, samples: &[f32], block: usize) -> Vec<f32> {
@@ -540,6 +564,36 @@ mod tests {
         });
         assert!(power[1] > 100.0 && power[3] > 10.0, "{power:?}");
         assert!(power[2] == 0.0, "{power:?}");
+    }
+
+    #[test]
+    fn each_held_leg_hears_the_music_from_its_own_place_on() {
+        let piece: Vec<f32> = (0..4_000).map(|n| (n as f32 * 0.1).sin() * 0.2).collect();
+        let music = Music::recording(piece);
+        let mut whole = vec![0.0; 4_000];
+        music.play(&mut 0, &mut whole);
+        let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(music);
+        let mut heard = [const { Vec::new() }; 3];
+        let mut wait = |mouth: &mut Mouth, frames: usize| {
+            mouth.push(&vec![0.0; frames * 960], |stream, frame, _| {
+                let sound = frame.ulaw.iter().map(|code| g711::decode_f32(*code));
+                heard[stream.0 as usize].extend(sound);
+            });
+        };
+        mouth.attach(StreamId(1), Feed::Hold);
+        wait(&mut mouth, 5);
+        mouth.attach(StreamId(2), Feed::Hold);
+        wait(&mut mouth, 5);
+        // One that is not held meanwhile goes on where it was.
+        mouth.feed(StreamId(1), Feed::Silence);
+        wait(&mut mouth, 5);
+        mouth.feed(StreamId(1), Feed::Hold);
+        wait(&mut mouth, 5);
+        assert_eq!(heard[1][160..1_600], whole[160..1_600]);
+        // A frame of it was faded out, another in.
+        assert!(heard[1][1_760..2_400].iter().all(|sample| *sample == 0.0));
+        assert_eq!(heard[1][2_560..3_200], whole[1_920..2_560]);
+        assert_eq!(heard[2][160..2_400], whole[160..2_400]);
     }
 
     #[test]

@@ -79,6 +79,8 @@ impl Urgency {
 pub struct Shortener {
     codes: [u8; ROOM],
     len: usize,
+    /// How many samples from the beginning on are to stay whole: up to the end of the last frame that holds a key.
+    whole: usize,
     ahead: usize,
     /// What may still go of speech, in samples.
     owed: f32,
@@ -109,6 +111,7 @@ impl Default for Shortener {
         Shortener {
             codes: [g711::SILENCE; ROOM],
             len: 0,
+            whole: 0,
             ahead: 0,
             owed: 0.0,
             waited: 0,
@@ -127,20 +130,25 @@ impl Shortener {
         // Nobody pushes without taking what leaves; but sound that is new goes before sound that is old.
         if self.len + FRAME_LEN > ROOM {
             self.codes.copy_within(FRAME_LEN..self.len, 0);
-            self.len -= FRAME_LEN;
+            self.left(FRAME_LEN);
         }
         let begin = self.len;
         self.codes[begin..begin + FRAME_LEN].copy_from_slice(&frame.ulaw);
         self.len += FRAME_LEN;
+        if frame.whole {
+            self.whole = self.len;
+        }
         self.mend(begin);
         self.note_floor(&frame.ulaw);
         self.ahead = urgency.ahead();
         self.owed = (self.owed + urgency.share() * FRAME_LEN as f32).min(MOST_OWED);
         match urgency {
             Urgency::None => self.owed = 0.0,
+            // A key that is cut is another key, or two, or none.
+            Urgency::Little(_) | Urgency::Much(_) if self.whole > 0 => {}
             Urgency::Little(_) | Urgency::Much(_) => self.shorten(urgency),
         }
-        if urgency.most() == 0 {
+        if urgency.most() == 0 && self.whole == 0 {
             self.round_off();
         }
     }
@@ -153,9 +161,16 @@ impl Shortener {
         let mut ulaw = [g711::SILENCE; FRAME_LEN];
         ulaw.copy_from_slice(&self.codes[..FRAME_LEN]);
         self.codes.copy_within(FRAME_LEN..self.len, 0);
-        self.len -= FRAME_LEN;
+        let whole = self.whole > 0;
+        self.left(FRAME_LEN);
         g711::decode_slice(&ulaw, &mut self.last);
-        Some(UpFrame { ulaw })
+        Some(UpFrame { ulaw, whole })
+    }
+
+    /// Takes note that so much is gone from the beginning.
+    fn left(&mut self, samples: usize) {
+        self.len -= samples;
+        self.whole = self.whole.saturating_sub(samples);
     }
 
     /// Says that frames were thrown away before they came here: the next is faded into.
@@ -167,7 +182,8 @@ impl Shortener {
 
     /// Forgets what it holds, since all that was sent was thrown away: the next frame is the first.
     pub fn clear(&mut self) {
-        (self.len, self.ahead, self.owed, self.gap) = (0, 0, 0.0, Gap::Cleared);
+        (self.len, self.whole, self.ahead, self.owed) = (0, 0, 0, 0.0);
+        self.gap = Gap::Cleared;
     }
 
     /// Returns how much waits here, in samples.

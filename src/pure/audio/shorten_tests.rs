@@ -40,7 +40,7 @@ fn frames(sound: &[f32]) -> Vec<UpFrame> {
         .map(|chunk| {
             let mut ulaw = [g711::SILENCE; FRAME_LEN];
             g711::encode_slice(chunk, &mut ulaw);
-            UpFrame { ulaw }
+            UpFrame { ulaw, whole: false }
         })
         .collect()
 }
@@ -255,7 +255,7 @@ proptest! {
                 1 => Urgency::Little(most),
                 _ => Urgency::Much(most),
             };
-            shortener.push(&UpFrame { ulaw }, urgency);
+            shortener.push(&UpFrame { ulaw, whole: false }, urgency);
             came += FRAME_LEN as u64;
             while let Some(frame) = shortener.pull() {
                 left += FRAME_LEN as u64;
@@ -266,5 +266,30 @@ proptest! {
             prop_assert!(shortener.waiting() < 2 * FRAME_LEN);
             prop_assert_eq!(came, left + shortener.gone() + shortener.waiting() as u64);
         }
+    }
+}
+
+#[test]
+fn of_a_key_nothing_goes_however_urgent_it_is_and_what_comes_after_it_is_shortened_again() {
+    let mut said = frames(&talk(6.0));
+    let keys = frames(&tone(770.0, 0.4));
+    for (n, key) in keys.iter().enumerate() {
+        said[150 + n] = UpFrame {
+            ulaw: key.ulaw,
+            whole: true,
+        };
+    }
+    for urgency in [Urgency::Little(800), Urgency::Much(8_000)] {
+        let mut shortener = Shortener::default();
+        let before = run(&mut shortener, &said[..150], |_| urgency).len();
+        let out = run(&mut shortener, &said[150..], |_| urgency);
+        let wanted: Vec<f32> = keys
+            .iter()
+            .flat_map(|k| k.ulaw.map(g711::decode_f32))
+            .collect();
+        let found = out.windows(wanted.len()).filter(|w| *w == wanted).count();
+        assert_eq!(found, 1, "{urgency:?}");
+        let went = 6 * 8_000 - before - out.len();
+        assert!(went > 400, "{urgency:?}: {went}");
     }
 }

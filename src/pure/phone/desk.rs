@@ -118,7 +118,7 @@ impl Call {
                 stream,
                 part: Part::Held,
                 ..
-            } => Some((*stream, route(Feed::Silence, false))),
+            } => Some((*stream, route(Feed::Hold, false))),
             // Until the carrier takes it away nobody need fall silent; but a bell that was not heeded has stopped.
             CallState::Leaving {
                 stream: Some(stream),

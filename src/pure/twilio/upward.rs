@@ -23,6 +23,9 @@ const BRING_BACK_MS: (f64, f64) = (21.0, 15.0);
 /// Where more than this is held beyond what is wanted, in ms, it is brought back in urgency.
 const HASTE_MS: f64 = 40.0;
 
+/// What the carrier may hold unseen, at its best, in ms: far more than any is known to.
+const AT_BEST_MS: f64 = 1_000.0;
+
 /// How long the lateness of the carrier's sound says something about what comes beside it.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -65,6 +68,8 @@ pub struct Upward {
     outgoing: VecDeque<Outgoing>,
     bringing_back: bool,
     clears: u64,
+    /// How much was sent since the last key, in ms.
+    since_key_ms: Option<f64>,
 }
 
 impl Upward {
@@ -79,7 +84,10 @@ impl Upward {
 
     /// Takes the next frame of the microphone.
     pub fn frame(&mut self, frame: &UpFrame, now: Time) {
-        if self.backlog.answered() && self.backlog.held_ms() > Some(self.most_delay.ms()) {
+        if self.backlog.answered()
+            && self.backlog.held_ms() > Some(self.most_delay.ms())
+            && !self.holds_key()
+        {
             self.outgoing.push_back(Outgoing::Clear);
             self.backlog.cleared();
             self.shortener.clear();
@@ -92,6 +100,10 @@ impl Upward {
         while let Some(frame) = self.shortener.pull() {
             self.outgoing.push_back(Outgoing::Media(frame));
             sent += ms_of(FRAME_LEN as u64);
+            self.since_key_ms = match self.since_key_ms {
+                _ if frame.whole => Some(0.0),
+                since => since.map(|ms| ms + ms_of(FRAME_LEN as u64)),
+            };
         }
         self.backlog.sent(sent, ms_of(FRAME_LEN as u64), now);
         if sent > 0.0
@@ -169,6 +181,12 @@ impl Upward {
             shortened_ms: ms_of(self.shortener.gone()),
             clears: self.clears,
         }
+    }
+
+    /// Says whether a key may be among what the carrier holds.
+    fn holds_key(&self) -> bool {
+        let held_ms = self.backlog.held_ms().unwrap_or(0.0) + AT_BEST_MS;
+        self.since_key_ms.is_some_and(|since_ms| since_ms < held_ms)
     }
 
     /// What is held beyond what is wanted, in ms.

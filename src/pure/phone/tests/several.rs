@@ -130,7 +130,7 @@ fn hold_and_mute_change_what_the_far_end_hears_and_are_remembered() {
     assert!(effects.contains(&route(1, Feed::Silence, true)));
     assert!(view(&phone, 1).muted);
     let effects = phone.handle(command(1, Command::Hold), at(2_000));
-    assert!(effects.contains(&route(1, Feed::Silence, false)));
+    assert!(effects.contains(&route(1, Feed::Hold, false)));
     let effects = phone.handle(command(1, Command::Resume), at(3_000));
     assert!(
         effects.contains(&route(1, Feed::Silence, true)),
