@@ -5,6 +5,8 @@
 //! back as an input.
 
 mod figures;
+mod learned;
+pub mod memory;
 mod tally;
 mod task;
 
@@ -19,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::call_report::PastCall;
-use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
+use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, Document, Happening, LegStatus,
     PhoneSettings, Place, Snapshot, Stage, StreamEnd, StreamRefusal,
@@ -103,6 +105,7 @@ struct Shared {
     clock: Instant,
     began: SystemTime,
     store: StoreHandle,
+    own_number: Option<PhoneNumber>,
     board: Arc<Board>,
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
@@ -139,6 +142,7 @@ impl PhoneHandle {
         carrier: Arc<dyn Carrier>,
         clock: Instant,
     ) -> PhoneHandle {
+        let own_number = settings.own_number.clone();
         let began = SystemTime::now()
             .checked_sub(clock.elapsed())
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -151,6 +155,7 @@ impl PhoneHandle {
             tracing::warn!(%cause, "who is registered is not known: browsers ring once they register anew");
             Vec::new()
         });
+        learned::take_up(&media, &store).await;
         let board = Arc::new(Board::default());
         let figures = tokio::spawn(figures::run(
             media.clone(),
@@ -183,6 +188,7 @@ impl PhoneHandle {
                 clock,
                 began,
                 store,
+                own_number,
                 board,
                 figures: Mutex::new(Some(figures)),
             }),

@@ -9,6 +9,7 @@ mod contacts;
 mod file;
 mod history;
 mod migrations;
+mod pairs;
 mod recordings;
 mod registrations;
 

@@ -31,7 +31,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
@@ -40,9 +40,10 @@ pub use way_up::{WayUp, WayUpMeter};
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
+use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
-use crate::pure::audio::{DeviceRate, Route};
+use crate::pure::audio::{DeviceRate, MostDelay, Route};
 use crate::pure::ids::StreamId;
 use callback::UpMeter;
 use clocks::ClockFigures;
@@ -57,6 +58,9 @@ pub use ringtone::StartError;
 
 /// How long the figures of a stream outlive it.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How long the mouth is waited for that is asked something.
+const ANSWERS: Duration = Duration::from_millis(300);
 
 /// How one device does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -159,6 +163,7 @@ struct Inner {
     legs: Mutex<Vec<Leg>>,
     ringer_apart: bool,
     level_far_end: bool,
+    most_delay: MostDelay,
     call_ended_tone: bool,
 }
 
@@ -241,6 +246,7 @@ impl MediaHandle {
                 legs: Mutex::default(),
                 ringer_apart: settings.ringer.is_some(),
                 level_far_end: settings.comfort.level_far_end,
+                most_delay: settings.most_delay,
                 call_ended_tone: settings.comfort.call_ended_tone,
             }),
         })
@@ -250,7 +256,8 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
-        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let mut leg =
+            EarLeg::new(stream, port.down, route, Arc::clone(&down)).bounded(self.inner.most_delay);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
@@ -375,6 +382,20 @@ impl MediaHandle {
     #[must_use]
     pub fn echo(&self) -> Figures {
         self.inner.shared.mouth.echo()
+    }
+
+    /// Tells what was learned of pairs of devices in earlier runs, the newest last: those that are open begin with it.
+    pub fn know(&self, pairs: Vec<Pair>) {
+        self.inner.shared.mouth.tell(MouthCommand::Know(pairs));
+    }
+
+    /// Returns what is known of pairs of devices, the newest last: what was learned where the echo shows that it is true, and
+    /// what [`MediaHandle::know`] told. Nothing once the engine is stopped. Takes 300 ms at most.
+    pub async fn learned(&self) -> Vec<Pair> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.shared.mouth.tell(MouthCommand::Learned(reply));
+        let answer = tokio::time::timeout(ANSWERS, answer).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Returns how the devices do, now and from now on.

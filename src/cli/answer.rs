@@ -51,7 +51,7 @@ fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failu
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
         Reply::Error { code, message } => Err(refused(context, request, &code, message)),
-        Reply::Status(_) | Reply::Calls(_) => {
+        Reply::Status(_) | Reply::Calls(_) | Reply::Recalled(_) => {
             Err(Failure::ours("the daemon answered another question"))
         }
     }
@@ -70,7 +70,8 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 Request::Answer { call: Some(_) }
                 | Request::Hangup { call: Some(_) }
                 | Request::Status
-                | Request::Calls => Message::NoSuchCall,
+                | Request::Calls
+                | Request::Recall(_) => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))
         }
@@ -89,8 +90,13 @@ fn calls_now(context: &Context) -> String {
             .map(|call| status::call_line(call, lang))
             .collect::<Vec<_>>()
             .join("; "),
-        Ok(Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Error { .. }) | Err(_) => {
-            Message::NoCalls.text(lang)
-        }
+        Ok(
+            Reply::Status(_)
+            | Reply::Calls(_)
+            | Reply::Call(_)
+            | Reply::Recalled(_)
+            | Reply::Error { .. },
+        )
+        | Err(_) => Message::NoCalls.text(lang),
     }
 }

@@ -5,10 +5,13 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+pub(crate) mod block;
 pub(crate) mod completions;
+pub(crate) mod contacts;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod flags;
+pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod serve;
@@ -66,6 +69,12 @@ enum Verb {
     Answer(answer::AnswerArgs),
     /// Hang up the call at the desk, or turn away the one that rings
     Hangup(answer::HangupArgs),
+    /// List the calls that were, missed ones among them, or write them for other programs
+    History(history::Args),
+    /// List, change, import and export contacts
+    Contacts(contacts::Args),
+    /// Say who is not let through
+    Block(block::Args),
     /// Write a shell's completions to standard output
     Completions(completions::Args),
     /// Print which verb the settings call for: serve or demo
@@ -84,6 +93,9 @@ impl Verb {
             Verb::Status(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),
+            Verb::History(args) => Some(args.flags.given()),
+            Verb::Contacts(args) => Some(args.flags.given()),
+            Verb::Block(args) => Some(args.flags.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
@@ -150,6 +162,9 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Status(args) => status::run(&args, &context()?),
         Verb::Answer(args) => answer::answer(&args, &context()?),
         Verb::Hangup(args) => answer::hang_up(&args, &context()?),
+        Verb::History(args) => history::run(&args, &context()?),
+        Verb::Contacts(args) => contacts::run(&args, &context()?),
+        Verb::Block(args) => block::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),
     }

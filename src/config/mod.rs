@@ -20,6 +20,7 @@ pub use problem::{Problem, SettingsError};
 pub use source::{DOTENV, Local, Sources, TextFile};
 
 use crate::lang::Lang;
+use crate::pure::audio::MostDelay;
 use crate::pure::audio::comfort::{Comfort, Loudest};
 use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
@@ -493,12 +494,14 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         value::word(&["alsa", "pulseaudio", "pipewire"]),
     );
     let callback_ms = reader.optional(&table::OFFHOOK_CALLBACK_MS, value::whole(1, 100));
+    let most_delay = reader.optional(&table::OFFHOOK_MOST_DELAY_MS, value::whole(200, 3_000));
     AudioSettings {
         capture: capture.unwrap_or_default(),
         playout: playout.unwrap_or_default(),
         ringer,
         host,
         callback_ms: callback_ms.unwrap_or(10),
+        most_delay: most_delay.and_then(MostDelay::from_ms).unwrap_or_default(),
         comfort: read_comfort(reader),
         stage_choice: read_stages(reader),
     }

@@ -356,6 +356,15 @@ settings! {
         like: "a whole number of milliseconds from 1 to 100",
         example: "10",
     }
+    /// The bound of all delay.
+    OFFHOOK_MOST_DELAY_MS {
+        value: "MS",
+        scope: Scope::Sound,
+        default: "1000",
+        about: "The most delay that is made up after a stall of the network, either way; what is later is thrown away",
+        like: "a whole number of milliseconds from 200 to 3000",
+        example: "1000",
+    }
     /// The far end's loudness.
     OFFHOOK_VOLUME {
         value: "PERCENT",

@@ -4,6 +4,7 @@
 //! This file holds the words that both sides use; [`Server`] is the daemon's side, [`ask`] the command line's.
 
 mod client;
+mod memory;
 mod report;
 mod server;
 
@@ -11,16 +12,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
+pub use memory::Recalling;
 pub use report::DaemonDesk;
 pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
 
-/// The longest request, in bytes: they are all short.
-const REQUEST_LIMIT: usize = 4096;
+/// The longest request, in bytes: room for a contact with all that it may have.
+pub const REQUEST_LIMIT: usize = 1 << 16;
 
 /// The longest reply, in bytes: room for hundreds of calls.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -45,6 +48,8 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<String>,
     },
+    /// What does it remember?
+    Recall(Recall),
 }
 
 /// What the daemon says.
@@ -57,6 +62,8 @@ pub enum Reply {
     Calls(Vec<PastCall>),
     /// Done; so the call stands now.
     Call(Box<CallReport>),
+    /// What it remembers.
+    Recalled(Box<Recalled>),
     /// Not done.
     Error {
         /// A word for programs.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::memory::{self, Recalling};
 use super::server::{Commanded, Desk, Refused, Remembered};
-use super::{CallReport, Device, Devices, Status};
+use super::{CallReport, Device, Devices, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
 use crate::pure::phone::{CallView, Command, CommandError, Place, Snapshot, Stage};
@@ -64,6 +65,10 @@ impl Desk for DaemonDesk {
             let calls = self.phone.past_calls().await;
             calls.map_err(|cause| ("no_answer", cause.to_string()))
         })
+    }
+
+    fn recall(&self, what: Recall) -> Recalling<'_> {
+        Box::pin(memory::recall(&self.phone, what))
     }
 
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {

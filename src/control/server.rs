@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::memory::{self, Recalling};
 use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, fits};
 use crate::pure::phone::Command;
 
@@ -43,6 +44,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
+
+    /// Answers what a person asks of the phone's memory.
+    fn recall(&self, what: super::Recall) -> Recalling<'_>;
 }
 
 /// Why the socket cannot be made.
@@ -196,6 +200,7 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
                 Err((code, message)) => error(code, &message),
             };
         }
+        Request::Recall(what) => return memory::reply(desk, what).await,
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
     };
@@ -206,7 +211,7 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
 }
 
 /// Makes a reply that says no.
-fn error(code: &str, message: &str) -> Reply {
+pub(super) fn error(code: &str, message: &str) -> Reply {
     Reply::Error {
         code: code.to_owned(),
         message: message.to_owned(),
@@ -316,6 +321,10 @@ mod tests {
     struct FakeDesk;
 
     impl Desk for FakeDesk {
+        fn recall(&self, _: super::super::Recall) -> Recalling<'_> {
+            Box::pin(async { Err(("no_answer", "the database gives no answer".to_owned())) })
+        }
+
         fn status(&self) -> Status {
             let device = Device {
                 works: true,

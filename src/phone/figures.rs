@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::learned;
 use crate::audio::{DeviceClocks, MediaHandle, StreamStats};
 use crate::pure::audio::LINE_RATE;
 use crate::pure::audio::speakerphone::Figures;
@@ -75,6 +76,7 @@ pub(super) async fn run(
             changed = snapshots.changed() => (false, changed.is_err()),
         };
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let mut is_over = gone;
         let at = now();
         calls.retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
         for call in &snapshot.calls {
@@ -84,6 +86,7 @@ pub(super) async fn run(
             followed.see(call, ticked, at, &media);
             if (gone || call.stage == Stage::Ended) && !followed.kept {
                 followed.kept = true;
+                is_over = true;
                 followed.look(at, &media);
                 store.note_call(followed.note(call, at, gone, &wall_time));
             } else if call.stage != Stage::Ended && followed.has_news(call, at) {
@@ -91,6 +94,9 @@ pub(super) async fn run(
             }
         }
         board.publish(&calls);
+        if is_over {
+            learned::keep(&media, &store).await;
+        }
         if gone {
             store.flush().await;
             return;

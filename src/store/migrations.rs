@@ -3,11 +3,13 @@
 use rusqlite::Connection;
 
 /// The n-th takes version n to n + 1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE registration (identity TEXT PRIMARY KEY NOT NULL, until_ms INTEGER NOT NULL) STRICT;",
     "CREATE TABLE call (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, sid TEXT NOT NULL, direction TEXT NOT NULL, \
      caller TEXT NOT NULL, called TEXT NOT NULL, began TEXT NOT NULL, talk_seconds INTEGER NOT NULL, end_reason TEXT, \
      quality TEXT) STRICT;",
+    "CREATE TABLE device_pair (n INTEGER PRIMARY KEY, capture TEXT NOT NULL, playout TEXT NOT NULL, \
+     lead_blocks INTEGER NOT NULL, drift_ppm REAL NOT NULL, UNIQUE (capture, playout)) STRICT;",
     BOOK,
 ];
 
@@ -144,6 +146,12 @@ mod tests {
                 assert_eq!(told, []);
                 continue;
             }
+            let learned = store.pairs().await.expect("an answer");
+            assert_eq!(
+                learned.len(),
+                usize::from(version >= 3),
+                "version {version}"
+            );
             assert_eq!(
                 told,
                 [

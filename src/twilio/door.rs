@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use super::media;
 use crate::config::Settings;
 use crate::phone::PhoneHandle;
+use crate::pure::audio::MostDelay;
 use crate::pure::ids::LegId;
 use crate::pure::phone::{Ask, Document, Phrase};
 use crate::pure::twilio::form::{self, Form, FormError, StreamNews};
@@ -52,6 +53,8 @@ pub(super) struct Door {
     links: Links,
     pub(super) phone: PhoneHandle,
     pub(super) clock: Instant,
+    /// The most delay that is made up.
+    pub(super) most_delay: MostDelay,
     /// Where the next stream's transcript goes; taken by it.
     record_stream: Mutex<Option<PathBuf>>,
     turned_away: TurnedAway,
@@ -212,6 +215,7 @@ pub(super) fn router(settings: &Settings, phone: PhoneHandle, clock: Instant) ->
         },
         phone,
         clock,
+        most_delay: settings.audio.most_delay,
         record_stream: Mutex::new(settings.record_stream.clone()),
         turned_away: TurnedAway::default(),
     });

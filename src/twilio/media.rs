@@ -58,7 +58,7 @@ pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
         phone: door.phone.clone(),
         clock: door.clock,
         session: Session::new(now(door.clock)),
-        upward: Upward::default(),
+        upward: Upward::bounded(door.most_delay),
         socket,
         port: None,
         control_in,

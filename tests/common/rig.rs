@@ -45,6 +45,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             ringer: None,
             host: None,
             callback_ms: 10,
+            most_delay: Default::default(),
             comfort: Default::default(),
             stage_choice: StageChoice::default(),
         },

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::MostDelay;
 use super::comfort::Comfort;
 use super::speakerphone::Stages;
 
@@ -82,6 +83,8 @@ pub struct AudioSettings {
     pub host: Option<String>,
     /// The length of a device callback asked for, in milliseconds: 1 to 100, 10 by default.
     pub callback_ms: u32,
+    /// The most delay that is made up, either way.
+    pub most_delay: MostDelay,
     /// What the person likes.
     pub comfort: Comfort,
     /// What stands between the microphone and the line.

@@ -16,7 +16,7 @@ use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
 use super::tone::{Beep, Country, Progress, Tone};
-use super::{DeviceRate, DownFrame, LINE_RATE, Route};
+use super::{DeviceRate, DownFrame, LINE_RATE, MostDelay, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
 
@@ -100,6 +100,13 @@ impl EarLeg {
             level: LevelMeter::default(),
             told: 0,
         }
+    }
+
+    /// Throws away what is later than so much; a second, where nothing is said.
+    #[must_use]
+    pub fn bounded(mut self, most_delay: MostDelay) -> EarLeg {
+        self.playout = PlayoutBuffer::bounded(most_delay);
+        self
     }
 
     /// Brings the far end to the level of others, where it is much too quiet or too loud.

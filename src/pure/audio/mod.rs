@@ -19,6 +19,7 @@ pub mod leveller;
 pub mod limiter;
 pub mod mouth;
 pub mod pace;
+pub mod pair;
 pub mod playout;
 pub mod resample;
 pub mod ringtone;
@@ -58,6 +59,38 @@ impl DeviceRate {
     #[must_use]
     pub const fn hz(self) -> u32 {
         self.0
+    }
+}
+
+/// The most delay that is ever made up, in ms: 200 to 3,000, and a second where nothing else is wanted. Beyond it sound is
+/// thrown away, in either direction: whoever waits a second for an answer has asked again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MostDelay(u16);
+
+impl MostDelay {
+    /// Takes a delay in ms, or nothing where it is out of all sense: a network may be uneven by more than 200 ms, and no more
+    /// than 4 s wait at the speaker.
+    #[must_use]
+    pub fn from_ms(ms: u16) -> Option<MostDelay> {
+        (200..=3_000).contains(&ms).then_some(MostDelay(ms))
+    }
+
+    /// Returns it in ms.
+    #[must_use]
+    pub fn ms(self) -> f64 {
+        f64::from(self.0)
+    }
+
+    /// Returns it in samples of the line.
+    #[must_use]
+    pub fn samples(self) -> usize {
+        usize::from(self.0) * LINE_RATE as usize / 1_000
+    }
+}
+
+impl Default for MostDelay {
+    fn default() -> MostDelay {
+        MostDelay(1_000)
     }
 }
 

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::pair::{Trial, Verdict, is_true};
 use super::resample::ToLine;
-use super::speakerphone::{BLOCK, Speakerphone, Stages};
+use super::speakerphone::{BLOCK, Learned, Speakerphone, Stages};
 use super::tone::{Country, Tone};
 use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame, g711};
 use crate::pure::ids::StreamId;
@@ -37,6 +38,8 @@ pub struct Mouth {
     reference: ToLine,
     played: Vec<f32>,
     newest_at: Option<Time>,
+    // While what was learned earlier of these devices has not shown itself true.
+    trial: Option<Trial>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Mouth {
             played: vec![0.0; reference.most_made()],
             reference,
             newest_at: None,
+            trial: None,
             rate,
             line: vec![0.0; to_line.most_made()],
             to_line,
@@ -87,7 +91,7 @@ impl Mouth {
         self.filled = 0;
         self.blends = BLEND;
         self.made = 0;
-        self.trim_ppm = 0.0;
+        self.trim(0.0);
     }
 
     /// Makes so many ppm more of what the microphone brings from now on, until another one is listened to: see
@@ -111,6 +115,25 @@ impl Mouth {
         self.speakerphone.as_mut()
     }
 
+    /// Begins with another pair of devices, of which something may be known: that is on trial until the echo is gone.
+    pub fn meet(&mut self, known: Option<Learned>) {
+        if let Some(speakerphone) = &mut self.speakerphone {
+            speakerphone.meet(known);
+            self.trial = known.map(|_| Trial::default());
+        }
+    }
+
+    /// Returns what was learned of these devices, where the echo shows that it is true; as of a microphone that is not
+    /// trimmed.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        let speakerphone = self.speakerphone.as_ref()?;
+        let learned = speakerphone
+            .learned()
+            .filter(|_| is_true(speakerphone.cancelled_db()))?;
+        Learned::new(learned.lead_blocks(), learned.drift_ppm() + self.trim_ppm)
+    }
+
     /// Begins anew with what another speaker plays, of whatever rate. Allocates.
     pub fn play(&mut self, rate: DeviceRate) {
         self.reference = ToLine::new(rate, largest(rate));
@@ -126,9 +149,19 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.reference.largest()) {
             left -= block.len();
-            let made = self.reference.convert(block, &mut self.played);
+            let made = if self.legs.is_empty() {
+                // What nobody hears needs no canceller: it only keeps count.
+                let made = self.reference.pass(block, &mut self.played);
+                self.played[..made].fill(0.0);
+                made
+            } else {
+                self.reference.convert(block, &mut self.played)
+            };
             let newer =
                 late + Duration::from_secs_f32(left as f32 / self.reference.rate().hz() as f32);
+            if let Some(trial) = &mut self.trial {
+                trial.hear(&self.played[..made]);
+            }
             speakerphone.hear_reference(
                 &self.played[..made],
                 newest_at.map(|newest| newest.before(newer)),
@@ -177,7 +210,13 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.to_line.largest()) {
             left -= block.len();
-            let made = self.to_line.convert(block, &mut self.line);
+            let made = if self.legs.is_empty() {
+                let made = self.to_line.pass(block, &mut self.line);
+                self.line[..made].fill(0.0);
+                made
+            } else {
+                self.to_line.convert(block, &mut self.line)
+            };
             self.blend(made);
             self.made += made as u64;
             for n in 0..made {
@@ -224,6 +263,17 @@ impl Mouth {
         let half = &mut self.frame[self.filled - BLOCK..self.filled];
         if let Ok(block) = <&mut [f32; BLOCK]>::try_from(half) {
             speakerphone.process(block, newest_at);
+        }
+        let verdict = self
+            .trial
+            .and_then(|trial| trial.verdict(speakerphone.cancelled_db()));
+        match verdict {
+            None => {}
+            Some(Verdict::True) => self.trial = None,
+            Some(Verdict::Wrong) => {
+                self.trial = None;
+                speakerphone.meet(None);
+            }
         }
     }
 
@@ -297,6 +347,77 @@ mod tests {
             });
         }
         line
+    }
+
+    /// Lets the mouth hear ten seconds of noise over its speaker and, 30 ms later, its echo; what was learned earlier may be
+    /// wrong. Returns what is left of the echo in each second, in dB.
+    fn echo_left(known: Option<Learned>) -> Vec<f64> {
+        const HZ: u64 = 8_000;
+        let rate = DeviceRate::new(HZ as u32).expect("a rate");
+        let mut mouth = Mouth::with_stages(
+            rate,
+            Stages {
+                echo_canceller: true,
+                ..Stages::NONE
+            },
+        );
+        mouth.meet(known);
+        mouth.attach(StreamId(1), Feed::Desk);
+        let mut seed = 1_u64;
+        let noise: Vec<f32> = (0..11 * HZ)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((seed >> 33) as f32 / (1_u64 << 30) as f32 - 1.0) * 0.2
+            })
+            .collect();
+        let played = |n: usize| n.checked_sub(240).map_or(0.0, |n| noise[n]);
+        let mut left = Vec::new();
+        for second in 0..10 {
+            let (mut came, mut went) = (0.0_f64, 0.0_f64);
+            for block in 0..100 {
+                let first = second * 8_000 + block * 80;
+                let at = |n: usize| Time::from_micros(1_000_000 + n as u64 * 125);
+                // What is played is known 20 ms before it sounds.
+                mouth.hear_speaker(&noise[first + 160..][..80], Some(at(first + 239)));
+                let heard: Vec<f32> = (first..first + 80).map(|n| 0.3 * played(n)).collect();
+                came += heard.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+                mouth.heard_until(Some(at(first + 79)));
+                mouth.push(&heard, |_, frame, _| {
+                    let sound = frame.ulaw.iter().map(|code| g711::decode_f32(*code));
+                    went += sound.map(|s| f64::from(s).powi(2)).sum::<f64>();
+                });
+            }
+            left.push(10.0 * ((went + 1e-9) / came).log10());
+        }
+        left
+    }
+
+    #[test]
+    fn what_was_learned_of_the_devices_and_is_wrong_is_given_up() {
+        let anew = echo_left(None);
+        for (lead, ppm) in [
+            (-60, 0.0),
+            (-100, -500.0),
+            (20, 0.0),
+            (i32::MAX, 500.0),
+            (3, 1e9),
+        ] {
+            let left = echo_left(Learned::new(lead, ppm));
+            for second in 5..10 {
+                assert!(
+                    left[second] < anew[second] + 3.0 || left[second] < -40.0,
+                    "{lead} blocks, {ppm} ppm, second {second}: {left:?}, anew {anew:?}"
+                );
+            }
+        }
+        assert!(anew[5] < -20.0, "{anew:?}");
+    }
+
+    #[test]
+    fn what_was_learned_of_the_devices_is_told_only_where_the_echo_shows_it() {
+        let mut mouth = Mouth::with_stages(DeviceRate::HZ_48000, Stages::ALL);
+        mouth.meet(Learned::new(-60, 10.0));
+        assert_eq!(mouth.learned(), None);
     }
 
     fn tone(hz: f32, rate: u32, seconds: u32) -> Vec<f32> {

@@ -30,7 +30,7 @@ const MOST_OWED: f32 = 2.0 * LONGEST as f32;
 
 /// How much is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Haste {
+pub enum Urgency {
     /// Nothing.
     #[default]
     None,
@@ -40,36 +40,36 @@ pub enum Haste {
     Much(usize),
 }
 
-impl Haste {
+impl Urgency {
     /// The share of speech that may go.
     fn share(self) -> f32 {
         match self {
-            Haste::None => 0.0,
-            Haste::Little(_) => 0.05,
-            Haste::Much(_) => 1.0 / 3.0,
+            Urgency::None => 0.0,
+            Urgency::Little(_) => 0.05,
+            Urgency::Much(_) => 1.0 / 3.0,
         }
     }
 
     /// Samples that may go at most.
     fn most(self) -> usize {
         match self {
-            Haste::None => 0,
-            Haste::Little(most) | Haste::Much(most) => most,
+            Urgency::None => 0,
+            Urgency::Little(most) | Urgency::Much(most) => most,
         }
     }
 
     fn alike(self) -> f32 {
         match self {
-            Haste::None | Haste::Little(_) => ALIKE.0,
-            Haste::Much(_) => ALIKE.1,
+            Urgency::None | Urgency::Little(_) => ALIKE.0,
+            Urgency::Much(_) => ALIKE.1,
         }
     }
 
     /// Samples that are held back, to be looked at before anything goes.
     fn ahead(self) -> usize {
         match self {
-            Haste::None | Haste::Little(_) => 0,
-            Haste::Much(_) => FRAME_LEN,
+            Urgency::None | Urgency::Little(_) => 0,
+            Urgency::Much(_) => FRAME_LEN,
         }
     }
 }
@@ -123,7 +123,7 @@ impl Default for Shortener {
 
 impl Shortener {
     /// Takes a frame in, and lets go of what may go; [`Shortener::pull`] says what leaves.
-    pub fn push(&mut self, frame: &UpFrame, haste: Haste) {
+    pub fn push(&mut self, frame: &UpFrame, urgency: Urgency) {
         // Nobody pushes without taking what leaves; but sound that is new goes before sound that is old.
         if self.len + FRAME_LEN > ROOM {
             self.codes.copy_within(FRAME_LEN..self.len, 0);
@@ -134,13 +134,13 @@ impl Shortener {
         self.len += FRAME_LEN;
         self.mend(begin);
         self.note_floor(&frame.ulaw);
-        self.ahead = haste.ahead();
-        self.owed = (self.owed + haste.share() * FRAME_LEN as f32).min(MOST_OWED);
-        match haste {
-            Haste::None => self.owed = 0.0,
-            Haste::Little(_) | Haste::Much(_) => self.shorten(haste),
+        self.ahead = urgency.ahead();
+        self.owed = (self.owed + urgency.share() * FRAME_LEN as f32).min(MOST_OWED);
+        match urgency {
+            Urgency::None => self.owed = 0.0,
+            Urgency::Little(_) | Urgency::Much(_) => self.shorten(urgency),
         }
-        if haste.most() == 0 {
+        if urgency.most() == 0 {
             self.round_off();
         }
     }
@@ -183,8 +183,8 @@ impl Shortener {
     }
 
     /// Lets pieces go, as many as are allowed.
-    fn shorten(&mut self, haste: Haste) {
-        let mut most = haste.most();
+    fn shorten(&mut self, urgency: Urgency) {
+        let mut most = urgency.most();
         let mut sound = [0.0; ROOM];
         while most >= SHORTEST && self.len >= FRAME_LEN + self.ahead / 2 {
             let len = self.len;
@@ -192,12 +192,12 @@ impl Shortener {
             let piece = if self.is_quiet(&sound[..FRAME_LEN]) {
                 // Where there is time, of every pause its first frame stays, which may wait here until the third has come:
                 // words that run into each other are hard to follow.
-                let is_whole = matches!(haste, Haste::Little(_)) && self.pause < 3;
+                let is_whole = matches!(urgency, Urgency::Little(_)) && self.pause < 3;
                 (!is_whole).then(|| LONGEST.min(most))
             } else {
                 stretch::period(&sound[..len])
                     .filter(|(lag, alike)| {
-                        *alike > haste.alike() && *lag <= most && *lag as f32 <= self.owed
+                        *alike > urgency.alike() && *lag <= most && *lag as f32 <= self.owed
                     })
                     .map(|(lag, _)| {
                         self.owed -= lag as f32;

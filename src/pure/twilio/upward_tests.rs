@@ -312,6 +312,28 @@ fn after_a_stall_of_two_seconds_most_is_thrown_away_and_the_rest_comes_back_with
 }
 
 #[test]
+fn whatever_bound_is_set_what_is_held_beyond_it_is_thrown_away_and_what_is_below_is_not() {
+    for stalled_ms in [800, 1_500] {
+        // Some of a stall is never late, and some is brought back while it ends: neither comes near 2 s.
+        for (bound, is_beyond) in [(200, true), (500, true), (2_000, false)] {
+            let mut world = World::new(stall(10_000, stalled_ms, (true, false)));
+            world.up = Upward::bounded(MostDelay::from_ms(bound).expect("a delay"));
+            world.run(20_000);
+            let clears = world.clears;
+            assert!(clears <= 3, "{stalled_ms} ms, bound {bound} ms: {clears}");
+            assert_eq!(clears > 0, is_beyond, "{stalled_ms} ms, bound {bound} ms");
+            // A mark comes back within half a second of the stall, and the sound on the way with it.
+            let end = 10_000 + stalled_ms + 600;
+            let most = world.most(end, 20_000);
+            assert!(
+                most <= f64::from(bound) + 40.0,
+                "{stalled_ms} ms, bound {bound} ms: {most} ms"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_stall_of_half_a_minute_is_over_ten_seconds_later() {
     for both in [false, true] {
         let mut world = World::new(stall(10_000, 30_000, (true, both)));

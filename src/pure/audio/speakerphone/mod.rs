@@ -76,6 +76,22 @@ pub struct Learned {
 }
 
 impl Learned {
+    /// Takes up what was kept elsewhere; nothing where the drift is no number. What is out of all bounds is brought into them
+    /// where it is used.
+    #[must_use]
+    pub fn new(lead_blocks: i32, drift_ppm: f64) -> Option<Learned> {
+        drift_ppm.is_finite().then_some(Learned {
+            lead: lead_blocks,
+            drift_ppm,
+        })
+    }
+
+    /// Returns how much earlier than its stamp the echo may come, in blocks of 10 ms.
+    #[must_use]
+    pub fn lead_blocks(&self) -> i32 {
+        self.lead
+    }
+
     /// Returns how much faster the loudspeaker's clock is than the microphone's, in parts per million.
     #[must_use]
     pub fn drift_ppm(&self) -> f64 {
@@ -99,6 +115,9 @@ struct Powers {
     echo: f32,
     heard: f32,
     left: f32,
+    // While the filter knows a good part of what is heard: that, and what it leaves of it.
+    known: f32,
+    remains: f32,
 }
 
 /// The canceller, with what keeps its two devices together.
@@ -193,6 +212,14 @@ impl Speakerphone {
         })
     }
 
+    /// Returns by how much the filter alone takes down what is heard while it knows a good part of that, in dB: the proof that
+    /// its reading begins at the right place, which a suppressor does not need. Nothing before it has known any.
+    #[must_use]
+    pub fn cancelled_db(&self) -> Option<f32> {
+        let Powers { known, remains, .. } = self.powers;
+        (known > BLOCK as f32 * 1e-8 && remains > 0.0).then(|| 10.0 * (known / remains).log10())
+    }
+
     /// Takes in that so many ppm more samples are made of what the microphone brings from now on, so that its blocks take
     /// less time.
     pub fn trimmed(&mut self, ppm: f64) {
@@ -236,6 +263,10 @@ impl Speakerphone {
             echo = canceller.kalman.echo;
             fade(&mut self.powers.played, played);
             fade(&mut self.powers.echo, power(&echo));
+            if power(&echo) > 0.25 * heard {
+                fade(&mut self.powers.known, heard);
+                fade(&mut self.powers.remains, power(block));
+            }
         }
         if let Some(suppressor) = &mut self.suppressor {
             let doubt = self
