@@ -42,6 +42,22 @@ const PATHS: &[(&str, &str)] = &[
     ("POST", "/api/calls/c1/answer"),
     ("POST", "/api/calls/c1/hangup"),
     ("GET", "/api/events"),
+    ("GET", "/api/history"),
+    ("DELETE", "/api/history"),
+    ("POST", "/api/history/seen"),
+    ("GET", "/api/history/export"),
+    ("DELETE", "/api/history/c1"),
+    ("POST", "/api/history/c1/seen"),
+    ("GET", "/api/contacts"),
+    ("POST", "/api/contacts"),
+    ("POST", "/api/contacts/import"),
+    ("GET", "/api/contacts/export"),
+    ("GET", "/api/contacts/1"),
+    ("PUT", "/api/contacts/1"),
+    ("DELETE", "/api/contacts/1"),
+    ("GET", "/api/blocked"),
+    ("POST", "/api/blocked"),
+    ("DELETE", "/api/blocked/1"),
 ];
 /// The size of a socket's buffers where they are to be full soon, in bytes.
 const SMALL: u32 = 4096;

@@ -1,5 +1,7 @@
 //! `offhook block`: who is not let through.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 
 use super::failure::Failure;
@@ -22,8 +24,17 @@ use crate::pure::book::blocked::Blocked;
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
-    #[command(flatten)]
-    pub(crate) flags: Flags<Control>,
+}
+
+impl Args {
+    /// Returns the settings that were given as flags.
+    pub(super) fn given(&self) -> &BTreeMap<String, String> {
+        match &self.what {
+            What::List { flags, .. } | What::Add { flags, .. } | What::Remove { flags, .. } => {
+                flags.given()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,6 +44,8 @@ enum What {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Block a number, a pattern such as +1900* or *555010?, or anonymous
     Add {
@@ -44,6 +57,8 @@ enum What {
         /// Print the entry as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Let somebody through again
     Remove {
@@ -52,6 +67,8 @@ enum What {
         /// Print the entry as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
 }
 
@@ -59,16 +76,17 @@ enum What {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let lang = context.local.lang;
     let (what, json, blocks) = match &args.what {
-        What::List { json } => return list(context, *json),
+        What::List { json, .. } => return list(context, *json),
         What::Add {
             pattern,
             note,
             json,
+            ..
         } => {
             let (pattern, note) = (pattern.clone(), note.clone());
             (Recall::Block { pattern, note }, *json, true)
         }
-        What::Remove { entry, json } => {
+        What::Remove { entry, json, .. } => {
             let entry = entry.clone();
             (Recall::Unblock { entry }, *json, false)
         }

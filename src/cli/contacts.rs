@@ -1,5 +1,6 @@
 //! `offhook contacts`: whom the telephone knows.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
@@ -28,8 +29,20 @@ const LARGEST: u64 = 64 << 20;
 pub(crate) struct Args {
     #[command(subcommand)]
     what: What,
-    #[command(flatten)]
-    pub(crate) flags: Flags<Control>,
+}
+
+impl Args {
+    /// Returns the settings that were given as flags.
+    pub(super) fn given(&self) -> &BTreeMap<String, String> {
+        match &self.what {
+            What::List { flags, .. }
+            | What::Add { flags, .. }
+            | What::Edit { flags, .. }
+            | What::Remove { flags, .. }
+            | What::Import { flags, .. }
+            | What::Export { flags, .. } => flags.given(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +57,8 @@ enum What {
         /// Print them as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Add a contact
     Add {
@@ -51,6 +66,8 @@ enum What {
         name: String,
         #[command(flatten)]
         more: Changes,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Change what is given of a contact, and leave the rest
     Edit {
@@ -61,6 +78,8 @@ enum What {
         name: Option<String>,
         #[command(flatten)]
         more: Changes,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Remove a contact
     Remove {
@@ -69,6 +88,8 @@ enum What {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Add the contacts of a vCard file (2.1, 3.0 or 4.0)
     Import {
@@ -77,15 +98,19 @@ enum What {
         /// Print what became of them as JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
     /// Write all contacts as vCard
     Export {
         /// Of which version
-        #[arg(long, value_enum, default_value = "4.0")]
-        version: Version,
+        #[arg(long, value_enum, value_name = "VERSION", default_value = "4.0")]
+        vcard: Version,
         /// Write them as JSON instead
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        flags: Flags<Control>,
     },
 }
 
@@ -156,6 +181,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             search,
             favourites,
             json,
+            ..
         } => {
             let contacts = contacts(context, search.as_deref(), *favourites)?;
             if *json {
@@ -167,7 +193,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let lines: Vec<String> = contacts.iter().map(|contact| line(contact, lang)).collect();
             output::print(&lines.join("\n"))
         }
-        What::Add { name, more } => {
+        What::Add { name, more, .. } => {
             let mut contact = ContactDraft {
                 name: name.clone(),
                 ..ContactDraft::default()
@@ -175,7 +201,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             more.apply(&mut contact);
             kept(context, Recall::AddContact { contact }, more.json)
         }
-        What::Edit { id, name, more } => {
+        What::Edit { id, name, more, .. } => {
             let id = *id;
             let mut contact = one(context, Recall::Contact { id })?.is;
             if let Some(name) = name {
@@ -184,15 +210,19 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             more.apply(&mut contact);
             kept(context, Recall::EditContact { id, contact }, more.json)
         }
-        What::Remove { id, json } => {
+        What::Remove { id, json, .. } => {
             let gone = one(context, Recall::RemoveContact { id: *id })?;
             if *json {
                 return output::print_json(&gone);
             }
             output::print(&Told::Removed(&gone.is.name).text(lang))
         }
-        What::Import { file, json } => import(context, file, *json),
-        What::Export { version, json } => {
+        What::Import { file, json, .. } => import(context, file, *json),
+        What::Export {
+            vcard: version,
+            json,
+            ..
+        } => {
             let contacts = contacts(context, None, false)?;
             if *json {
                 return output::print_json(&contacts);

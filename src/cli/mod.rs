@@ -94,8 +94,8 @@ impl Verb {
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),
             Verb::History(args) => Some(args.flags.given()),
-            Verb::Contacts(args) => Some(args.flags.given()),
-            Verb::Block(args) => Some(args.flags.given()),
+            Verb::Contacts(args) => Some(args.given()),
+            Verb::Block(args) => Some(args.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
