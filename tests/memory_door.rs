@@ -120,6 +120,41 @@ impl Rig {
 }
 
 #[tokio::test]
+async fn nobody_learns_or_changes_anything_of_it_without_the_key() {
+    let rig = Rig::start().await;
+    for (method, path) in [
+        ("GET", "/api/history"),
+        ("DELETE", "/api/history"),
+        ("POST", "/api/history/seen"),
+        ("GET", "/api/history/export"),
+        ("DELETE", "/api/history/c1"),
+        ("POST", "/api/history/c1/seen"),
+        ("GET", "/api/contacts"),
+        ("POST", "/api/contacts"),
+        ("POST", "/api/contacts/import"),
+        ("GET", "/api/contacts/export"),
+        ("GET", "/api/contacts/1"),
+        ("PUT", "/api/contacts/1"),
+        ("DELETE", "/api/contacts/1"),
+        ("GET", "/api/blocked"),
+        ("POST", "/api/blocked"),
+        ("DELETE", "/api/blocked/1"),
+    ] {
+        let url = format!("http://{}{path}", rig.address);
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        for key in [None, Some("test-key-0123456789abcdeg")] {
+            let request = rig.http.request(method.clone(), &url);
+            let request = match key {
+                Some(key) => request.bearer_auth(key),
+                None => request,
+            };
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), 401, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn missed_calls_are_listed_searched_seen_exported_and_deleted() {
     let rig = Rig::start().await;
     let anna = json!({"name": "=Anna, \"Bee\"", "numbers": [{"number": "514 555 0101"}]});
