@@ -481,7 +481,7 @@ mod tests {
         for version in [Version::V3, Version::V4] {
             let text = write(&contact, version);
             assert!(text.split("\r\n").all(|line| line.len() <= LINE));
-            assert_eq!(read(text.as_bytes()), [contact.clone()]);
+            assert_eq!(read(text.as_bytes()), std::slice::from_ref(&contact));
         }
     }
 
