@@ -384,15 +384,17 @@ fn label_of(kinds: &[String]) -> &'static str {
     ""
 }
 
-/// Takes Apple's marks away from one of its own labels: `_$!<Mobile>!$_`.
+/// Takes Apple's marks away from one of its own labels, however often they stand there: `_$!<Mobile>!$_`.
 fn apples_label(text: &str) -> String {
-    match text
-        .strip_prefix("_$!<")
-        .and_then(|rest| rest.strip_suffix(">!$_"))
-    {
-        Some(word) => word.to_lowercase(),
-        None => text.to_owned(),
+    let bare = |text: &str| -> Option<String> {
+        let word = text.strip_prefix("_$!<")?.strip_suffix(">!$_")?;
+        Some(word.to_lowercase())
+    };
+    let mut label = text.to_owned();
+    while let Some(word) = bare(&label) {
+        label = word;
     }
+    label
 }
 
 #[cfg(test)]
@@ -528,6 +530,29 @@ mod tests {
                 .filter_map(|card| card.checked(None).ok())
                 .collect();
             prop_assert_eq!(read, cards);
+        }
+
+        #[test]
+        fn what_can_be_kept_of_any_card_is_written_and_read_again(
+            lines in proptest::collection::vec(
+                "(FN|N|ORG|NOTE|a\\.TEL|TEL;CELL|a\\.X-ABLabel|X-OFFHOOK-RINGTONE|TEL;TYPE=\"work\")(;ENCODING=QUOTED-PRINTABLE)?:(\\+1514555|_\\$!<|>!\\$_|file:|=[0-9A-F]{2}|[0-9]{4}|\\\\n|\\\\;|\\PC|\r|\n ){0,9}",
+                0..6,
+            ),
+        ) {
+            let text = format!("BEGIN:VCARD\n{}\nEND:VCARD\n", lines.join("\n"));
+            let kept: Vec<ContactDraft> = read(text.as_bytes())
+                .into_iter()
+                .filter_map(|card| card.salvaged(None))
+                .map(|(card, _)| card)
+                .collect();
+            for version in [Version::V3, Version::V4] {
+                let text: String = kept.iter().map(|card| write(card, version)).collect();
+                let again: Vec<ContactDraft> = read(text.as_bytes())
+                    .into_iter()
+                    .filter_map(|card| card.checked(None).ok())
+                    .collect();
+                prop_assert_eq!(&again, &kept);
+            }
         }
 
         #[test]
