@@ -6,6 +6,7 @@
 
 mod figures;
 mod learned;
+pub mod memory;
 mod tally;
 mod task;
 
@@ -125,6 +126,7 @@ struct Shared {
     clock: Instant,
     began: SystemTime,
     store: StoreHandle,
+    own_number: Option<PhoneNumber>,
     board: Arc<Board>,
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
@@ -161,6 +163,7 @@ impl PhoneHandle {
         carrier: Arc<dyn Carrier>,
         clock: Instant,
     ) -> PhoneHandle {
+        let own_number = settings.own_number.clone();
         let began = SystemTime::now()
             .checked_sub(clock.elapsed())
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -206,6 +209,7 @@ impl PhoneHandle {
                 clock,
                 began,
                 store,
+                own_number,
                 board,
                 figures: Mutex::new(Some(figures)),
             }),
@@ -231,6 +235,7 @@ impl PhoneHandle {
     /// # Errors
     /// [`Gone`] while the daemon stops.
     pub async fn ask(&self, leg: LegId, ask: Ask) -> Result<Document, Gone> {
+        let ask = self.with_caller(ask);
         self.asked(|reply| Message::Ask { leg, ask, reply }).await
     }
 

@@ -18,7 +18,7 @@ use offhook::audio::{SocketEnd, stream_port};
 use offhook::config::{Origin, Secret, Settings};
 use offhook::phone::{PhoneHandle, StreamControl, StreamOffer};
 use offhook::pure::ids::{LegId, Party, StreamId};
-use offhook::pure::phone::{Ask, Document, LegStatus};
+use offhook::pure::phone::{Ask, Caller, Document, LegStatus};
 use offhook::pure::time::rfc3339;
 use offhook::{twilio, web};
 use reqwest::{Method, RequestBuilder, Response};
@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 const KEY: &str = rig::API_KEY;
-/// Every path behind the key, with its method.
+/// Every path behind the key, with its method, but those of the memory, which have tests of their own.
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/api/token"),
@@ -119,6 +119,7 @@ impl Rig {
         let ask = Ask::Incoming {
             from: Party::parse("+18738402100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         };
         let asked = self.phone.ask(LegId::new(leg), ask).await;
         asked.expect("the phone lives")

@@ -211,6 +211,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_TOKEN_TTL", "86401", "is not from 60 to 86400"),
     ("OFFHOOK_TOKEN_TTL", "1h", "is not a whole number"),
     ("OFFHOOK_RING", "Desk", "is none of the three"),
+    ("OFFHOOK_HISTORY_DAYS", "0", "is not from 1 to 36500"),
+    ("OFFHOOK_HISTORY_CALLS", "all", "is not a whole number"),
     ("OFFHOOK_RING_SECONDS", "4", "is not from 5 to 600"),
     ("OFFHOOK_RING_SECONDS", "601", "is not from 5 to 600"),
     (

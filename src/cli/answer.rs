@@ -52,7 +52,7 @@ pub(crate) fn command(context: &Context, request: &Request, json: bool) -> Resul
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
         Reply::Error { code, message } => Err(refused(context, request, &code, message)),
-        Reply::Status(_) | Reply::Calls(_) | Reply::Done => {
+        Reply::Status(_) | Reply::Calls(_) | Reply::Done | Reply::Recalled(_) => {
             Err(Failure::ours("the daemon answered another question"))
         }
     }
@@ -78,7 +78,8 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 | Request::Dial { .. }
                 | Request::DoNotDisturb { .. }
                 | Request::Status
-                | Request::Calls => Message::NoSuchCall,
+                | Request::Calls
+                | Request::Recall(_) => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))
         }
@@ -102,7 +103,12 @@ fn calls_now(context: &Context) -> String {
             .collect::<Vec<_>>()
             .join("; "),
         Ok(
-            Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Done | Reply::Error { .. },
+            Reply::Status(_)
+            | Reply::Calls(_)
+            | Reply::Call(_)
+            | Reply::Done
+            | Reply::Recalled(_)
+            | Reply::Error { .. },
         )
         | Err(_) => Message::NoCalls.text(lang),
     }

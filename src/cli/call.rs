@@ -242,13 +242,17 @@ pub(crate) fn disturb(args: &DisturbArgs, context: &Context) -> Result<(), Failu
             match status::ask(context, &Request::DoNotDisturb { on })? {
                 Reply::Done => on,
                 Reply::Error { message, .. } => return Err(Failure::world(message)),
-                Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) => return Err(other_answer()),
+                Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+                    return Err(other_answer());
+                }
             }
         }
         None => match status::ask(context, &Request::Status)? {
             Reply::Status(status) => status.do_not_disturb,
             Reply::Error { message, .. } => return Err(Failure::world(message)),
-            Reply::Done | Reply::Calls(_) | Reply::Call(_) => return Err(other_answer()),
+            Reply::Done | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+                return Err(other_answer());
+            }
         },
     };
     if args.common.json {

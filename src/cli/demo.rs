@@ -229,6 +229,7 @@ impl Demonstration {
             lang: self.lang,
             country: self.country,
             token_ttl: Duration::from_secs(3600),
+            history: crate::pure::book::history::HistoryLimits::DEFAULT,
             record_stream: None,
             log: self.log.clone(),
         })

@@ -5,11 +5,14 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+pub(crate) mod block;
 mod call;
 pub(crate) mod completions;
+pub(crate) mod contacts;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod flags;
+pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod serve;
@@ -89,6 +92,12 @@ enum Verb {
     Move(call::MoveArgs),
     /// Keep the desk from ringing
     Dnd(call::DisturbArgs),
+    /// List the calls that were, missed ones among them, or write them for other programs
+    History(history::Args),
+    /// List, change, import and export contacts
+    Contacts(contacts::Args),
+    /// Say who is not let through
+    Block(block::Args),
     /// Write a shell's completions to standard output
     Completions(completions::Args),
     /// Print which verb the settings call for: serve or demo
@@ -117,6 +126,9 @@ impl Verb {
             Verb::Transfer(args) => Some(args.common.flags.given()),
             Verb::Move(args) => Some(args.common.flags.given()),
             Verb::Dnd(args) => Some(args.common.flags.given()),
+            Verb::History(args) => Some(args.flags.given()),
+            Verb::Contacts(args) => Some(args.given()),
+            Verb::Block(args) => Some(args.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
@@ -194,6 +206,9 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Transfer(args) => call::transfer(&args, &context()?),
         Verb::Move(args) => call::move_to(&args, &context()?),
         Verb::Dnd(args) => call::disturb(&args, &context()?),
+        Verb::History(args) => history::run(&args, &context()?),
+        Verb::Contacts(args) => contacts::run(&args, &context()?),
+        Verb::Block(args) => block::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),
     }

@@ -40,7 +40,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
         Reply::Error { message, .. } => Err(Failure::world(message)),
-        Reply::Call(_) | Reply::Done => Err(Failure::ours("the daemon answered another question")),
+        Reply::Call(_) | Reply::Done | Reply::Recalled(_) => {
+            Err(Failure::ours("the daemon answered another question"))
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::pure::audio::MostDelay;
 use crate::pure::audio::comfort::{Comfort, Loudest};
 use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
+use crate::pure::book::history::HistoryLimits;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Ring};
 use source::Reader;
@@ -115,6 +116,8 @@ pub struct Settings {
     pub country: Country,
     /// How long a token, and with it a registration, lives: 1 h by default, at most 24 h.
     pub token_ttl: Duration,
+    /// How long the history of calls is.
+    pub history: HistoryLimits,
     /// Where the transcript of the next stream is kept.
     pub record_stream: Option<PathBuf>,
     /// The filter of the log.
@@ -171,6 +174,9 @@ impl Settings {
         let api_key = reader.optional(&table::OFFHOOK_API_KEY, value::api_key);
         let hosts = reader.optional(&table::OFFHOOK_HOSTS, value::list(value::host));
         let token_ttl = reader.optional(&table::OFFHOOK_TOKEN_TTL, value::whole(60, 86_400));
+        let history_days = reader.optional(&table::OFFHOOK_HISTORY_DAYS, value::whole(1, 36_500));
+        let history_calls =
+            reader.optional(&table::OFFHOOK_HISTORY_CALLS, value::whole(1, 1_000_000));
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let (twilio, local) = (twilio?, local?);
@@ -196,6 +202,10 @@ impl Settings {
             lang: local.lang,
             country: country.unwrap_or_else(|| Country::of_number(&twilio.phone_number)),
             token_ttl: Duration::from_secs(token_ttl.unwrap_or(3600)),
+            history: HistoryLimits {
+                days: history_days.unwrap_or(HistoryLimits::DEFAULT.days),
+                calls: history_calls.unwrap_or(HistoryLimits::DEFAULT.calls),
+            },
             record_stream,
             log: local.log,
             twilio,

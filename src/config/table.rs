@@ -320,6 +320,22 @@ settings! {
         like: "a code of two letters: au, at, be, ca, ch, de, es, fr, gb, ie, it, jp, nl, nz, pt, se or us",
         example: "us",
     }
+    /// For how long the history reaches back.
+    OFFHOOK_HISTORY_DAYS {
+        value: "DAYS",
+        default: "365",
+        about: "For how many days calls stay in the history",
+        like: "a whole number of days from 1 to 36500",
+        example: "365",
+    }
+    /// How many calls the history has.
+    OFFHOOK_HISTORY_CALLS {
+        value: "COUNT",
+        default: "10000",
+        about: "How many calls stay in the history at most",
+        like: "a whole number from 1 to 1000000",
+        example: "10000",
+    }
     /// The transcript.
     OFFHOOK_RECORD_STREAM {
         value: "FILE",

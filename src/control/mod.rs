@@ -4,6 +4,7 @@
 //! This file holds the words that both sides use; [`Server`] is the daemon's side, [`ask`] the command line's.
 
 mod client;
+mod memory;
 mod report;
 mod server;
 
@@ -11,16 +12,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
+pub use memory::Recalling;
 pub use report::DaemonDesk;
 pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
 
-/// The longest request, in bytes: they are all short.
-const REQUEST_LIMIT: usize = 4096;
+/// The longest request, in bytes: room for a contact with all that it may have.
+pub const REQUEST_LIMIT: usize = 1 << 16;
 
 /// The longest reply, in bytes: room for hundreds of calls.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -73,6 +76,8 @@ pub enum Request {
         /// Whether it is kept.
         on: bool,
     },
+    /// What does it remember?
+    Recall(Recall),
 }
 
 /// What is done with a call, but for answering it and hanging it up.
@@ -121,6 +126,8 @@ pub enum Reply {
     Call(Box<CallReport>),
     /// Done.
     Done,
+    /// What it remembers.
+    Recalled(Box<Recalled>),
     /// Not done.
     Error {
         /// A word for programs.

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::server::{Commanded, Desk, Remembered};
-use super::{CallReport, Device, Devices, Status};
+use super::memory::{self, Recalling};
+use super::server::{Commanded, Desk, Refused, Remembered, Whole};
+use super::{CallReport, Device, Devices, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
 use crate::pure::phone::{CallView, Command};
@@ -35,6 +36,14 @@ impl DaemonDesk {
     fn report(&self, call: &CallView) -> CallReport {
         CallReport::new(call, self.phone.wall_time(call.since))
             .with_quality(self.phone.quality(&call.id))
+    }
+}
+
+impl DaemonDesk {
+    /// Returns the whole number that a person at the command line means.
+    async fn number_of(&self, typed: &str) -> Result<String, Refused> {
+        let number = self.phone.number_of(typed).await;
+        number.map_err(|why| ("ambiguous", why.to_string()))
     }
 }
 
@@ -69,6 +78,10 @@ impl Desk for DaemonDesk {
         })
     }
 
+    fn recall(&self, what: Recall) -> Recalling<'_> {
+        Box::pin(memory::recall(&self.phone, what))
+    }
+
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {
         Box::pin(async move {
             let done = match call {
@@ -82,7 +95,8 @@ impl Desk for DaemonDesk {
 
     fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a> {
         Box::pin(async move {
-            let dialled = self.phone.dial(to, None).await;
+            let to = self.number_of(to).await?;
+            let dialled = self.phone.dial(&to, None).await;
             dialled
                 .map(|call| self.report(&call))
                 .map_err(|why| (why.code(), why.to_string()))
@@ -91,11 +105,16 @@ impl Desk for DaemonDesk {
 
     fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a> {
         Box::pin(async move {
-            let dialled = self.phone.consult(call, to).await;
+            let to = self.number_of(to).await?;
+            let dialled = self.phone.consult(call, &to).await;
             dialled
                 .map(|call| self.report(&call))
                 .map_err(|why| (why.code(), why.to_string()))
         })
+    }
+
+    fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
+        Box::pin(self.number_of(typed))
     }
 
     fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

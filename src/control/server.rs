@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::memory::{self, Recalling};
 use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
 use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
@@ -35,6 +36,9 @@ pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<CallReport, Refused>
 /// The last calls, on their way from the database.
 pub type Remembered<'a> = Pin<Box<dyn Future<Output = Result<Vec<PastCall>, Refused>> + Send + 'a>>;
 
+/// A number that a person typed, on its way to being a whole one.
+pub(super) type Whole<'a> = Pin<Box<dyn Future<Output = Result<String, Refused>> + Send + 'a>>;
+
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
@@ -52,8 +56,14 @@ pub trait Desk: Send + Sync + 'static {
     /// Dials for a call, named or evident, that waits meanwhile.
     fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a>;
 
+    /// Returns the whole number that a person means, where it is none already.
+    fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a>;
+
     /// Keeps the desk from ringing, or lets it ring again.
     fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Answers what a person asks of the phone's memory.
+    fn recall(&self, what: super::Recall) -> Recalling<'_>;
 }
 
 /// Why the socket cannot be made.
@@ -211,12 +221,24 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
                 Err((code, message)) => error(code, &message),
             };
         }
+        Request::Recall(what) => return memory::reply(desk, what).await,
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
-        Request::Do { call, wish } => match wish.command() {
-            Ok(command) => (call, command),
-            Err((code, message)) => return error(code, &message),
-        },
+        Request::Do { call, wish } => {
+            let wish = match wish {
+                Wish::Move { to } if !matches!(to.as_str(), "desk" | "browser") => {
+                    match desk.whole_number(&to).await {
+                        Ok(to) => Wish::Move { to },
+                        Err((code, message)) => return error(code, &message),
+                    }
+                }
+                other => other,
+            };
+            match wish.command() {
+                Ok(command) => (call, command),
+                Err((code, message)) => return error(code, &message),
+            }
+        }
         Request::Dial { to } => return called(desk.dial(&to).await),
         Request::Consult { call, to } => {
             return called(desk.consult(call.as_deref(), &to).await);
@@ -251,7 +273,7 @@ impl Wish {
 }
 
 /// Makes a reply that says no.
-fn error(code: &str, message: &str) -> Reply {
+pub(super) fn error(code: &str, message: &str) -> Reply {
     Reply::Error {
         code: code.to_owned(),
         message: message.to_owned(),
@@ -361,6 +383,10 @@ mod tests {
     struct FakeDesk;
 
     impl Desk for FakeDesk {
+        fn recall(&self, _: super::super::Recall) -> Recalling<'_> {
+            Box::pin(async { Err(("no_answer", "the database gives no answer".to_owned())) })
+        }
+
         fn status(&self) -> Status {
             let device = Device {
                 works: true,
@@ -420,6 +446,10 @@ mod tests {
 
         fn consult<'a>(&'a self, call: Option<&'a str>, _to: &'a str) -> Commanded<'a> {
             self.command(call, Command::Hold)
+        }
+
+        fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
+            Box::pin(std::future::ready(Ok(typed.to_owned())))
         }
 
         fn do_not_disturb(&self, _on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -6,6 +6,7 @@
 //!
 //! What can be said stands here; how it is said, in `en` and `fr`.
 
+pub mod book;
 mod en;
 mod fr;
 

@@ -333,6 +333,7 @@ impl Call {
                 Document::DialNumber { .. }
                 | Document::Stream { .. }
                 | Document::RingBrowsers { .. }
+                | Document::Reject
                 | Document::SayAndHangUp(_)
                 | Document::HangUp,
                 _,

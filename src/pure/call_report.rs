@@ -199,6 +199,7 @@ pub fn reason_word(reason: EndReason) -> &'static str {
     match reason {
         EndReason::HungUpHere => "hung_up_here",
         EndReason::Rejected => "rejected",
+        EndReason::Blocked => "blocked",
         EndReason::Busy => "busy",
         EndReason::TooLong => "too_long",
         EndReason::HungUpThere => "hung_up_there",

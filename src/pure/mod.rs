@@ -4,6 +4,7 @@
 //! input, so that a test can run a day of audio in a second and try any order of events in a microsecond.
 
 pub mod audio;
+pub mod book;
 pub mod call;
 pub mod call_report;
 pub mod destination;

@@ -1,6 +1,6 @@
 //! The person's door: tokens, identities, calls and events, for whoever brings the API key.
 //!
-//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events` and `metrics` is what one family of paths
+//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory` and `metrics` is what one family of paths
 //! does. `page` is what everybody may see. `docs/api.md` is what their callers read.
 
 mod calls;
@@ -9,6 +9,7 @@ mod events;
 mod gate;
 mod hosts;
 mod limit;
+mod memory;
 mod metrics;
 mod once;
 mod page;
@@ -88,6 +89,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
             get(calls::disturb).post(calls::do_not_disturb),
         )
         .route("/api/events", get(events::events))
+        .merge(memory::routes())
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
         .fallback(|| async { ApiError::NotFound })
         .with_state(door)

@@ -56,6 +56,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         lang: offhook::lang::Lang::En,
         country: Country::NorthAmerica,
         token_ttl: Duration::from_secs(3600),
+        history: offhook::pure::book::history::HistoryLimits::DEFAULT,
         record_stream: None,
         log: "warn".to_owned(),
     }

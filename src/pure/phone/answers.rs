@@ -3,9 +3,9 @@
 //! Read [`Phone::answer_carrier`] first.
 
 use super::{
-    Ask, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening, LONGEST_ELSEWHERE,
-    LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN, Ring, TOKEN_LIFE,
-    Target,
+    Ask, Caller, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening,
+    LONGEST_ELSEWHERE, LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN,
+    Ring, TOKEN_LIFE, Target,
 };
 use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Unanswered};
 use crate::pure::destination::{self, Destination};
@@ -35,9 +35,9 @@ impl Phone {
             {
                 self.say_again(n, now)
             }
-            (Ask::Incoming { from, to }, known) => {
+            (Ask::Incoming { from, to, caller }, known) => {
                 self.forget(known, now, effects);
-                self.incoming(leg, from, to, fresh, now, effects)
+                self.incoming(leg, from, to, caller, fresh, now, effects)
             }
             (Ask::Outgoing { from, to }, known) => {
                 self.forget(known, now, effects);
@@ -91,6 +91,7 @@ impl Phone {
         leg: LegId,
         from: Party,
         to: Party,
+        caller: Caller,
         fresh: Fresh,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -107,7 +108,7 @@ impl Phone {
             direction: Direction::Incoming,
             from: from.clone(),
             to: to.clone(),
-            asked: Some(Ask::Incoming { from, to }),
+            asked: Some(Ask::Incoming { from, to, caller }),
             told: told.clone(),
         };
         let offered = CallState::Offered {
@@ -116,8 +117,15 @@ impl Phone {
             until: now + TOKEN_LIFE,
         };
         let desk_rings = self.desk_rings_for_another();
-        self.calls
-            .push(Call::new(fresh.call, Some(leg), began, offered, now));
+        let mut call = Call::new(fresh.call, Some(leg), began, offered, now);
+        if caller.is_blocked {
+            call.end(EndReason::Blocked, now, effects);
+            call.told = Document::Reject;
+        }
+        self.calls.push(call);
+        if caller.is_blocked {
+            return Document::Reject;
+        }
         if desk_rings {
             return told;
         }
@@ -457,6 +465,7 @@ impl Phone {
                 Document::Stream { .. }
                 | Document::RingBrowsers { .. }
                 | Document::DialNumber { .. }
+                | Document::Reject
                 | Document::SayAndHangUp(_)
                 | Document::HangUp => Document::HangUp,
             },
@@ -474,6 +483,7 @@ impl Phone {
                         | Document::RingBrowsers { .. }
                         | Document::DialNumber { .. }
                         | Document::Conference { .. }
+                        | Document::Reject
                         | Document::SayAndHangUp(_)
                         | Document::HangUp,
                         _,

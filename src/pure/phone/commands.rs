@@ -46,12 +46,7 @@ impl Phone {
             None => (to, None),
         };
         let keys = keys.transpose().map_err(DialError::Keys)?;
-        // Blanks and dashes are for the eye.
-        let to: String = to
-            .chars()
-            .filter(|sign| !matches!(sign, ' ' | '-' | '.' | '(' | ')'))
-            .collect();
-        let to = match destination::judge(&to) {
+        let to = match destination::judge(to) {
             Destination::Number(number) => number,
             Destination::Client(_) => {
                 return Err(DialError::Destination(super::Phrase::NotANumber));

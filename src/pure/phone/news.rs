@@ -4,9 +4,9 @@
 //! any number.
 
 use super::{
-    AutoAnswer, CARRIER_LIMIT, CONNECT_LIMIT, CarrierRequest, DialError, DialRefusal, Direction,
-    Effect, EndReason, Happening, LOST_LIMIT, LegStatus, NUMBER_RINGS_FOR, Phone, QUESTION_LIMIT,
-    RING_MARGIN, StreamEnd, StreamRefusal,
+    Ask, AutoAnswer, CARRIER_LIMIT, CONNECT_LIMIT, CarrierRequest, DialError, DialRefusal,
+    Direction, Effect, EndReason, Happening, LOST_LIMIT, LegStatus, NUMBER_RINGS_FOR, Phone,
+    QUESTION_LIMIT, RING_MARGIN, StreamEnd, StreamRefusal,
 };
 use crate::pure::call::{Call, CallState, Dialed, Next, Onward, Part, Purpose};
 use crate::pure::ids::{CallId, LegId, StreamId, StreamToken};
@@ -328,11 +328,18 @@ impl Phone {
     /// Rings the desk for a call, or answers it at once where that is set; never over somebody who talks or dials.
     fn ring(&mut self, n: usize, stream: StreamId, now: Time, effects: &mut Vec<Effect>) {
         let busy = self.is_busy();
-        let auto = match self.settings.auto_answer {
-            AutoAnswer::After(delay) if !busy => Some(now + delay),
-            AutoAnswer::Off | AutoAnswer::After(_) => None,
-        };
         let call = &mut self.calls[n];
+        let is_answered = matches!(
+            &call.asked,
+            Some(Ask::Incoming { caller, .. }) if caller.is_answered
+        );
+        let auto = match self.settings.auto_answer {
+            _ if busy => None,
+            // Whoever comes back has been spoken to, and rings.
+            _ if is_answered && !call.answered => Some(now),
+            AutoAnswer::After(delay) => Some(now + delay),
+            AutoAnswer::Off => None,
+        };
         call.state = CallState::Ringing {
             stream,
             until: now + self.settings.ring_for,

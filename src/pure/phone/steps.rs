@@ -341,6 +341,7 @@ impl Call {
                 EndReason::StreamLost | EndReason::Failed => Some(Progress::Congestion),
                 EndReason::HungUpHere
                 | EndReason::Rejected
+                | EndReason::Blocked
                 | EndReason::Busy
                 | EndReason::TooLong
                 | EndReason::NotAnswered
@@ -354,6 +355,7 @@ impl Call {
                 | EndReason::StreamLost => Some(Progress::Congestion),
                 EndReason::HungUpHere
                 | EndReason::Rejected
+                | EndReason::Blocked
                 | EndReason::TooLong
                 | EndReason::Refused => None,
             },

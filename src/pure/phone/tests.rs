@@ -69,6 +69,7 @@ fn rings_from(from: &str, n: u8, made: u8) -> Input {
     let ask = Ask::Incoming {
         from: Party::parse(from),
         to: Party::parse("+18199754345"),
+        caller: Caller::default(),
     };
     Input::CarrierAsks {
         leg: leg(n),
@@ -248,6 +249,7 @@ fn a_repeated_webhook_gets_the_same_answer() {
         ask: Ask::Incoming {
             from: Party::parse("+15145550100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         },
         fresh: fresh(2),
     };
@@ -648,6 +650,7 @@ fn calls_that_are_over_are_forgotten_and_there_are_never_too_many() {
         let ask = Ask::Incoming {
             from: Party::parse("+15145550100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         };
         let fresh = Fresh {
             call: CallId::new(format!("n{n}")),

@@ -61,6 +61,15 @@ pub struct Fresh {
     pub token: StreamToken,
 }
 
+/// What is known of whoever rings.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Caller {
+    /// They are not let through.
+    pub is_blocked: bool,
+    /// The desk answers them by itself, at once.
+    pub is_answered: bool,
+}
+
 /// What the carrier wants a document for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ask {
@@ -70,6 +79,8 @@ pub enum Ask {
         from: Party,
         /// Whom they dialled.
         to: Party,
+        /// What is known of whoever rings.
+        caller: Caller,
     },
     /// A browser, or our own number, wants to dial (`/twiml/outgoing`).
     Outgoing {
@@ -169,6 +180,8 @@ pub enum Document {
         /// The caller id shown.
         caller_id: PhoneNumber,
     },
+    /// Do not answer at all.
+    Reject,
     /// Say a sentence and hang up.
     SayAndHangUp(Phrase),
     /// Join a conference of the carrier's, named after a call.
@@ -358,6 +371,8 @@ pub enum EndReason {
     HungUpHere,
     /// The near end declined it.
     Rejected,
+    /// Whoever called is on the block list.
+    Blocked,
     /// The far end was busy.
     Busy,
     /// It had lasted as long as it may.

@@ -5,7 +5,7 @@
 //! there twice with different values is no name at all.
 
 use crate::pure::ids::{CallId, LegId, Party};
-use crate::pure::phone::{Ask, DialOutcome, LegStatus};
+use crate::pure::phone::{Ask, Caller, DialOutcome, LegStatus};
 
 /// Why a form cannot be acted on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -94,6 +94,8 @@ pub fn incoming(form: &Form) -> Result<(LegId, Ask), FormError> {
     let ask = Ask::Incoming {
         from: Party::parse(form.named("From")),
         to: Party::parse(form.named("To")),
+        // Whoever asks the phone knows.
+        caller: Caller::default(),
     };
     Ok((form.leg()?, ask))
 }
@@ -238,6 +240,7 @@ mod tests {
         let ask = Ask::Incoming {
             from: number("+18738402100"),
             to: number("+18199754345"),
+            caller: Caller::default(),
         };
         assert_eq!(asked, Ok((LegId::new("test123"), ask)));
     }

@@ -66,6 +66,8 @@ pub enum Verb {
         /// The sentence.
         text: String,
     },
+    /// Leave it unanswered, so that nothing is billed.
+    Reject,
     /// End the leg.
     Hangup,
 }
@@ -158,6 +160,7 @@ pub fn render(document: &Document, links: &Links) -> String {
                 name: name.as_str().to_owned(),
             }],
         }],
+        Document::Reject => vec![Verb::Reject],
         Document::SayAndHangUp(phrase) => say_and_hang_up(*phrase, links.lang),
         Document::HangUp => vec![Verb::Hangup],
     };
@@ -228,6 +231,7 @@ impl Xml {
                 self.close("Dial");
             }
             Verb::Say { language, text } => self.element("Say", &[("language", language)], text),
+            Verb::Reject => self.empty("Reject", &[]),
             Verb::Hangup => self.empty("Hangup", &[]),
         }
     }

@@ -251,16 +251,6 @@ fn a_leg_of_another_call_is_not_taken_for_this_ones() {
 }
 
 #[test]
-fn a_number_may_be_written_with_blanks_and_dashes() {
-    let mut phone = phone();
-    let effects = dial(&mut phone, 1, "+1 (514) 555-0100", 0);
-    assert!(matches!(
-        &effects[..],
-        [.., Effect::CarrierDials { to, .. }] if *to == number("+15145550100")
-    ));
-}
-
-#[test]
 fn the_stream_of_a_dialled_call_needs_its_token() {
     let mut phone = phone();
     dial(&mut phone, 1, "+15145550100", 0);

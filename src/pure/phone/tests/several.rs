@@ -245,3 +245,46 @@ fn a_call_meets_only_others_that_were_answered() {
     let effects = phone.handle(command(1, Command::Merge(call_id(1))), at(2_000));
     assert_eq!(effects, refused(CommandError::NoSuchCall));
 }
+
+fn known_rings(n: u8, caller: Caller) -> Input {
+    Input::CarrierAsks {
+        leg: leg(n),
+        ask: Ask::Incoming {
+            from: Party::parse("+15145550100"),
+            to: Party::parse("+18199754345"),
+            caller,
+        },
+        fresh: fresh(n),
+    }
+}
+
+#[test]
+fn whoever_is_blocked_is_not_answered_and_stands_in_the_list_of_calls() {
+    let mut phone = phone();
+    let blocked = Caller {
+        is_blocked: true,
+        ..Caller::default()
+    };
+    let effects = phone.handle(known_rings(1, blocked), at(0));
+    assert_eq!(answer(&effects), Document::Reject);
+    assert_eq!(view(&phone, 1).end_reason, Some(EndReason::Blocked));
+    // The carrier may ask again before it hears the answer.
+    let effects = phone.handle(known_rings(1, blocked), at(10));
+    assert_eq!(answer(&effects), Document::Reject);
+}
+
+#[test]
+fn a_caller_whom_the_desk_answers_by_itself_is_answered_at_once_unless_somebody_talks() {
+    let mut phone = phone();
+    let caller = Caller {
+        is_answered: true,
+        ..Caller::default()
+    };
+    phone.handle(known_rings(1, caller), at(0));
+    let effects = phone.handle(up(1), at(100));
+    assert!(effects.contains(&Effect::Beep), "{effects:?}");
+    assert_eq!(view(&phone, 1).stage, Stage::Talking);
+    phone.handle(known_rings(2, caller), at(1_000));
+    phone.handle(up(2), at(1_100));
+    assert_eq!(view(&phone, 2).stage, Stage::Ringing);
+}
