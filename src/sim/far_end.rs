@@ -75,6 +75,20 @@ impl FarEnd {
         FarEnd::with(Outcome::Failed, Duration::ZERO)
     }
 
+    /// Makes what it does in one call; nothing where it never answers.
+    pub(super) fn script(&self) -> Vec<Step> {
+        match &self.outcome {
+            Outcome::Answers(script) => script(),
+            Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => Vec::new(),
+        }
+    }
+
+    /// Returns how long a call of it waits before anything happens.
+    #[must_use]
+    pub fn queued(&self) -> Duration {
+        self.queued
+    }
+
     fn with(outcome: Outcome, rings: Duration) -> FarEnd {
         FarEnd {
             queued: Duration::ZERO,

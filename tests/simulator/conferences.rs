@@ -55,6 +55,8 @@ async fn everybody_in_a_conference_hears_the_sum_of_the_others_and_it_ends_with_
     for sid in &sids {
         dialler.until(sid, "in-progress").await;
     }
+    // Long enough that the two hear each other alone.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     // The third leaves after a while, and takes the others along.
     let leaves = says(30, 1_000, 0);
     dialler.rest.set_far_end(THREE, leaves);

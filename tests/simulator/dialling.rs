@@ -461,3 +461,15 @@ async fn what_twilio_refuses_is_refused_and_makes_no_call() {
     let last = dialler.rest.seen().pop().expect("a request");
     assert_eq!(last.passed_over, ["StatusCallBack"]);
 }
+
+#[tokio::test]
+async fn a_call_that_was_answered_cannot_be_rejected_any_more() {
+    let dialler = Dialler::new(no_documents).await;
+    let stays = || loud(Duration::from_secs(60));
+    let far_end = FarEnd::answers(stays).after(Duration::ZERO);
+    dialler.rest.set_far_end(THERE, far_end);
+    let sid = dialler.dial("<Response><Reject/></Response>", &[]).await;
+    let report = dialler.rest.report(&sid).await;
+    assert_eq!(codes(&report), [12200], "{report}");
+    assert_eq!(dialler.rest.status(&sid).as_deref(), Some("completed"));
+}

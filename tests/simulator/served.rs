@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
 use super::command::{Place, text};
-use super::stranger::TOKEN;
+use super::stranger::{TOKEN, twiml};
+use super::without_stream;
 
 /// The command, running.
 struct Served {
@@ -125,6 +126,39 @@ async fn an_account_that_nobody_has_is_made_up_and_calls_go_as_the_command_line_
     assert_eq!(answered[2], "it is answered", "{answered:?}");
     assert_eq!(answered.last(), Some(&"the TwiML ended it"));
     assert!(!printed.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn whoever_calls_the_program_at_the_start_is_of_the_same_account() {
+    let place = Place::new();
+    let server = without_stream(|_| twiml(r#"<Pause length="0"/><Say>Hi</Say>"#)).await;
+    let webhook = server.url("/voice");
+    let caller = "+15145550103=queued 0.1s; listens 5s";
+    let arguments = ["--json", "--caller", caller, "--webhook", &webhook];
+    let served = Served::start(&place, &arguments).await;
+    let limit = std::time::Instant::now() + Duration::from_secs(20);
+    while server.requests().is_empty() {
+        assert!(std::time::Instant::now() < limit, "somebody calls");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let call = &server.requests()[0];
+    assert_eq!(call.field("From"), Some("+15145550103"));
+    assert_eq!(
+        call.field("To"),
+        Some(served.setting("TWILIO_PHONE_NUMBER"))
+    );
+    assert_eq!(
+        call.field("AccountSid"),
+        Some(served.setting("TWILIO_ACCOUNT_SID"))
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let sid = call.field("CallSid").expect("a call").to_owned();
+    let (code, printed) = served.stop().await;
+    assert_eq!(code, Some(0), "{printed}");
+    let last = printed.lines().last().expect("news");
+    let last: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(last["call_sid"], sid.as_str());
+    assert_eq!(last["text"], "the TwiML ended it");
 }
 
 #[tokio::test]

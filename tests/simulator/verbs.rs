@@ -4,20 +4,28 @@ use std::time::Duration;
 
 use offhook::sim::{self, Ended, Rest, Step, read_wav};
 
-use super::stranger::{Stranger, answer, twiml};
+use super::stranger::{answer, twiml};
 use super::{account, assert_fine, codes, plan, together, without_stream};
 
-/// A program with documents by path, and a sound that is served as bytes would be: base64 is no sound.
-async fn program(first: &'static str) -> Stranger {
-    without_stream(move |request| match request.path.as_str() {
-        "/voice" => twiml(first),
-        "/bad.wav" => answer(200, "audio/x-wav", "this is no sound"),
-        "/song.mp3" => answer(200, "audio/mpeg", "ID3"),
-        "/page" => answer(200, "text/html", "<html></html>"),
-        "/after" => twiml("<Say>After</Say>"),
-        _ => answer(404, "", ""),
-    })
-    .await
+/// Makes a WAV of half a second at 8 kHz and 8 bits that is text as well, since all of its bytes are below 128: a loud tone.
+fn wav() -> String {
+    const SAMPLES: u32 = 4_096;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + SAMPLES).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    for _ in 0..2 {
+        bytes.extend(8_000u32.to_le_bytes());
+    }
+    bytes.extend(b"\x01\0\x08\0data");
+    bytes.extend(SAMPLES.to_le_bytes());
+    bytes.extend((0..SAMPLES).map(|n| if n % 20 < 10 { 0x10 } else { 0x70 }));
+    String::from_utf8(bytes).expect("text")
+}
+
+/// Returns how many samples of the tone were heard.
+fn loud(sound: &[i16]) -> usize {
+    let loud = sound.iter().filter(|sample| sample.unsigned_abs() > 3_000);
+    loud.count()
 }
 
 fn speaks(millis: usize) -> Vec<Step> {
@@ -28,11 +36,36 @@ fn speaks(millis: usize) -> Vec<Step> {
 }
 
 #[tokio::test]
-async fn what_is_played_is_heard_for_as_long_as_it_is() {
+async fn what_is_played_is_heard_as_often_as_it_is_played_and_takes_as_long() {
+    let server = without_stream(|request| match request.path.as_str() {
+        "/voice" => twiml(r#"<Play loop="2">/song.wav</Play><Pause length="1"/>"#),
+        _ => answer(200, "audio/wav", wav()),
+    })
+    .await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_fine(&report);
+    assert_eq!(report.played, ["/song.wav"]);
+    assert_eq!(loud(report.heard.samples()), 2 * 4_096, "{report}");
+    assert!(report.duration >= Duration::from_millis(2_020), "{report}");
+    assert_eq!(server.requests()[1].method, "GET");
+    server.assert_signed_over(super::ORIGIN);
+
+    let elsewhere = "<Play>https://elsewhere.example/a.wav</Play>";
+    let server = without_stream(move |_| twiml(elsewhere)).await;
+    let report = sim::call(plan(&server, 0)).await;
+    assert_fine(&report);
+    assert_eq!(report.played, ["https://elsewhere.example/a.wav"], "noted");
+}
+
+#[tokio::test]
+async fn what_was_recorded_can_be_fetched() {
     let account = account();
     let rest = Rest::start(account.clone()).await.expect("a free port");
-    // A recording of one call is played in another.
-    let server = program(r#"<Record playBeep="false" action="/after" timeout="1"/>"#).await;
+    let server = without_stream(|request| match request.path.as_str() {
+        "/voice" => twiml(r#"<Record playBeep="false" action="/after" timeout="1"/>"#),
+        _ => twiml("<Say>After</Say>"),
+    })
+    .await;
     let mut recording = plan(&server, 0);
     recording.account = account.clone();
     recording.rest = Some(&rest);
@@ -42,34 +75,27 @@ async fn what_is_played_is_heard_for_as_long_as_it_is() {
     assert_eq!(report.said, ["After"]);
     let asked = &server.requests_to("/after")[0];
     assert_eq!(asked.field("RecordingDuration"), Some("1"));
-    assert!(
-        asked
-            .field("RecordingSid")
-            .is_some_and(|sid| sid.starts_with("RE"))
-    );
+    let sid = asked.field("RecordingSid");
+    assert!(sid.is_some_and(|sid| sid.starts_with("RE")));
     let url = asked.field("RecordingUrl").expect("an address").to_owned();
     let http = reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([])
         .build()
         .expect("a client");
-    let fetched = http.get(format!("{url}.wav")).send().await.expect("a file");
-    let bytes = fetched.bytes().await.expect("all of it");
-    let sound = read_wav(std::io::Cursor::new(bytes)).expect("WAV");
-    let loud = sound.iter().filter(|sample| **sample > 4_000).count();
-    assert!((5_500..5_700).contains(&loud), "{loud}");
-    assert!((13_000..15_500).contains(&sound.len()), "{}", sound.len());
-
-    let play = format!(r#"<Play loop="2">{url}.wav</Play>"#);
-    let served = Rest::start(account.clone()).await.expect("a free port");
-    let server = without_stream(move |_| twiml(&play)).await;
-    let mut playing = plan(&server, 0);
-    // The recording is under the origin of the program that plays it.
-    playing.origin = None;
-    playing.rest = Some(&served);
-    let report = sim::call(playing).await;
-    assert_eq!(report.played.len(), 1, "from elsewhere: noted, not fetched");
-    assert_fine(&report);
+    for (address, status) in [
+        (format!("{url}.wav"), 200),
+        (url[..url.len() - 1].to_owned(), 404),
+    ] {
+        let fetched = http.get(address).send().await.expect("an answer");
+        assert_eq!(fetched.status().as_u16(), status);
+        if status == 200 {
+            let bytes = fetched.bytes().await.expect("all of it");
+            let sound = read_wav(std::io::Cursor::new(bytes)).expect("WAV");
+            assert_eq!(loud(&sound), 5_600, "what he said, to the sample");
+            assert!((13_000..15_500).contains(&sound.len()), "{}", sound.len());
+        }
+    }
 }
 
 #[tokio::test]

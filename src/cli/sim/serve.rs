@@ -1,8 +1,10 @@
 //! `offhook sim serve`: an account at the simulated carrier that stays, for a program to dial with.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::time::SystemTime;
 
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
@@ -12,7 +14,7 @@ use crate::cli::terminal::Stop;
 use crate::cli::{Context, runtime};
 use crate::config::{self, CarrierWants};
 use crate::lang::Lang;
-use crate::sim::{FarEnd, News, Rest, read_wav, sid, voice};
+use crate::sim::{self, CallPlan, FarEnd, News, Rest, read_wav, sid, voice};
 
 /// What `offhook sim serve` takes.
 #[derive(Debug, clap::Args)]
@@ -20,7 +22,8 @@ use crate::sim::{FarEnd, News, Rest, read_wav, sid, voice};
         offhook sim serve\n  \
         offhook sim serve --number +15145550100=busy \\\n      \
         --number '+15145550101=answers after 2s; says hello; echoes 3s; hangs up'\n  \
-        offhook sim serve --number '+15145550102=refused 21215' --others no-answer --json\n\n\
+        offhook sim serve --number '+15145550102=refused 21215' --others no-answer --json\n  \
+        offhook sim serve --caller '+15145550103=queued 5s; says hello; listens 10s; hangs up'\n\n\
         What a far end does, clauses apart by `;`:\n  \
         busy, no-answer, failed   it is never answered\n  \
         answers after TIME        it rings for so long, 2s unless said; then, in this order:\n  \
@@ -31,7 +34,7 @@ use crate::sim::{FarEnd, News, Rest, read_wav, sid, voice};
         hangs up                  at the end of all that; otherwise it stays\n  \
         hangs up after TIME       so long after it answered, whatever it is doing\n  \
         rings TIME; busy          it rings first\n  \
-        queued TIME               Twilio keeps the call that long before it rings\n  \
+        queued TIME               Twilio keeps the call that long before it rings; a caller calls that much later\n  \
         network NETWORK           as with `offhook sim call`\n\
         What Twilio does instead, so many times, once unless said:\n  \
         refused CODE              such as 21215; every time\n  \
@@ -54,8 +57,11 @@ pub(crate) struct Args {
         default_value = "answers after 2s; says hello"
     )]
     others: String,
-    /// Where the program is: a path on this machine's PORT, or a whole address
-    #[arg(long, value_name = "PATH|URL", default_value = "/")]
+    /// Somebody who calls the program at the start, and how he goes on; may be given again
+    #[arg(long = "caller", value_name = "NUMBER=FAR_END", value_parser = super::parameter)]
+    callers: Vec<(String, String)>,
+    /// The program's webhook for calls that come in: a path on this machine's PORT, or a whole address
+    #[arg(long, value_name = "PATH|URL", default_value = "/handle_calls")]
     webhook: String,
     /// The origin that Twilio would see; addresses under it are dialled at the webhook's host and port
     #[arg(long, value_name = "URL")]
@@ -87,12 +93,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let named = super::lines(&side, &args.webhook, args.origin.as_deref())?;
     let account = super::account(&side);
     let lang = context.local.lang;
-    let far_ends: Result<Vec<(String, FarEnd)>, Failure> = args
-        .numbers
-        .iter()
-        .map(|(number, text)| Ok((number.clone(), far_end(text, lang)?)))
-        .collect();
-    let (far_ends, others) = (far_ends?, far_end(&args.others, lang)?);
+    let read = |plans: &[(String, String)]| -> Result<Vec<(String, FarEnd)>, Failure> {
+        let plans = plans.iter();
+        plans
+            .map(|(number, text)| Ok((number.clone(), far_end(text, lang)?)))
+            .collect()
+    };
+    let (far_ends, callers) = (read(&args.numbers)?, read(&args.callers)?);
+    let others = far_end(&args.others, lang)?;
     let own = side.phone_number.as_ref().map_or(OWN, |n| n.as_str());
     runtime()?.block_on(async {
         let rest = Rest::start_on(account.clone(), args.rest)
@@ -126,9 +134,27 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             tell(&format!("  TWILIO_AUTH_TOKEN={}", account.auth_token));
         }
         let mut stop = Stop::new()?;
-        stop.wait().await;
+        let calls = callers.iter().map(async |(from, caller)| {
+            tokio::time::sleep(caller.queued()).await;
+            let mut plan = CallPlan::new(named.server.clone(), account.clone()).by(caller);
+            plan.origin.clone_from(&named.origin);
+            plan.from.clone_from(from);
+            own.clone_into(&mut plan.to);
+            plan.rest = Some(&rest);
+            sim::call(plan).await;
+        });
+        tokio::select! {
+            () = stop.wait() => {}
+            never = stay(join_all(calls)) => match never {},
+        }
         Ok(())
     })
+}
+
+/// Goes on for ever, whoever has called.
+async fn stay(calls: impl Future<Output = Vec<()>>) -> Infallible {
+    calls.await;
+    std::future::pending().await
 }
 
 /// Prints what happened. Where nobody reads it any more the account is served all the same.

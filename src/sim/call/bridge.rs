@@ -192,9 +192,6 @@ impl Call {
         verb: &Element,
         one: &mut Dialling,
     ) -> (Result<(), Flow>, Option<(Steer, Caller, Heard)>) {
-        let Outcome::Answers(script) = &one.far_end.outcome else {
-            return (Ok(()), None);
-        };
         let room = Room::open();
         let came = Instant::now();
         let hangs_up = Rules {
@@ -203,7 +200,7 @@ impl Call {
         };
         let seats = (
             self.enter(&room, Rules::default()),
-            room.join(Caller::new(script()), hangs_up).ok(),
+            room.join(Caller::new(one.far_end.script()), hangs_up).ok(),
         );
         let (Some(seat), Some(far)) = seats else {
             return (Ok(()), None);

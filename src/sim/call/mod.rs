@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::far_end::FarEnd;
 use super::fault::Misbehaviour;
 use super::lines::Lines;
 use super::network::Network;
@@ -98,16 +99,34 @@ impl<'a> CallPlan<'a> {
             tell: None,
         }
     }
+
+    /// Has a far end call: with its script, its network and its fault, until it leaves. One that would not answer if it
+    /// were called hangs up at once.
+    #[must_use]
+    pub fn by(mut self, caller: &FarEnd) -> CallPlan<'a> {
+        self.script = caller.script();
+        self.network.clone_from(&caller.network);
+        self.misbehaviour = caller.misbehaviour;
+        self.most = caller.leaves_after.unwrap_or(LONGEST);
+        self
+    }
 }
 
 /// Makes a call, and returns what it was like. Nothing that the server does keeps it from returning in time.
 pub async fn call(plan: CallPlan<'_>) -> CallReport {
     let began = Instant::now();
     let (to, params) = called(&plan);
+    let rest = plan.rest.map(|rest| Arc::clone(rest.shared()));
+    let tell = match (plan.tell, &rest) {
+        (Some(tell), _) => Tell::new(tell),
+        // Whoever listens to the account hears of it.
+        (None, Some(rest)) => rest.teller(&plan.call_sid),
+        (None, None) => Tell::default(),
+    };
     let mut report = CallReport {
         call_sid: plan.call_sid.clone(),
         ended: Ended::Failed,
-        tell: plan.tell.map(Tell::new).unwrap_or_default(),
+        tell,
         network: plan.network.clone().map(NetworkReport::of),
         ..CallReport::default()
     };
@@ -120,7 +139,6 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
             return report;
         }
     };
-    let rest = plan.rest.map(|rest| Arc::clone(rest.shared()));
     let listed = match &rest {
         Some(rest) => rest.join(Listing {
             sid: &plan.call_sid,
@@ -175,7 +193,9 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
     if let Some(waiting) = hanging_up {
         waiting.abort();
     }
-    call.finish(ended, teller).await
+    let report = call.finish(ended, teller).await;
+    report.news(&report.ended.to_string());
+    report
 }
 
 /// Returns who is called, and the further parameters: a client that sends a parameter `To` says itself who is called.

@@ -39,14 +39,10 @@ pub(in crate::sim) async fn place(
             return;
         }
     };
-    let script = match &far_end.outcome {
-        Outcome::Answers(script) => script(),
-        Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => Vec::new(),
-    };
     let (callbacks, teller) = start_telling(&poster);
     let began = Instant::now();
     let mut call = Call {
-        caller: Caller::new(script),
+        caller: Caller::new(far_end.script()),
         poster,
         listed,
         callbacks,

@@ -57,13 +57,7 @@ impl Call {
                     extra: Vec::new(),
                 },
                 "Hangup" => Flow::End(Ended::ByTwiml),
-                "Reject" => {
-                    if index > 0 {
-                        self.report.warn(12200, "<Reject> is not the first verb");
-                    }
-                    let reason = verb.attribute("reason").unwrap_or("rejected");
-                    Flow::End(Ended::Rejected(reason.to_owned()))
-                }
+                "Reject" => self.reject(verb, index),
                 // Everything that is played has its line above.
                 _ => Flow::Next,
             };
@@ -72,6 +66,20 @@ impl Call {
             }
         }
         Flow::End(Ended::ByTwiml)
+    }
+
+    /// Turns a call away; one that goes out was answered before its document could say so.
+    fn reject(&mut self, verb: &Element, index: usize) -> Flow {
+        if index > 0 {
+            self.report.warn(12200, "<Reject> is not the first verb");
+        }
+        if self.direction != "inbound" {
+            self.report
+                .warn(12200, "<Reject> in a call that was answered");
+            return Flow::End(Ended::ByTwiml);
+        }
+        let reason = verb.attribute("reason").unwrap_or("rejected");
+        Flow::End(Ended::Rejected(reason.to_owned()))
     }
 
     /// Reads how many seconds a `<Pause>` takes; one where nothing sensible stands there.
