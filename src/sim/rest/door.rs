@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 
 use super::{Form, Listing, Order, Refusal, RestRequest, Shared, calls, create as asked};
 use crate::sim::far_end::{FarEnd, TroubleKind};
@@ -164,14 +165,14 @@ async fn create(
             return shared.respond_with(StatusCode::OK, what, Err(refusal), passed_over);
         }
     };
-    let sid = place(&shared, order);
+    let placed = place(&shared, order);
     if trouble == Some(TroubleKind::SilentAfterwards) {
         return silence(&shared, what).await;
     }
     let answered = match trouble {
         Some(kind @ TroubleKind::UnavailableAfterwards) => match asked::wished(kind) {
             Some(refusal) => Err(refusal),
-            None => calls::show(&shared, &sid),
+            None => placed,
         },
         Some(
             TroubleKind::Refused(_)
@@ -180,7 +181,7 @@ async fn create(
             | TroubleKind::Silent
             | TroubleKind::SilentAfterwards,
         )
-        | None => calls::show(&shared, &sid),
+        | None => placed,
     };
     shared.respond_with(StatusCode::CREATED, what, answered, passed_over)
 }
@@ -200,8 +201,8 @@ async fn silence(shared: &Shared, what: String) -> Response {
     StatusCode::GATEWAY_TIMEOUT.into_response()
 }
 
-/// Makes a call, and returns its identifier.
-fn place(shared: &Arc<Shared>, order: Order) -> String {
+/// Makes a call, and returns it as it is before anything has come of it.
+fn place(shared: &Arc<Shared>, order: Order) -> Result<Value, Refusal> {
     let far_end = shared.far_end(&order.to).unwrap_or_else(|| {
         FarEnd::answers(|| {
             vec![
@@ -220,14 +221,10 @@ fn place(shared: &Arc<Shared>, order: Order) -> String {
         direction: "outbound-api",
         status: "queued",
     });
-    shared.spawn(call::place(
-        Arc::clone(shared),
-        order,
-        far_end,
-        sid.clone(),
-        listed,
-    ));
-    sid
+    let shown = calls::show(shared, &sid);
+    let placing = call::place(Arc::clone(shared), order, far_end, sid, listed);
+    shared.spawn(placing);
+    shown
 }
 
 /// Plays a recording to whoever asks, as the carrier does unless the account wants a key.
