@@ -285,7 +285,7 @@ mod tests {
     fn people<const N: usize>(state: &mut State, people: [(i16, Rules); N]) -> [u64; N] {
         people.map(|(value, rules)| {
             let joined = state.join(says(value), rules);
-            joined.ok().expect("there is room")
+            joined.expect("there is room")
         })
     }
 
@@ -394,7 +394,7 @@ mod tests {
     fn a_key_is_heard_by_the_other_as_its_tones() {
         let mut room = State::new(2, true);
         let presses = Caller::new(vec![Step::Dtmf("5".to_owned())]);
-        let one = room.join(presses, Rules::default()).ok().expect("room");
+        let one = room.join(presses, Rules::default()).expect("room");
         let [two] = people(&mut room, [(0, Rules::default())]);
         pass(&mut room, 6);
         let heard = room.member(two).expect("he is there").heard.clone();
