@@ -233,9 +233,12 @@ pub struct CallReport {
     pub(super) tell: Tell,
 }
 
+/// Takes a sentence.
+type Told = dyn Fn(&str) + Send + Sync;
+
 /// Somebody who is told of what happens; or nobody.
 #[derive(Clone, Default)]
-pub(super) struct Tell(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub(super) struct Tell(Option<Arc<Told>>);
 
 impl Tell {
     pub(super) fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Tell {

@@ -463,7 +463,7 @@ impl Call {
                 biased;
                 Some(steer) = self.listed.steered.recv() => return match steer {
                     Steer::HangUp => Stay::HungUp,
-                    steer => Stay::Steered(steer),
+                    Steer::Complete | Steer::Url { .. } | Steer::Twiml(_) => Stay::Steered(steer),
                 },
                 () = sleep_until(seat.room.next_frame().min(self.deadline)) => {}
             }

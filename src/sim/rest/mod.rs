@@ -67,9 +67,8 @@ impl RestRequest {
 impl fmt::Display for RestRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.status)?;
-        match &self.refused {
-            Some((code, why)) => write!(f, ", {code} {why}")?,
-            None => {}
+        if let Some((code, why)) = &self.refused {
+            write!(f, ", {code} {why}")?;
         }
         if self.passed_over.is_empty() {
             return Ok(());
