@@ -262,8 +262,8 @@ pub fn load_port(sources: &Sources) -> Result<Option<u16>, SettingsError> {
 /// What somebody needs to play the carrier's side against a server of this machine.
 #[derive(Clone, Debug)]
 pub struct CarrierSide {
-    /// The token that signs.
-    pub auth_token: Secret,
+    /// The token that signs; there where it was asked for.
+    pub auth_token: Option<Secret>,
     /// `AC…`, where it is set.
     pub account_sid: Option<String>,
     /// `SK…` and its secret, where both are set and were asked for.
@@ -282,6 +282,8 @@ pub struct CarrierSide {
 /// another program's, and as strange as it likes.
 #[derive(Clone, Copy, Debug)]
 pub struct CarrierWants {
+    /// That the token is there; otherwise it may be.
+    pub token: bool,
     /// The server's port and public origin.
     pub server: bool,
     /// The line's number.
@@ -290,7 +292,7 @@ pub struct CarrierWants {
     pub key: bool,
 }
 
-/// Reads what the carrier's side needs: the token must be there, the rest may be. Account, key and number that cannot be
+/// Reads what the carrier's side needs: the token must be there where it is wanted, the rest may be. Account, key and number that cannot be
 /// used are left out with a warning: others can be made up.
 ///
 /// # Errors
@@ -300,7 +302,11 @@ pub fn load_carrier_side(
     wants: CarrierWants,
 ) -> Result<CarrierSide, SettingsError> {
     let mut reader = Reader::new(sources);
-    let auth_token = reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret);
+    let auth_token = if wants.token {
+        reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret)
+    } else {
+        reader.optional(&table::TWILIO_AUTH_TOKEN, value::carrier_secret)
+    };
     let (port, public_url) = if wants.server {
         let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
         (port, read_public_url(&mut reader))
@@ -327,18 +333,18 @@ pub fn load_carrier_side(
         let sentence = text.lines().next().unwrap_or_default();
         format!("{sentence}, and is left out")
     }));
-    match auth_token {
-        Some(token) if reader.is_fine() => Ok(CarrierSide {
-            auth_token: Secret(token),
-            account_sid,
-            api_key,
-            phone_number,
-            public_url,
-            port: port.unwrap_or(3000),
-            warnings,
-        }),
-        Some(_) | None => Err(reader.into_error()),
+    if !reader.is_fine() {
+        return Err(reader.into_error());
     }
+    Ok(CarrierSide {
+        auth_token: auth_token.map(Secret),
+        account_sid,
+        api_key,
+        phone_number,
+        public_url,
+        port: port.unwrap_or(3000),
+        warnings,
+    })
 }
 
 /// Takes the lines out of `.env` that cannot be read, and returns a warning for each: for verbs that work beside another
