@@ -12,7 +12,7 @@ use bare_phone::LIMIT;
 use offhook::config::Secret;
 use offhook::phone::PhoneHandle;
 use offhook::pure::ids::{LegId, Party};
-use offhook::pure::phone::{Ask, LegStatus};
+use offhook::pure::phone::{Ask, Caller, LegStatus};
 use offhook::web;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -101,13 +101,14 @@ impl Rig {
         let ask = Ask::Incoming {
             from: Party::parse(from),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         };
         self.phone
             .ask(LegId::new(leg), ask)
             .await
             .expect("it lives");
         self.phone
-            .leg_is(LegId::new(leg), LegStatus::Completed)
+            .leg_is(LegId::new(leg), None, LegStatus::Completed)
             .await;
         let begun = Instant::now();
         let over =
