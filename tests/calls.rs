@@ -65,7 +65,8 @@ impl Rig {
         wav.finalize().expect("whole");
         settings.audio.capture = DeviceChoice::File(microphone);
         let daemon = Daemon::start(settings).await.expect("the phone starts");
-        rest.set_program(&daemon.local_url(), None).expect("an address");
+        rest.set_program(&daemon.local_url(), None)
+            .expect("an address");
         Rig {
             daemon,
             account,
@@ -108,7 +109,9 @@ impl Rig {
     /// Dials, and returns the call.
     async fn dials(&self, to: &str) -> String {
         let wish = json!({ "to": to });
-        let (status, call) = self.ask(reqwest::Method::POST, "/api/calls", Some(wish)).await;
+        let (status, call) = self
+            .ask(reqwest::Method::POST, "/api/calls", Some(wish))
+            .await;
         assert_eq!(status, 201, "{call}");
         assert_eq!(call["state"], "dialing");
         call["id"].as_str().expect("a name").to_owned()
@@ -177,6 +180,11 @@ fn at_end<const N: usize>(report: &CallReport, before: Duration, tones: [f64; N]
     tones.map(|hz| share(part, hz) > 0.3)
 }
 
+#[expect(clippy::print_stdout, reason = "the figures, for who asks for them")]
+fn tell(figure: &str) {
+    println!("{figure}");
+}
+
 const SHORT: Duration = Duration::from_millis(200);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,7 +223,9 @@ async fn busy_unreachable_and_hung_up_early_are_told_apart() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, gone).await.expect("it rings no more");
+    tokio::time::timeout(LIMIT, gone)
+        .await
+        .expect("it rings no more");
     rig.stop().await;
 }
 
@@ -253,7 +263,10 @@ async fn a_second_call_is_held_swapped_merged_and_split() {
     // Afterwards one talked, and the other heard neither.
     assert_eq!(at_end(&a, SHORT, all), [true, false, false], "{a}");
     assert_eq!(at_end(&b, SHORT, all), [false, false, false], "{b}");
-    assert!(b.heard.longest_gap() < Duration::from_secs(1), "who waits hears music");
+    assert!(
+        b.heard.longest_gap() < Duration::from_secs(1),
+        "who waits hears music"
+    );
     rig.stop().await;
 }
 
@@ -265,7 +278,8 @@ async fn a_call_goes_from_desk_to_browser_and_back_three_times() {
     rig.daemon.phone().register(kitchen, an_hour).await;
     rig.rest.set_far_end(
         "client:kitchen",
-        FarEnd::answers(|| vec![Step::Speak(tone(BROWSER_HZ, 90))]).after(Duration::from_millis(50)),
+        FarEnd::answers(|| vec![Step::Speak(tone(BROWSER_HZ, 90))])
+            .after(Duration::from_millis(50)),
     );
     rig.sounds(ANNA, ANNA_HZ);
     let call = rig.talks_with(ANNA).await;
@@ -288,7 +302,10 @@ async fn a_call_goes_from_desk_to_browser_and_back_three_times() {
     let report = rig.report(ANNA).await;
     assert_eq!(report.heard.moves().len(), 6, "{report}");
     let gap = report.heard.longest_gap_of_moves().expect("it was moved");
-    println!("the longest silence of six moves: {} ms", gap.as_millis());
+    tell(&format!(
+        "the longest silence of six moves: {} ms",
+        gap.as_millis()
+    ));
     assert!(gap < Duration::from_secs(1), "{gap:?}");
     assert_eq!(at_end(&report, SHORT, [DESK_HZ, BROWSER_HZ]), [true, false]);
     rig.stop().await;
@@ -328,7 +345,11 @@ async fn a_caller_is_handed_to_a_number_that_answers_and_comes_back_from_one_tha
         rig.does(&sid, "hangup", json!({})).await;
     };
     let (report, ()) = tokio::join!(sim::call(plan), person);
-    assert_eq!(at_end(&report, SHORT, [DESK_HZ, BERT_HZ]), [false, true], "{report}");
+    assert_eq!(
+        at_end(&report, SHORT, [DESK_HZ, BERT_HZ]),
+        [false, true],
+        "{report}"
+    );
     rig.until(&sid, |call| call["state"] == "ended").await;
     rig.stop().await;
 }
@@ -358,7 +379,10 @@ async fn after_a_word_two_far_ends_are_connected_and_the_desk_is_out() {
     assert_eq!(at_end(&b, talk, all), [false, true, false], "{b}");
     for (name, report) in [("first", &a), ("second", &b)] {
         let gap = report.heard.longest_gap_of_moves().expect("it was moved");
-        println!("the {name} heard {} ms of silence", gap.as_millis());
+        tell(&format!(
+            "the {name} heard {} ms of silence",
+            gap.as_millis()
+        ));
         assert!(gap < Duration::from_secs(1), "{name}: {gap:?}");
     }
     rig.until(&bert, |call| call["state"] == "ended").await;
