@@ -235,7 +235,7 @@ impl PhoneHandle {
     /// # Errors
     /// [`Gone`] while the daemon stops.
     pub async fn ask(&self, leg: LegId, ask: Ask) -> Result<Document, Gone> {
-        let ask = self.with_caller(ask);
+        let ask = self.with_caller(&leg, ask);
         self.asked(|reply| Message::Ask { leg, ask, reply }).await
     }
 

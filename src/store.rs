@@ -91,6 +91,29 @@ struct Keeper {
 
 impl Keeper {
     /// Tells everybody who is known and blocked now.
+    /// Opens the file, closes what a crash broke off, and reads what the telephone must know: whatever is damaged of that
+    /// is found here. A file of a newer program gives its version.
+    fn of(
+        path: &Path,
+        publish: watch::Sender<Arc<Known>>,
+    ) -> rusqlite::Result<Result<Keeper, u32>> {
+        let connection = match file::connect(path)? {
+            Opened::Ready(connection) => connection,
+            Opened::Newer(found) => return Ok(Err(found)),
+        };
+        let interrupted = history::close_interrupted(&connection)?;
+        if interrupted > 0 {
+            tracing::info!(interrupted, "calls were going on when the daemon ended");
+        }
+        let keeper = Keeper {
+            connection,
+            known: publish,
+            limits: HistoryLimits::DEFAULT,
+        };
+        keeper.refresh()?;
+        Ok(Ok(keeper))
+    }
+
     fn refresh(&self) -> rusqlite::Result<()> {
         let entries = blocked::all(&self.connection)?;
         let entries = entries.into_iter().map(|entry| (entry.id, entry.pattern));
@@ -113,36 +136,20 @@ impl StoreHandle {
             path: path.display().to_string(),
             cause: cause.to_string(),
         };
-        let opened = match file::connect(&path) {
+        let (publish, known) = watch::channel(Arc::new(Known::default()));
+        let opened = match Keeper::of(&path, publish.clone()) {
             Ok(opened) => opened,
             Err(cause) if file::is_damage(&cause) => {
                 let aside = file::put_aside(&path).map_err(|cause| failed(&cause))?;
                 tracing::warn!(kept = %aside.display(), "the database was damaged; a new one is begun");
-                file::connect(&path).map_err(|cause| failed(&cause))?
+                Keeper::of(&path, publish).map_err(|cause| failed(&cause))?
             }
             Err(cause) => return Err(failed(&cause)),
         };
-        let connection = match opened {
-            Opened::Ready(connection) => connection,
-            Opened::Newer(found) => {
-                return Err(StoreError::Newer {
-                    path: path.display().to_string(),
-                    found,
-                });
-            }
-        };
-        let interrupted =
-            history::close_interrupted(&connection).map_err(|cause| failed(&cause))?;
-        if interrupted > 0 {
-            tracing::info!(interrupted, "calls were going on when the daemon ended");
-        }
-        let (publish, known) = watch::channel(Arc::new(Known::default()));
-        let mut keeper = Keeper {
-            connection,
-            known: publish,
-            limits: HistoryLimits::DEFAULT,
-        };
-        keeper.refresh().map_err(|cause| failed(&cause))?;
+        let mut keeper = opened.map_err(|found| StoreError::Newer {
+            path: path.display().to_string(),
+            found,
+        })?;
         let (orders, mut for_store) = channel(WAITING);
         std::thread::Builder::new()
             .name("store".to_owned())

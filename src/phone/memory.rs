@@ -13,7 +13,7 @@ use crate::pure::book::history::{
 };
 use crate::pure::book::numbering::to_e164;
 use crate::pure::destination::{self, Destination};
-use crate::pure::ids::PhoneNumber;
+use crate::pure::ids::{LegId, PhoneNumber};
 use crate::pure::phone::{Ask, Caller, Phrase};
 use crate::store::{NoAnswer, StoreHandle};
 
@@ -171,12 +171,14 @@ impl PhoneHandle {
     }
 
     /// Adds to a question what is known of whoever rings, and counts whom the block list keeps away.
-    pub(super) fn with_caller(&self, ask: Ask) -> Ask {
+    pub(super) fn with_caller(&self, leg: &LegId, ask: Ask) -> Ask {
         match ask {
             Ask::Incoming { from, to, .. } => {
                 let known = self.store().known();
                 let entry = known.blocked.entry_for(&from);
-                if let Some(entry) = entry {
+                // A question that is repeated is no further call.
+                let is_new = self.snapshots().borrow().call(leg.as_str()).is_none();
+                if let Some(entry) = entry.filter(|_| is_new) {
                     self.store().count_blocked(entry, SystemTime::now());
                 }
                 let card = known.book.find(&from);
@@ -199,8 +201,14 @@ impl PhoneHandle {
     /// [`Ambiguous`] where several contacts, or several numbers of one, may be meant.
     pub async fn number_of(&self, typed: &str) -> Result<String, Ambiguous> {
         // Keys to send afterwards stay behind the number.
-        let is_address = typed.starts_with("tel:");
-        let at = typed.find([',', ';']).filter(|_| !is_address);
+        let typed = typed.trim();
+        let is_address = typed
+            .get(..4)
+            .is_some_and(|head| head.eq_ignore_ascii_case("tel:"));
+        // A comma in a name is followed by no digit.
+        let at = typed
+            .find([',', ';'])
+            .filter(|at| !is_address && typed[*at..].contains(|sign: char| sign.is_ascii_digit()));
         let (whom, keys) = typed.split_at(at.unwrap_or(typed.len()));
         let own = self.own_number();
         let number = match destination::judge_typed(whom, own) {
@@ -226,7 +234,16 @@ impl PhoneHandle {
         let exact = |contact: &&Contact| contact.is.name.to_lowercase() == name.to_lowercase();
         let mut found: Vec<&Contact> = page.contacts.iter().filter(exact).collect();
         if found.is_empty() {
-            found = page.contacts.iter().collect();
+            // The beginning of one of their names; a letter is none.
+            let begins = |contact: &&Contact| {
+                let known = contact.is.name.to_lowercase();
+                let part = name.to_lowercase();
+                let mut words = known.match_indices(&part).map(|(at, _)| at);
+                words.any(|at| at == 0 || known[..at].ends_with(char::is_whitespace))
+            };
+            let is_enough = name.chars().count() >= 2;
+            found = page.contacts.iter().filter(begins).collect();
+            found.truncate(if is_enough { found.len() } else { 0 });
         }
         let numbers: Vec<(&str, &str)> = found
             .iter()
@@ -296,7 +313,9 @@ impl PhoneHandle {
             Recall::ImportContacts { contacts } => {
                 let (mut left_out, mut numbers_left_out) = (0, 0);
                 let mut good = Vec::new();
-                for contact in contacts {
+                for mut contact in contacts {
+                    // A card that somebody sends is not to make the desk answer them by itself.
+                    contact.auto_answer = false;
                     match contact.salvaged(own) {
                         Some((contact, lost)) => {
                             numbers_left_out += lost as u64;

@@ -95,11 +95,32 @@ pub fn judge(dialled: &str) -> Destination {
 /// `own` is the line's number, whose country is home.
 #[must_use]
 pub fn judge_typed(typed: &str, own: Option<&PhoneNumber>) -> Destination {
-    match (judge(typed), to_e164(typed, own)) {
-        // A short number first: nobody is to find out in an emergency that theirs was completed to something else.
-        (Destination::Refused(Phrase::NotANumber), Ok(typed)) => judge(typed.number.as_str()),
-        (judged, _) => judged,
+    let judged = judge(typed);
+    if judged != Destination::Refused(Phrase::NotANumber) {
+        return judged;
     }
+    // A short number first, however it is written: nobody is to find out in an emergency that theirs was completed to
+    // something else.
+    let digits: String = typed.chars().filter(char::is_ascii_digit).collect();
+    let short = digits.trim_start_matches('0');
+    if EMERGENCY.contains(&digits.as_str()) || EMERGENCY.contains(&short) {
+        return Destination::Refused(Phrase::EmergencyRefused);
+    }
+    match to_e164(typed, own) {
+        // Only where it is known what costs more than a call: elsewhere the whole number is wanted.
+        Ok(whole) if typed.contains('+') || has_known_prices(&whole.number) => {
+            judge(whole.number.as_str())
+        }
+        Ok(_) | Err(_) => judged,
+    }
+}
+
+/// Says whether the numbers of a country are known that cost the caller more than a call.
+fn has_known_prices(number: &PhoneNumber) -> bool {
+    let digits = number.as_str().trim_start_matches('+');
+    PREMIUM
+        .iter()
+        .any(|(country, _)| digits.starts_with(country))
 }
 
 fn is_premium(digits: &str) -> bool {
@@ -113,7 +134,7 @@ fn is_premium(digits: &str) -> bool {
         // Networks put up with the zero that is dialled at home, but in Italy it is part of the number.
         let national = match *country {
             "39" => national,
-            _ => national.strip_prefix('0').unwrap_or(national),
+            _ => national.trim_start_matches('0'),
         };
         prefixes.iter().any(|prefix| national.starts_with(prefix))
     })
@@ -217,6 +238,12 @@ mod tests {
         for (text, phrase) in [
             ("911", Phrase::EmergencyRefused),
             ("9-1-1", Phrase::EmergencyRefused),
+            ("tel:911", Phrase::EmergencyRefused),
+            ("9/1/1", Phrase::EmergencyRefused),
+            ("0116117", Phrase::EmergencyRefused),
+            ("011 44 0909 879 0000", Phrase::DestinationNotAllowed),
+            // No country whose dear numbers are known.
+            ("011 46 900 123 456", Phrase::NotANumber),
             ("900 555 0100", Phrase::DestinationNotAllowed),
             ("011 44 909 879 0000", Phrase::DestinationNotAllowed),
             ("514 976 5555", Phrase::DestinationNotAllowed),

@@ -189,7 +189,7 @@ fn completed(known: &ContactDraft, more: ContactDraft) -> ContactDraft {
         complete.note = more.note;
     }
     complete.favourite |= more.favourite;
-    complete.auto_answer |= more.auto_answer;
+    // Nobody else's card opens the microphone: what a person set of a contact stays as it was.
     complete
 }
 

@@ -70,7 +70,8 @@ impl StoreHandle {
     pub async fn see_calls(&self, call: Option<String>) -> Result<u64, NoAnswer> {
         self.ask(move |keeper| {
             let seen = keeper.connection.execute(
-                "UPDATE history SET seen = 1 WHERE ?1 IS NULL OR ((id = ?1 OR sid = ?1) AND ?1 <> '')",
+                "UPDATE history SET seen = 1 WHERE end_reason IS NOT NULL \
+                 AND ((?1 IS NULL AND seen = 0) OR ((id = ?1 OR sid = ?1) AND ?1 <> ''))",
                 params![call],
             )?;
             Ok(seen as u64)

@@ -263,7 +263,11 @@ async fn remove(State(door): State<Arc<Door>>, Path(id): Path<String>) -> Answer
 
 /// `POST /api/contacts/import`.
 async fn import(State(door): State<Arc<Door>>, body: Body) -> Answer {
-    let contacts = vcard::read(&read(body)?);
+    let cards = read(body)?;
+    // Megabytes of cards take a while, in which others are served.
+    let contacts = tokio::task::spawn_blocking(move || vcard::read(&cards))
+        .await
+        .unwrap_or_default();
     recalled(&door, Recall::ImportContacts { contacts }).await
 }
 

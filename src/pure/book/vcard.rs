@@ -3,6 +3,8 @@
 //! The reader takes what comes: folded lines whether cut within a letter or not, quoted-printable, Latin-1, groups, Apple's
 //! labels, cards without an end. What it does not know it leaves out; it never fails. Read [`read`] first.
 
+use std::collections::HashMap;
+
 use super::contact::{ContactDraft, ContactNumber};
 
 /// The most cards that are read of one text.
@@ -128,11 +130,16 @@ pub fn read(text: &[u8]) -> Vec<ContactDraft> {
     cards
 }
 
+/// How far into a line its parameters are looked for.
+const LONGEST_HEAD: usize = 256;
+
 /// Puts lines together that were folded, or broken by quoted-printable.
 fn unfolded(text: &[u8]) -> Vec<Vec<u8>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut lines: Vec<Vec<u8>> = Vec::new();
     let mut goes_on = false;
+    // Whether the line at hand says of itself that it may be broken; told by its beginning, and once for each.
+    let mut may_break = false;
     // Lone carriage returns end lines of old computers.
     let ends = if text.contains(&b'\n') { b'\n' } else { b'\r' };
     for line in text.split(|b| *b == ends) {
@@ -145,11 +152,12 @@ fn unfolded(text: &[u8]) -> Vec<Vec<u8>> {
             Some(last) if matches!(line.first(), Some(b' ' | b'\t')) => {
                 last.extend_from_slice(&line[1..]);
             }
-            Some(_) | None => lines.push(line.to_vec()),
+            Some(_) | None => {
+                may_break = is_quoted_printable(&line[..line.len().min(LONGEST_HEAD)]);
+                lines.push(line.to_vec());
+            }
         }
-        goes_on = lines
-            .last()
-            .is_some_and(|last| last.ends_with(b"=") && is_quoted_printable(last));
+        goes_on = may_break && lines.last().is_some_and(|last| last.ends_with(b"="));
     }
     lines
 }
@@ -326,13 +334,9 @@ impl Card {
     }
 
     fn draft(self) -> Option<ContactDraft> {
-        let labels = self.labels;
-        let named = |group: &str| {
-            let label = labels
-                .iter()
-                .find(|(known, _)| !group.is_empty() && known == group);
-            label.map(|(_, label)| label.clone())
-        };
+        // The first of a group is its label.
+        let labels: HashMap<String, String> = self.labels.into_iter().rev().collect();
+        let named = |group: &str| labels.get(group).filter(|_| !group.is_empty()).cloned();
         let numbers: Vec<ContactNumber> = self
             .numbers
             .into_iter()
