@@ -112,8 +112,10 @@ pub enum Dialed {
 /// What becomes of a call when the stream is up that it was offered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
-    /// The desk rings.
+    /// The desk rings; it must be free.
     Ring,
+    /// It rings in the ear of whoever talks: the desk was taken when this was offered.
+    Wait,
     /// The desk talks at once: somebody there asked for the call.
     Talk,
 }

@@ -110,12 +110,12 @@ impl Phone {
             asked: Some(Ask::Incoming { from, to, caller }),
             told: told.clone(),
         };
+        let purpose = self.how_the_desk_rings(now);
         let offered = CallState::Offered {
             token: fresh.token,
-            purpose: Purpose::Ring,
+            purpose: purpose.unwrap_or(Purpose::Ring),
             until: now + TOKEN_LIFE,
         };
-        let desk_rings = self.desk_rings_for_another();
         let mut call = Call::new(fresh.call, Some(leg), began, offered, now);
         if caller.is_blocked {
             call.end(EndReason::Blocked, now, effects);
@@ -125,19 +125,29 @@ impl Phone {
         if caller.is_blocked {
             return Document::Reject;
         }
-        if desk_rings {
+        if purpose.is_some() {
             return told;
         }
         self.next_stage(self.calls.len() - 1, now, effects)
     }
 
-    /// Says whether the desk would ring for one more caller: it rings for one at a time.
-    fn desk_rings_for_another(&self) -> bool {
-        let wanted = match self.settings.ring {
-            Ring::Desk | Ring::DeskThenBrowser => !self.do_not_disturb,
-            Ring::Browser => false,
+    /// Says how the desk would ring for one more caller, if it would. It rings for one at a time; while it has another
+    /// call, the browsers ring, and where there are none, the caller waits.
+    fn how_the_desk_rings(&self, now: Time) -> Option<Purpose> {
+        let browsers_ring = match self.settings.ring {
+            Ring::Desk => false,
+            Ring::DeskThenBrowser => !self.reachable_browsers(now).is_empty(),
+            Ring::Browser => return None,
         };
-        wanted && self.desk_usable && !self.is_desk_taken(None)
+        if self.do_not_disturb || !self.desk_usable {
+            None
+        } else if !self.is_desk_taken(None, Purpose::Ring) {
+            Some(Purpose::Ring)
+        } else if browsers_ring || self.is_desk_taken(None, Purpose::Wait) {
+            None
+        } else {
+            Some(Purpose::Wait)
+        }
     }
 
     fn outgoing(

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use types::*;
 
 use super::audio::tone::Progress;
-use super::call::{Call, CallState, Dialed, Far, Next, Onward, Registration};
+use super::call::{Call, CallState, Dialed, Far, Next, Onward, Purpose, Registration};
 use super::ids::{CallId, Identity, LegId};
 use super::time::Time;
 
@@ -310,17 +310,23 @@ impl Phone {
         }
     }
 
-    /// Says whether the desk can ring for no further call, but for one that is known.
-    fn is_desk_taken(&self, but: Option<usize>) -> bool {
+    /// Says whether the desk is not to be had for a purpose, for one more call or for one that is known.
+    fn is_desk_taken(&self, known: Option<usize>, purpose: Purpose) -> bool {
         let others = || {
             self.calls
                 .iter()
                 .enumerate()
-                .filter(|(n, call)| Some(*n) != but && call.is_at_desk())
+                .filter(|(n, call)| Some(*n) != known && call.is_at_desk())
         };
-        let one_rings = others().any(|(_, call)| call.rings());
-        let lines = if self.settings.call_waiting { LINES } else { 1 };
-        one_rings || others().count() >= lines
+        match purpose {
+            Purpose::Ring => others().next().is_some(),
+            Purpose::Wait => {
+                !self.settings.call_waiting
+                    || others().any(|(_, call)| call.rings())
+                    || others().count() >= LINES
+            }
+            Purpose::Talk => false,
+        }
     }
 
     fn is_registered(&self, identity: &Identity, now: Time) -> bool {

@@ -264,7 +264,6 @@ impl Phone {
             .by_leg(leg)
             .or_else(|| self.calls.iter().position(unnamed))
             .ok_or(StreamRefusal::BadToken)?;
-        let taken = self.is_desk_taken(Some(n));
         let longest = now + self.settings.longest_call;
         match self.calls[n].state.clone() {
             CallState::Dialing { token: good, .. } => {
@@ -287,13 +286,14 @@ impl Phone {
                 if good != *token || now > until {
                     return Err(StreamRefusal::BadToken);
                 }
+                let taken = self.is_desk_taken(Some(n), purpose);
                 match purpose {
                     Purpose::Talk => {
                         self.hold_others(n, effects);
                         self.calls[n].talk(stream, Part::Talks, longest, now, effects);
                     }
                     // Whoever has spoken here already is not sent away for others who ring.
-                    Purpose::Ring if taken && !self.calls[n].answered => {
+                    Purpose::Ring | Purpose::Wait if taken && !self.calls[n].answered => {
                         // The token is spent; the question that follows sends the caller on.
                         self.calls[n].state = CallState::Deciding {
                             to: Onward::Stage,
@@ -302,7 +302,7 @@ impl Phone {
                         };
                         return Err(StreamRefusal::DeskTaken);
                     }
-                    Purpose::Ring => self.ring(n, stream, now, effects),
+                    Purpose::Ring | Purpose::Wait => self.ring(n, stream, now, effects),
                 }
             }
             CallState::Ringing { .. }

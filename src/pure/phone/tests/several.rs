@@ -40,6 +40,28 @@ fn a_second_caller_waits_with_a_tone_in_the_ear_and_answering_holds_the_first() 
 }
 
 #[test]
+fn a_second_caller_rings_in_the_browsers_where_there_are_any() {
+    let mut phone = phone();
+    register(&mut phone, "kitchen", at(100_000_000));
+    talk(&mut phone, 1, 0);
+    assert!(matches!(
+        answer(&phone.handle(incoming(2), at(1_000))),
+        Document::RingBrowsers { .. }
+    ));
+}
+
+#[test]
+fn whoever_was_sent_to_a_free_desk_and_finds_it_taken_is_sent_on() {
+    let mut phone = phone_with(Ring::Desk, AutoAnswer::After(Duration::ZERO));
+    phone.handle(incoming(1), at(0));
+    phone.handle(incoming(2), at(0));
+    phone.handle(up(1), at(100));
+    assert_eq!(view(&phone, 1).stage, Stage::Talking);
+    let refused = [Effect::Refuse(StreamId(2), StreamRefusal::DeskTaken)];
+    assert_eq!(phone.handle(up(2), at(200)), refused);
+}
+
+#[test]
 fn when_the_talk_is_over_whoever_waits_rings_aloud() {
     let mut phone = phone();
     talk(&mut phone, 1, 0);
