@@ -8,9 +8,11 @@ mod room;
 
 use std::time::Duration;
 
-use echo_scene::{Scene, babble, power};
+use echo_scene::{RATE, Scene, babble, power};
 use offhook::pure::audio::mouth::Mouth;
+use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::speakerphone::{BLOCK, Speakerphone, Stages};
+use offhook::pure::audio::tone::{Country, Progress, Tone};
 use offhook::pure::audio::{DeviceRate, Feed, g711};
 use offhook::pure::ids::StreamId;
 use offhook::pure::time::Time;
@@ -303,6 +305,122 @@ fn after_a_long_silence_both_may_talk_at_once() {
     let own: f32 = near[..out.len()].iter().map(|s| s * s).sum();
     let near_db = 20.0 * (shared / own).abs().log10();
     assert!(near_db > -4.0, "{near_db} dB");
+}
+
+/// What rings before the answer, or is heard of the far end before it talks: a classic bell, a tune, a dial tone, keys.
+fn tonal(kind: &str, seconds: usize) -> Vec<f32> {
+    let mut sound = vec![0.0; seconds * RATE];
+    let ring = |melody, sound: &mut [f32]| {
+        let style = RingStyle {
+            melody,
+            ..RingStyle::default()
+        };
+        let mut ringer = Ringer::new(style, DeviceRate::LINE);
+        ringer.ring(Some(Country::NorthAmerica));
+        ringer.add_to(sound);
+    };
+    let sine = |hz: f32, n: usize| (hz * n as f32 / RATE as f32 * std::f32::consts::TAU).sin();
+    match kind {
+        "classic" => ring(Melody::Classic, &mut sound),
+        "marimba" => ring(Melody::Tune(Tune::Marimba), &mut sound),
+        "dial" => Tone::progress(Progress::Dial, Country::NorthAmerica, DeviceRate::LINE)
+            .expect("it has one")
+            .add_to(&mut sound),
+        "keys" => {
+            let (low, high) = ([697.0, 770.0, 852.0, 941.0], [1_209.0, 1_336.0, 1_477.0]);
+            for (n, sample) in sound.iter_mut().enumerate() {
+                let key = n / (RATE / 5);
+                if n % (RATE / 5) < RATE / 10 {
+                    *sample = 0.15 * (sine(low[key * 7 % 4], n) + sine(high[key * 5 % 3], n));
+                }
+            }
+        }
+        "music" => {
+            for (n, sample) in sound.iter_mut().enumerate() {
+                let root = [262.0, 349.0, 392.0, 330.0][n / RATE % 4];
+                let chord = [1.0, 1.26, 1.498, 2.0].map(|ratio| sine(root * ratio, n));
+                *sample = 0.06 * chord.iter().sum::<f32>();
+            }
+        }
+        other => panic!("nobody knows how {other} sounds"),
+    }
+    sound
+}
+
+/// Plays so many seconds of something tonal and then speech to a room, and returns what is taken away in each second of the
+/// speech from the third on, the least of them, in dB.
+fn least_erle_after(kind: &str, seconds: usize, talks: usize, drift_ppm: f64) -> f32 {
+    let far = [tonal(kind, seconds), babble(1, talks + 1, 110.0)].concat();
+    let room = Room {
+        seed: 1,
+        rt60_ms: 80.0,
+        drr_db: 6.0,
+        delay_ms: 40.0,
+        drift_ppm,
+    };
+    let mut dice = Dice::new(3);
+    let microphone = room
+        .echo_of(&far, RATE as u32)
+        .iter()
+        .map(|echo| 0.8 * echo + 4e-4 * dice.normal())
+        .collect();
+    let scene = Scene {
+        near: Vec::new(),
+        turns: (0, 0),
+        far,
+        microphone,
+        drift_ppm,
+    };
+    let out = scene.through(&mut speakerphone(MEASURED));
+    (seconds + 2..seconds + talks)
+        .map(|second| scene.erle_db(&out, second as f32, second as f32 + 1.0))
+        .fold(f32::MAX, f32::min)
+}
+
+#[test]
+fn a_bell_before_the_answer_leaves_the_echo_known_whatever_the_clocks_differ_by() {
+    for drift_ppm in [0.0, 50.0, -50.0, 100.0, -100.0, 200.0, -200.0] {
+        for kind in ["classic", "marimba"] {
+            let erle_db = least_erle_after(kind, 10, 60, drift_ppm);
+            assert!(erle_db > 30.0, "{kind}, {drift_ppm} ppm: {erle_db} dB");
+        }
+    }
+}
+
+#[test]
+fn tones_keys_and_hold_music_of_the_far_end_leave_the_echo_known() {
+    for (kind, least_db) in [("dial", 30.0), ("keys", 30.0), ("music", 15.0)] {
+        for drift_ppm in [100.0, -100.0] {
+            let erle_db = least_erle_after(kind, 20, 20, drift_ppm);
+            assert!(erle_db > least_db, "{kind}, {drift_ppm} ppm: {erle_db} dB");
+        }
+    }
+}
+
+#[test]
+fn what_was_taken_away_is_not_told_once_the_echo_is_there_again() {
+    let far = babble(1, 30, 110.0);
+    let room = Room {
+        seed: 1,
+        rt60_ms: 80.0,
+        drr_db: 6.0,
+        delay_ms: 40.0,
+        drift_ppm: 0.0,
+    };
+    let mut microphone = room.echo_of(&far, RATE as u32);
+    let mut phone = speakerphone(MEASURED);
+    run(&mut phone, &microphone[..10 * RATE], |n| {
+        far.get(n..n + BLOCK)
+    });
+    let told = phone.figures().erle_db;
+    assert!(told.is_some_and(|db| db > 30.0), "{told:?}");
+    // From then on it comes in no way that could be foretold.
+    let other = babble(4, 30, 130.0);
+    microphone[10 * RATE..].copy_from_slice(&other[10 * RATE..30 * RATE]);
+    let mut phone = speakerphone(MEASURED);
+    run(&mut phone, &microphone, |n| far.get(n..n + BLOCK));
+    let told = phone.figures().erle_db;
+    assert!(told.is_none_or(|db| db < 10.0), "{told:?}");
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! what else is heard, so that near-end speech counts for little. The echo path has the time to absorb an offset itself;
 //! only the rate is what no filter can follow.
 
-use realfft::num_complex::Complex32;
-
 use super::BLOCK;
+use super::fft::BINS;
+use super::kalman::Kalman;
 
 /// The fastest drift that is followed, in parts per million: twice what two bad crystals differ by.
 const MOST_PPM: f64 = 500.0;
@@ -19,10 +19,16 @@ const RATE_UNSURE: f32 = 0.008;
 const ABSORBS: f32 = 20.0;
 
 /// What offset and rate may change by in a block, in samples: the room moves, a crystal hardly.
-const CHANGES: (f32, f32) = (1e-3, 2e-6);
+const CHANGES: (f32, f32) = (1e-3, 5e-5);
 
 /// What an error's spectrum is trusted less than one of white noise would be: it has the echo's own colour.
-const DISTRUST: f32 = 50.0;
+const DISTRUST: f32 = 20.0;
+
+/// How often the filter's doubt counts beside what else is left: what it does not know yet leaves more than the drift does.
+const DOUBT: f32 = 30.0;
+
+/// How much of a bin must be new for it to tell anything, 0 to 1. A tone that goes on tells of one phase, again and again.
+const NEW_ENOUGH: f32 = 0.3;
 
 /// The most that a block is stretched for its offset, in samples.
 const MOST_STEP: f32 = 0.05;
@@ -66,11 +72,13 @@ impl Drift {
         self.rate / BLOCK as f64 * 1e6
     }
 
-    /// Takes a block's spectra and returns how many samples of the reference the next block is worth beyond its length.
-    pub(super) fn follow(&mut self, left: &[Complex32], slope: &[Complex32], near: &[f32]) -> f64 {
+    /// Takes what a block told and returns how many samples of the reference the next block is worth beyond its length.
+    pub(super) fn follow(&mut self, kalman: &Kalman) -> f64 {
         let (mut likeness, mut information) = (0.0_f32, 0.0_f32);
-        for ((left, slope), near) in left.iter().zip(slope).zip(near) {
-            let weight = 1.0 / (near + 1e-6);
+        for k in 0..BINS {
+            let (left, slope) = (kalman.left_bins[k], kalman.slope_bins[k]);
+            let unknown = kalman.near_power[k] + DOUBT * kalman.doubt[k] + 1e-6;
+            let weight = (kalman.news[k] - NEW_ENOUGH).max(0.0) / unknown;
             likeness += (left * slope.conj()).re * weight;
             information += slope.norm_sqr() * weight;
         }

@@ -28,6 +28,15 @@ const NEAR_KEEPS: f32 = 0.4;
 /// doubt whole, since with half of it the filter oversteps where one pitch fills many blocks.
 const INFORMS: f32 = 0.3;
 
+/// The weight of one block in the likeness of one spectrum to the next: about 200 ms.
+const ALIKE_WEIGHT: f32 = 0.05;
+
+/// How unlike the spectra of white noise are, as a share of their power: half of each window is in the next.
+const WHITE: f32 = 0.75;
+
+/// What a tone that goes on is worth beside something new: it tells of one direction among the partitions' forty.
+const LEAST_NEW: f32 = 0.01;
+
 /// The least power of a bin that counts: far below one step of mu-law.
 const LEAST: f32 = 1e-6;
 
@@ -53,6 +62,10 @@ pub(super) struct Kalman {
     // How uncertain each coefficient is: the expected square of its error.
     unsure: Vec<f32>,
     near: Vec<f32>,
+    // How alike the reference's spectrum is to the one before: their product and its power, over some 200 ms.
+    alike: Vec<(Complex32, f32)>,
+    /// How much of what is played is new, bin by bin, 0 to 1.
+    pub(super) news: Vec<f32>,
     time: Vec<f32>,
     bins: Vec<Complex32>,
     /// The powers of what is left and of the microphone, over some 200 ms.
@@ -84,6 +97,8 @@ impl Kalman {
             filter: vec![zero; PARTITIONS * BINS],
             unsure: vec![0.0; PARTITIONS * BINS],
             near: vec![0.0; BINS],
+            alike: vec![(zero, 0.0); BINS],
+            news: vec![1.0; BINS],
             time: vec![0.0; WINDOW],
             bins: vec![zero; BINS],
             powers: (0.0, 0.0),
@@ -147,6 +162,7 @@ impl Kalman {
     /// Takes a block of the reference and of the microphone, as it sounded at the same time or later.
     pub(super) fn process(&mut self, reference: &[f32; BLOCK], microphone: &[f32; BLOCK]) {
         self.take_reference(reference);
+        self.listen_for_news();
         self.estimate(microphone);
         self.judge(microphone);
         self.adapt();
@@ -161,6 +177,28 @@ impl Kalman {
         let at = self.newest * BINS;
         self.fft
             .forward(&mut self.time, &mut self.reference[at..at + BINS]);
+    }
+
+    /// Tells by the coherence of each spectrum with the one before what is new in it. What the filter knows of a bell's tones
+    /// it knows of nothing else, however long it rings; the covariance's diagonal alone would not say so.
+    fn listen_for_news(&mut self) {
+        const LEAST_POWER: f32 = 1e-12;
+        let (now, before) = (
+            Self::heard_by(self.newest, 0),
+            Self::heard_by(self.newest, 1),
+        );
+        for k in 0..BINS {
+            let (now, before) = (self.reference[now + k], self.reference[before + k]);
+            let (product, power) = &mut self.alike[k];
+            *product += (now * before.conj() - *product) * ALIKE_WEIGHT;
+            *power += (0.5 * (now.norm_sqr() + before.norm_sqr()) - *power) * ALIKE_WEIGHT;
+            // What is too small to be heard would only cost time, and what is no number would stay.
+            if !(LEAST_POWER..f32::MAX).contains(power) {
+                (*product, *power) = (Complex32::default(), LEAST_POWER);
+            }
+            let alike = product.norm_sqr() / (*power * *power);
+            self.news[k] = ((1.0 - alike) / WHITE).min(1.0).powi(2).max(LEAST_NEW);
+        }
     }
 
     /// Returns where the spectrum begins that partition `n` filters.
@@ -244,7 +282,7 @@ impl Kalman {
                 unsure[k] = unsure[k].max(least);
                 let gain = unsure[k] * self.near[k];
                 self.bins[k] = heard[k].conj() * self.left_bins[k] * gain;
-                unsure[k] *= 1.0 - INFORMS * gain * heard[k].norm_sqr();
+                unsure[k] *= 1.0 - INFORMS * self.news[k] * gain * heard[k].norm_sqr();
             }
             // A partition is one block long; what would lie behind is the window's wrapping around.
             self.fft.inverse(&mut self.bins, &mut self.time);

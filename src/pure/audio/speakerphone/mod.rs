@@ -19,7 +19,7 @@ use self::align::{Reading, Reference};
 use self::drift::Drift;
 use self::gain::Gain;
 use self::highpass::HighPass;
-use self::kalman::{Kalman, PARTITIONS};
+use self::kalman::{Kalman, PARTITIONS, PLAYS};
 use self::presence::Presence;
 use self::suppressor::Suppressor;
 use super::{FRAME_LEN, LINE_RATE};
@@ -33,6 +33,16 @@ const BLOCK_MS: f32 = BLOCK as f32 * 1000.0 / LINE_RATE as f32;
 
 /// The weight of one block in the figures: about two seconds.
 const FIGURE_WEIGHT: f32 = 0.005;
+
+/// The weight of one block in which something is played in the share of those that show what is taken away, about five
+/// seconds, and the least of them that tells.
+const SHARE_WEIGHT: f32 = 0.002;
+const LEAST_SHARE: f32 = 0.1;
+
+/// How much of what is heard the filter must take for echo for it to seem all echo, and the least share of such blocks that
+/// must come out without a near end for the others to be one: an echo that is left is taken for a near end too.
+const ALL_ECHO: f32 = 0.7;
+const LEAST_CLEAN: f32 = 0.5;
 
 /// How often the place of the echo in the filter is looked at, in blocks.
 const LOOK: u32 = 200;
@@ -106,7 +116,8 @@ impl Learned {
 pub struct Figures {
     /// Echo return loss: how much weaker the echo is at the microphone than what is played, in dB.
     pub erl_db: Option<f32>,
-    /// Echo return loss enhancement: how much of it is taken away while only the far end talks, in dB.
+    /// Echo return loss enhancement: how much of it was taken away while only the far end talked in the last seconds, in dB.
+    /// Nothing where hardly any of them showed it: both talked, or the echo was not taken away.
     pub erle_db: Option<f32>,
 }
 
@@ -117,6 +128,9 @@ struct Powers {
     echo: f32,
     heard: f32,
     left: f32,
+    // How many of the blocks in which something was played told of these two, and how many of those that seemed all echo.
+    share: f32,
+    clean: f32,
     // While the filter knows a good part of what is heard: that, and what it leaves of it.
     known: f32,
     remains: f32,
@@ -266,11 +280,12 @@ impl Speakerphone {
             high_pass.process(block);
         }
         let heard = power(block);
-        let (mut echo, mut there) = ([0.0; BLOCK], 0.0);
+        let (mut echo, mut there, mut plays) = ([0.0; BLOCK], 0.0, false);
         if let Some(canceller) = &mut self.canceller {
             let played = canceller.process(block, newest_at);
             echo = canceller.kalman.echo;
             there = canceller.presence.there();
+            plays = played > PLAYS * BLOCK as f32;
             fade(&mut self.powers.played, played);
             fade(&mut self.powers.echo, power(&echo));
             if power(&echo) > 0.25 * heard {
@@ -294,6 +309,13 @@ impl Speakerphone {
             };
             fade(&mut self.powers.heard, before);
             fade(&mut self.powers.left, power(block));
+        }
+        if plays {
+            let told = if echo_alone { 1.0 } else { 0.0 };
+            self.powers.share += (told - self.powers.share) * SHARE_WEIGHT;
+            if power(&echo) > ALL_ECHO * heard {
+                self.powers.clean += (told - self.powers.clean) * FIGURE_WEIGHT;
+            }
         }
         self.last_power = heard;
         if let Some(gain) = &mut self.gain {
@@ -320,7 +342,8 @@ impl Speakerphone {
         };
         Figures {
             erl_db: db(self.powers.played, self.powers.echo),
-            erle_db: db(self.powers.heard, self.powers.left),
+            erle_db: db(self.powers.heard, self.powers.left)
+                .filter(|_| self.powers.share > LEAST_SHARE && self.powers.clean > LEAST_CLEAN),
         }
     }
 
@@ -347,7 +370,11 @@ impl Canceller {
         let mut played = [0.0; BLOCK];
         match self.reference.read(newest_at, self.beyond, &mut played) {
             Reading::Steady => {}
-            Reading::Earlier(blocks) => self.kalman.shift(blocks),
+            Reading::Earlier(blocks) => {
+                self.kalman.shift(blocks);
+                self.hear_again(2);
+                self.reference.read_again(1, self.beyond, &mut played);
+            }
         }
         if self.skipped > 0.0 {
             self.catch_up();
@@ -360,11 +387,7 @@ impl Canceller {
             self.beyond = self.drift.beyond();
             return power(&played);
         }
-        self.beyond = self.drift.follow(
-            &self.kalman.left_bins,
-            &self.kalman.slope_bins,
-            &self.kalman.near_power,
-        );
+        self.beyond = self.drift.follow(&self.kalman);
         self.until_look -= 1;
         if self.until_look == 0 {
             self.until_look = LOOK;
@@ -376,13 +399,18 @@ impl Canceller {
     /// After samples that nobody heard: what was played before this block echoes now, not what was played before them.
     fn catch_up(&mut self) {
         let skipped = std::mem::take(&mut self.skipped) as f32;
+        self.hear_again(2);
+        self.kalman.doubt_after(skipped, RATE_ERRS);
+        self.drift.skipped(skipped, RATE_ERRS);
+    }
+
+    /// Reads again what the filter looks back on, down to the block that is so many before the next one: the reading has moved.
+    fn hear_again(&mut self, newest: usize) {
         let mut played = [0.0; BLOCK];
-        for ago in (2..PARTITIONS + 2).rev() {
+        for ago in (newest..PARTITIONS + newest).rev() {
             self.reference.read_again(ago, self.beyond, &mut played);
             self.kalman.take_reference(&played);
         }
-        self.kalman.doubt_after(skipped, RATE_ERRS);
-        self.drift.skipped(skipped, RATE_ERRS);
     }
 
     /// Reads the reference later where the echo comes long after it, so that the filter holds more of the room.
@@ -401,6 +429,7 @@ impl Canceller {
             let blocks = i32::try_from(first - NEAR).unwrap_or(0);
             if let Reading::Earlier(blocks) = self.reference.come_earlier(blocks) {
                 self.kalman.shift(blocks);
+                self.hear_again(1);
             }
         }
     }
