@@ -23,6 +23,7 @@ pub mod seat;
 pub mod sidetone;
 mod slot;
 mod supervisor;
+mod tap;
 mod way_up;
 mod whereabouts;
 
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 
 pub use list::{Ability, DeviceInfo, devices};
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use tap::{LineTap, Listening, line_tap};
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
@@ -169,6 +171,7 @@ struct Leg {
     up: Arc<UpMeter>,
     arrivals: Arc<ArrivalMeter>,
     way_up: Arc<WayUpMeter>,
+    tap: LineTap,
     detached: Option<Instant>,
 }
 
@@ -250,7 +253,8 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
-        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down));
+        let (near, far, tap) = line_tap();
+        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down)).tapped(far);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
@@ -263,6 +267,7 @@ impl MediaHandle {
             carrier: port.carrier,
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
+            tap: near,
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
@@ -272,8 +277,17 @@ impl MediaHandle {
             up,
             arrivals,
             way_up: port.way_up,
+            tap,
             detached: None,
         });
+    }
+
+    /// Returns the taps of a stream that is attached, for a recorder.
+    #[must_use]
+    pub fn tap(&self, stream: StreamId) -> Option<LineTap> {
+        let legs = self.legs();
+        let leg = legs.iter().find(|leg| leg.stream == stream)?;
+        leg.detached.is_none().then(|| leg.tap.clone())
     }
 
     /// Changes what a stream hears and whether it is heard.

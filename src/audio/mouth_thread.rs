@@ -18,12 +18,16 @@ use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
+use crate::pure::audio::tap::Tap;
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
 const MEAN_WEIGHT: f32 = 0.01;
+
+/// From a frame's first sample to its middle.
+const HALF_FRAME: Duration = Duration::from_millis(10);
 
 /// How often the levels are told, in frames: once a second.
 const LEVELS_EVERY: u32 = 50;
@@ -43,6 +47,7 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
+        tap: Tap,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
@@ -163,6 +168,7 @@ struct Leg {
     line: Option<ClockLine>,
     meter: Arc<UpMeter>,
     way_up: Arc<WayUpMeter>,
+    tap: Tap,
     delay_ms: Option<f32>,
     /// What it is fed: only the microphone has a level.
     feed: Feed,
@@ -280,6 +286,7 @@ impl Speaking {
                 carrier,
                 meter,
                 way_up,
+                tap,
             } => {
                 self.mouth.attach(stream, feed);
                 self.legs.push(Leg {
@@ -290,6 +297,7 @@ impl Speaking {
                     line: None,
                     meter,
                     way_up,
+                    tap,
                     delay_ms: None,
                     feed,
                     level: LevelMeter::default(),
@@ -364,7 +372,7 @@ impl Speaking {
                     let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) else {
                         return;
                     };
-                    leg.send(frame, age_ms.map(|age| age + newer_ms + base_ms));
+                    leg.send(frame, here, age_ms.map(|age| age + newer_ms + base_ms));
                 });
             for leg in &mut self.legs {
                 leg.hear_clock();
@@ -399,8 +407,13 @@ impl Leg {
         }
     }
 
-    fn send(&mut self, frame: &UpFrame, delay_ms: Option<f32>) {
+    /// Sends a frame, here at `here`; its middle was at the microphone so long ago, where that is known.
+    fn send(&mut self, frame: &UpFrame, here: Time, delay_ms: Option<f32>) {
         self.measure(frame);
+        let delay_ms = delay_ms.filter(|ms| (0.0..10_000.0).contains(ms));
+        // Recorded as it is sent, whether the socket has room for it or not: it was said.
+        let age = HALF_FRAME + Duration::from_secs_f32(delay_ms.unwrap_or(0.0) / 1000.0);
+        self.tap.push_ulaw(here.before(age), &frame.ulaw);
         if self.up.push(*frame).is_err() {
             self.meter.dropped.fetch_add(1, Ordering::Relaxed);
             self.way_up.set_overflow();
@@ -408,7 +421,7 @@ impl Leg {
         }
         self.up_ready.notify_one();
         self.meter.frames.fetch_add(1, Ordering::Relaxed);
-        if let Some(ms) = delay_ms.filter(|ms| (0.0..10_000.0).contains(ms)) {
+        if let Some(ms) = delay_ms {
             let mean = self
                 .delay_ms
                 .map_or(ms, |mean| mean + (ms - mean) * MEAN_WEIGHT);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::comfort::{Loudest, Volume};
 use super::fader::Fader;
@@ -15,6 +16,7 @@ use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
+use super::tap::Tap;
 use super::tone::{Beep, Country, Progress, Tone};
 use super::{DeviceRate, DownFrame, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
@@ -68,6 +70,7 @@ pub struct EarLeg {
     playout: PlayoutBuffer,
     meter: Arc<LegMeter>,
     leveller: Option<Leveller>,
+    tap: Option<Tap>,
     audible: bool,
     // Let go: it leaves once it has faded.
     leaving: bool,
@@ -93,6 +96,7 @@ impl EarLeg {
             playout: PlayoutBuffer::default(),
             meter,
             leveller: None,
+            tap: None,
             audible: route.to_speaker,
             leaving: false,
             fader: Fader::new(0.0, DeviceRate::LINE),
@@ -106,6 +110,13 @@ impl EarLeg {
     #[must_use]
     pub fn levelled(mut self) -> EarLeg {
         self.leveller = Some(Leveller::default());
+        self
+    }
+
+    /// Leaves a copy of what is played in a tap, heard or not.
+    #[must_use]
+    pub fn tapped(mut self, tap: Tap) -> EarLeg {
+        self.tap = Some(tap);
         self
     }
 }
@@ -463,6 +474,11 @@ impl EarLeg {
             }
         }
         self.meter.write(&self.playout, self.delay_ms);
+        if let Some(tap) = &mut self.tap {
+            // As the line gave it: what came late is there, what never came is made up for, and no volume is on it.
+            let filter = Duration::from_secs_f32(filter_ms.max(0.0) / 1000.0);
+            tap.push(heard_at + filter, block);
+        }
         if self.audible {
             self.measure(block);
         }
