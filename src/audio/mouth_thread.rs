@@ -18,7 +18,7 @@ use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
-use crate::pure::audio::tap::Tap;
+use crate::pure::audio::tap::LegTap;
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
@@ -47,7 +47,7 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
-        tap: Tap,
+        tap: LegTap,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
@@ -168,7 +168,7 @@ struct Leg {
     line: Option<ClockLine>,
     meter: Arc<UpMeter>,
     way_up: Arc<WayUpMeter>,
-    tap: Tap,
+    tap: LegTap,
     delay_ms: Option<f32>,
     /// What it is fed: only the microphone has a level.
     feed: Feed,

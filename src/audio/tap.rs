@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::pure::audio::tap::{Tap, TapReader, tap};
+use crate::pure::audio::tap::{LegTap, TapReader, tap};
 use crate::pure::time::Time;
 
 /// Both taps of a stream. Cheap to clone; one at a time listens.
@@ -20,7 +20,7 @@ struct Ends {
 
 /// Makes the taps of a stream: where the mouth leaves what it sends, where the ear leaves what it plays, and both ends to read.
 #[must_use]
-pub fn line_tap() -> (Tap, Tap, LineTap) {
+pub fn line_tap() -> (LegTap, LegTap, LineTap) {
     let (near, near_read) = tap();
     let (far, far_read) = tap();
     let ends = Ends {

@@ -16,7 +16,7 @@ use super::playout::{Counts, PlayoutBuffer};
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
-use super::tap::Tap;
+use super::tap::LegTap;
 use super::tone::{Beep, Country, Progress, Tone};
 use super::{DeviceRate, DownFrame, LINE_RATE, Route};
 use crate::pure::ids::StreamId;
@@ -70,7 +70,7 @@ pub struct EarLeg {
     playout: PlayoutBuffer,
     meter: Arc<LegMeter>,
     leveller: Option<Leveller>,
-    tap: Option<Tap>,
+    tap: Option<LegTap>,
     audible: bool,
     // Let go: it leaves once it has faded.
     leaving: bool,
@@ -115,7 +115,7 @@ impl EarLeg {
 
     /// Leaves a copy of what is played in a tap, heard or not.
     #[must_use]
-    pub fn tapped(mut self, tap: Tap) -> EarLeg {
+    pub fn tapped(mut self, tap: LegTap) -> EarLeg {
         self.tap = Some(tap);
         self
     }

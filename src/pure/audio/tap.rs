@@ -1,6 +1,6 @@
 //! A tap on the way of sound: whoever carries it leaves a copy, with the moment at which it sounds, for whoever records.
 //!
-//! [`Tap::push`] runs in callbacks: it copies into a ring, and where nobody records it does nothing. A ring that is full takes
+//! [`LegTap::push`] runs in callbacks: it copies into a ring, and where nobody records it does nothing. A ring that is full takes
 //! no more, and counts; nobody waits for anybody.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Piece {
 
 /// Where sound is left.
 #[derive(Debug)]
-pub struct Tap {
+pub struct LegTap {
     samples: rtrb::Producer<i16>,
     pieces: rtrb::Producer<Piece>,
     shared: Arc<Shared>,
@@ -46,11 +46,11 @@ pub struct TapReader {
 
 /// Makes both ends of a tap, closed.
 #[must_use]
-pub fn tap() -> (Tap, TapReader) {
+pub fn tap() -> (LegTap, TapReader) {
     let (samples, for_reader) = rtrb::RingBuffer::new(SAMPLES);
     let (pieces, pieces_for_reader) = rtrb::RingBuffer::new(PIECES);
     let shared = Arc::new(Shared::default());
-    let tap = Tap {
+    let tap = LegTap {
         samples,
         pieces,
         shared: Arc::clone(&shared),
@@ -63,7 +63,7 @@ pub fn tap() -> (Tap, TapReader) {
     (tap, reader)
 }
 
-impl Tap {
+impl LegTap {
     /// Leaves a piece whose first sample sounds at `at`, full scale 1; does nothing where the tap is closed. Safe in real time.
     pub fn push(&mut self, at: Time, samples: &[f32]) {
         // What is no number becomes 0, what is too loud the loudest.

@@ -65,23 +65,6 @@ fn long_division(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn another_program_s_reader_reads_the_same_packets() {
-    let given: Vec<(Vec<u8>, bool)> = [0, 1, 254, 255, 256, 510, 70_000, 3]
-        .into_iter()
-        .map(|length| (vec![9; length], length == 256))
-        .collect();
-    let bytes = write(&given);
-    let mut reader = ::ogg::PacketReader::new(std::io::Cursor::new(bytes));
-    let mut read = Vec::new();
-    while let Some(packet) = reader.read_packet().expect("a valid stream") {
-        assert_eq!(packet.stream_serial(), 7);
-        read.push(packet.data);
-    }
-    let given: Vec<Vec<u8>> = given.into_iter().map(|(packet, _)| packet).collect();
-    assert_eq!(read, given);
-}
-
-#[test]
 fn a_spoiled_page_costs_its_own_packets_and_that_is_told() {
     let given: Vec<_> = (0..5_u8).map(|n| (vec![n; 40], true)).collect();
     let mut bytes = write(&given);

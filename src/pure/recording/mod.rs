@@ -168,20 +168,21 @@ impl Recording {
         self.paused
     }
 
-    /// Ends it at `now`, and returns what is left to be written.
+    /// Ends it at `now`, and returns what is left to be written, and how long it is then.
     ///
     /// # Errors
     /// Where the encoder refuses.
-    pub fn finish(mut self, now: Time) -> Result<Vec<Write>, CodecError> {
+    pub fn finish(mut self, now: Time) -> Result<(Vec<Write>, Duration), CodecError> {
         let mut writes = Vec::new();
         if !self.paused {
             self.drain(now, &mut writes)?;
         }
+        let length = self.length();
         match self.file {
             File::Opus(file) => file.finish(&mut writes)?,
             File::Wav(file) => file.finish(&mut writes),
         }
-        Ok(writes)
+        Ok((writes, length))
     }
 
     /// Returns how long it is, pauses left out.

@@ -72,7 +72,8 @@ fn record(format: Format, near: &[i16], far: &[i16]) -> Vec<(Time, Write)> {
     }
     let end = begin + Duration::from_millis(20 * frames as u64);
     assert_eq!(recording.lost(), [Lost::default(); 2]);
-    let writes = recording.finish(end).expect("encoded");
+    let (writes, length) = recording.finish(end).expect("encoded");
+    assert_eq!(length, Duration::from_millis(20 * frames as u64));
     log.extend(writes.into_iter().map(|write| (end, write)));
     log
 }
@@ -206,9 +207,6 @@ fn check_cut(format: Format, file: &[u8], whole: &[Vec<i16>], begin: Time, now: 
             if let Some(header) = wav::mend(&mended, mended.len() as u64) {
                 mended[..header.len()].copy_from_slice(&header);
             }
-            // Another program's reader takes it as well.
-            let reader = hound::WavReader::new(std::io::Cursor::new(&mended));
-            assert!(due_ms == 0 || reader.is_ok());
         }
     }
     // Opus plays as it is, and mended as well. In a WAV file the header may be torn, if a disk ever tears 44 bytes.
@@ -256,22 +254,6 @@ fn a_disk_that_kept_only_what_was_synced_has_all_but_one_second() {
 }
 
 #[test]
-fn a_wav_file_has_a_valid_header_at_all_times() {
-    let mut file = Vec::new();
-    for (_, write) in record(Format::Wav, &babble(3, 7), &babble(3, 8)) {
-        apply(&mut file, &write);
-        let reader = hound::WavReader::new(std::io::Cursor::new(&file)).expect("valid");
-        let spec = reader.spec();
-        assert_eq!(
-            (spec.channels, spec.sample_rate, spec.bits_per_sample),
-            (2, 8_000, 16)
-        );
-        let samples = reader.into_samples::<i16>().collect::<Result<Vec<_>, _>>();
-        assert!(samples.is_ok_and(|samples| samples.len() * 2 + 44 <= file.len()));
-    }
-}
-
-#[test]
 fn what_is_said_in_a_pause_is_nowhere_in_the_file() {
     for format in [Format::Opus, Format::Wav] {
         let begin = Time::START;
@@ -298,7 +280,7 @@ fn what_is_said_in_a_pause_is_nowhere_in_the_file() {
             log.extend(recording.advance(now).expect("encoded"));
         }
         assert_eq!(recording.length(), Duration::from_millis(4_700));
-        log.extend(recording.finish(Time::from_millis(8_000)).expect("ended"));
+        log.extend(recording.finish(Time::from_millis(8_000)).expect("ended").0);
         let file = file_of(&log);
         for channel in play(format, &file).expect("played") {
             assert_eq!(channel.len(), 5 * 8_000);
@@ -325,14 +307,14 @@ fn at_hz(sound: &[i16], hz: f64) -> f64 {
 fn a_recording_that_ends_at_once_or_in_a_pause_is_a_whole_file() {
     for format in [Format::Opus, Format::Wav] {
         let (recording, mut log) = Recording::begin(format, 1, &[], Time::START).expect("begun");
-        log.extend(recording.finish(Time::START).expect("ended"));
+        log.extend(recording.finish(Time::START).expect("ended").0);
         assert_eq!(play(format, &file_of(&log)), Some(vec![vec![], vec![]]));
 
         let (mut recording, mut log) =
             Recording::begin(format, 1, &[], Time::START).expect("begun");
         recording.push(End::Near, Time::START, &[500; 8_000]);
         log.extend(recording.pause(Time::from_millis(500)).expect("paused"));
-        log.extend(recording.finish(Time::from_millis(900)).expect("ended"));
+        log.extend(recording.finish(Time::from_millis(900)).expect("ended").0);
         let channels = play(format, &file_of(&log)).expect("played");
         assert_eq!(channels[1].len(), 4_000);
     }
@@ -462,7 +444,7 @@ proptest! {
             prop_assert!(recording.length() >= before);
         }
         let length = recording.length();
-        log.extend(recording.finish(now).expect("ended"));
+        log.extend(recording.finish(now).expect("ended").0);
         let file = file_of(&log);
         let channels = play(format, &file).expect("played");
         let ms = channels[0].len() as u128 / 8;

@@ -1,5 +1,7 @@
 //! WAV: written with a header that is valid at all times, and read from whatever bytes there are.
 
+use std::time::Duration;
+
 use super::{Frame, Write};
 use crate::pure::audio::LINE_RATE;
 
@@ -92,6 +94,13 @@ pub fn mend(begins: &[u8], length: u64) -> Option<Vec<u8>> {
     let sound = length.saturating_sub(HEADER as u64).min(u64::from(MOST)) as u32 / BLOCK * BLOCK;
     let mended = header(sound);
     (begins != mended).then_some(mended)
+}
+
+/// Returns how long a file of [`WavFile`] of so many bytes plays.
+#[must_use]
+pub fn length(bytes: u64) -> Duration {
+    let samples = bytes.saturating_sub(HEADER as u64) / u64::from(BLOCK);
+    Duration::from_micros(samples.saturating_mul(1_000_000) / u64::from(LINE_RATE))
 }
 
 /// Sound that was read, at a rate of its own, full scale 1.
