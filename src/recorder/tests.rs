@@ -483,7 +483,7 @@ fn the_folder_is_listed_mended_played_and_deleted() {
             clips::recording(&path.join(&name)).is_ok(),
             "it plays as it is"
         );
-        assert_eq!(catalogue::mend(path).expect("read"), [name.clone()]);
+        assert_eq!(catalogue::mend(path).expect("read"), [name.as_str()]);
         let entry = catalogue::list(path).expect("read").remove(0);
         assert!(
             entry.is_whole && entry.length >= Duration::from_millis(700),

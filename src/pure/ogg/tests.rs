@@ -177,11 +177,9 @@ proptest! {
                 before = granule;
             }
         }
-        let mut sequence = 0;
-        for (_, page) in pages(&bytes) {
-            prop_assert_eq!(page.sequence, sequence);
-            prop_assert_eq!(page.first, sequence == 0);
-            sequence += 1;
+        for (n, (_, page)) in pages(&bytes).enumerate() {
+            prop_assert_eq!(page.sequence, n as u32);
+            prop_assert_eq!(page.first, n == 0);
         }
         prop_assert!(is_finished(&bytes));
     }
