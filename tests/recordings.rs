@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use offhook::audio::line_tap;
-use offhook::pure::audio::FRAME_LEN;
-use offhook::pure::ids::CallId;
+use offhook::audio::{AudioSettings, DeviceChoice, MediaHandle, line_tap, stream_port};
+use offhook::pure::audio::{DownFrame, FRAME_LEN, Feed, Route, g711};
+use offhook::pure::ids::{CallId, StreamId};
 use offhook::pure::ogg::{self, PageWriter};
 use offhook::pure::recording::name::Kind;
-use offhook::pure::recording::{End, Format, Recording, Write};
+use offhook::pure::recording::{End, Format, Recording, Write, wav};
 use offhook::pure::time::Time;
 use offhook::recorder::disk::Folder;
-use offhook::recorder::{RecorderEvent, RecorderHandle, Request, catalogue, clips};
+use offhook::recorder::{Ended, RecorderEvent, RecorderHandle, Request, catalogue, clips};
 
 /// Tells a child of this binary into which folder it is to record until it is killed.
 const KILLED: &str = "OFFHOOK_TEST_KILLED_RECORDER";
@@ -161,6 +161,95 @@ fn a_wav_recording_is_valid_to_ffprobe() {
         for line in ["codec_name=pcm_s16le", "channels=2", "duration=10.000000"] {
             assert!(told.contains(line), "{told}");
         }
+    }
+}
+
+#[test]
+fn a_call_at_the_engine_is_recorded_with_both_of_its_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = Instant::now();
+    // The microphone hears what is played, so that both ends say the same.
+    let settings = AudioSettings {
+        capture: DeviceChoice::Loopback,
+        playout: DeviceChoice::None,
+        ..AudioSettings::default()
+    };
+    let media = MediaHandle::start(&settings, clock).expect("threads can be had");
+    let (mut socket, port) = stream_port();
+    let route = Route {
+        feed: Feed::Desk,
+        to_speaker: true,
+    };
+    let stream = StreamId(1);
+    media.attach(stream, port, route);
+
+    let now = move || Time::from_micros(clock.elapsed().as_micros() as u64);
+    let disk = Folder::open(folder.path().to_owned()).expect("made");
+    let (tell, events) = channel();
+    let recorder = RecorderHandle::start(Box::new(disk), Arc::new(now), move |event| {
+        let _ = tell.send(event);
+    });
+    let recorder = recorder.expect("a thread");
+    let tap = media.tap(stream).expect("it is attached");
+    let request = Request {
+        call: CallId::new("c1"),
+        kind: Kind::Call,
+        format: Format::Wav,
+        began: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+    };
+    recorder.record(&tap, request).expect("it records");
+
+    // A frame down for every frame up: one second of a tone, and one of silence.
+    for n in 0..100_usize {
+        let limit = Instant::now() + Duration::from_secs(15);
+        while socket.up.pop().is_err() {
+            assert!(Instant::now() < limit, "no frame comes");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let loud = if n < 50 { 0.5 } else { 0.0 };
+        let ulaw = std::array::from_fn(|k| {
+            let turn = (n * FRAME_LEN + k) as f32 * std::f32::consts::TAU * 700.0 / 8_000.0;
+            g711::encode_f32(turn.sin() * loud)
+        });
+        let frame = DownFrame {
+            at: (n * FRAME_LEN) as u64,
+            len: FRAME_LEN as u8,
+            ulaw,
+            arrived: now(),
+        };
+        socket.down.push(frame).expect("the speaker plays");
+    }
+    media.detach(stream);
+    assert!(media.tap(stream).is_none(), "it is gone");
+    let done = loop {
+        let event = events.recv_timeout(Duration::from_secs(15));
+        match event.expect("it ends with its stream") {
+            RecorderEvent::Began { .. } => {}
+            RecorderEvent::Ended { done, why, .. } => {
+                assert_eq!(why, Ended::StreamGone);
+                break done;
+            }
+            RecorderEvent::Failed { error, .. } => panic!("{error}"),
+        }
+    };
+    let bytes = std::fs::read(folder.path().join(&done.name)).expect("there");
+    let sound = wav::read(&bytes, |_| usize::MAX).expect("read");
+    assert!(done.length >= Duration::from_millis(1_500), "{done:?}");
+    // In one recording both lie where they sounded: our own devices tell 10 ms apart, and never more or less.
+    let is_loud = |sample: &f32| sample.abs() > 0.3;
+    let begin = |end: usize| sound.channels[end].iter().position(is_loud);
+    let over = |end: usize| sound.channels[end].iter().rposition(is_loud);
+    for place in [[begin(0), begin(1)], [over(0), over(1)]] {
+        let [Some(near), Some(far)] = place else {
+            panic!("both ends are heard: {place:?}");
+        };
+        assert!(near.abs_diff(far) <= 160, "{place:?}");
+    }
+    for channel in &sound.channels {
+        // A second of a tone of 0.5, and what is made up where it ends.
+        let loud = channel.iter().filter(|sample| sample.abs() > 0.3).count() as f32;
+        let expected = 8_000.0 * 0.59;
+        assert!((loud / expected - 1.0).abs() < 0.25, "{loud} of {expected}");
     }
 }
 
