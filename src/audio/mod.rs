@@ -3,8 +3,8 @@
 //! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices; `open` opens them (`real`, and `own`
 //! for `none`, `file:` and `loopback`), `slot` tells one that works from one that does not, `whereabouts` asks a sound
 //! server which device our streams are at. `callback` is what runs in devices, `seat` is where the ear sits between two
-//! blocks, and `mouth_thread` makes frames of what was captured. `callback`, `seat` and `sidetone` are public for
-//! the proofs in `tests` alone.
+//! blocks, and `mouth_thread` makes frames of what was captured; both leave a copy in a `tap` for whoever records.
+//! `callback`, `seat` and `sidetone` are public for the proofs in `tests` alone.
 
 #[doc(hidden)]
 pub mod callback;

@@ -17,6 +17,9 @@ use crate::pure::recording::{Format, wav};
 /// Bytes at a file's beginning in which its headers lie.
 const BEGINS: usize = 512;
 
+/// Bytes at the end of a whole file in which the last page lies.
+const ENDS: usize = 8_192;
+
 /// One recording in the folder.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
@@ -154,15 +157,19 @@ fn look(folder: &Path, name: &str, named: Named) -> io::Result<Entry> {
     let begins = begins(&file)?;
     let (length, is_whole) = match named.format {
         Format::Opus => {
-            let tail = tail(&file, bytes)?;
+            let mut end = tail(&file, bytes, ENDS)?;
+            if !ogg::is_finished(&end) {
+                // Cut off, or of pages larger than ours.
+                end = tail(&file, bytes, ogg::TAIL)?;
+            }
             let head = ogg::packets(&begins).next();
             let skip = head
                 .and_then(|head| Head::parse(&head.data))
                 .map_or(0, |head| u64::from(head.pre_skip));
-            let granules = ogg::last_granule(&tail).unwrap_or(0).saturating_sub(skip);
+            let granules = ogg::last_granule(&end).unwrap_or(0).saturating_sub(skip);
             let micros = u128::from(granules) * 1_000_000 / u128::from(GRANULE_RATE);
             let length = Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
-            (length, ogg::is_finished(&tail))
+            (length, ogg::is_finished(&end))
         }
         Format::Wav => (
             wav::length(bytes),
@@ -185,9 +192,9 @@ fn begins(mut file: &File) -> io::Result<Vec<u8>> {
     Ok(begins)
 }
 
-fn tail(mut file: &File, bytes: u64) -> io::Result<Vec<u8>> {
+fn tail(mut file: &File, bytes: u64, most: usize) -> io::Result<Vec<u8>> {
     let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(bytes.saturating_sub(ogg::TAIL as u64)))?;
-    file.take(ogg::TAIL as u64).read_to_end(&mut tail)?;
+    file.seek(SeekFrom::Start(bytes.saturating_sub(most as u64)))?;
+    file.take(most as u64).read_to_end(&mut tail)?;
     Ok(tail)
 }

@@ -12,7 +12,7 @@ use crate::audio::Listening;
 use crate::pure::audio::LINE_RATE;
 use crate::pure::recording::name::Named;
 use crate::pure::recording::{CodecError, End, Recording, Write};
-use crate::pure::time::Time;
+use crate::pure::time::{Time, rfc3339};
 
 /// How often the taps are emptied while anything is recorded.
 const TICK: Duration = Duration::from_millis(50);
@@ -139,7 +139,8 @@ impl Thread {
         match self.open(request) {
             Ok(mut file) => {
                 let serial = (at.micros() ^ id.0.rotate_left(24)) as u32;
-                let begun = Recording::begin(request.format, serial, &[], at)
+                let comments = [format!("DATE={}", rfc3339(request.began))];
+                let begun = Recording::begin(request.format, serial, &comments, at)
                     .map_err(RecordError::from)
                     .and_then(|(recording, writes)| {
                         file.write(&writes)?;

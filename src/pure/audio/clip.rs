@@ -1,7 +1,7 @@
 //! Sound that was made ready to be sent or heard: a greeting, a beep, a recording that is played back.
 //!
 //! A [`Clip`] is read and converted beforehand, wherever that may take its time. A [`ClipPlayer`] gives its samples at
-//! [`LINE_RATE`](super::LINE_RATE) and neither allocates nor waits, so that it may stand on either way of sound.
+//! [`LINE_RATE`] and neither allocates nor waits, so that it may stand on either way of sound.
 
 use std::fmt;
 use std::sync::Arc;

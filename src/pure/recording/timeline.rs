@@ -5,8 +5,8 @@
 //! in which a sample lies where its moment is:
 //!
 //! - What is missing is silence of its length.
-//! - An end's own clock may run fast or slow: it is drawn out or in by single samples, so that it stays within a
-//!   millisecond of its moments.
+//! - An end's own clock may run fast or slow: it is drawn out or in by single samples, so that it stays within 5 ms of
+//!   its moments.
 //! - A piece may be read late, so that its moment is told too late, but hardly too early: the place of a sample is the earliest
 //!   that any two neighbours among the pieces behind it agree on. For this, frames are made [`HOLD`] later.
 //! - What comes later still has lost its place, and is counted.
@@ -27,11 +27,14 @@ const MOST_WAITING: usize = 10 * LINE_RATE as usize;
 /// Off by so many samples or more, an end is put right at once: 15 ms.
 const FAR_OFF: f64 = 120.0;
 
-/// Off by fewer samples, it is left alone: 1 ms.
-const NEAR_ENOUGH: f64 = LINE_RATE as f64 / 1000.0;
+/// Off by fewer samples, it is left alone: 5 ms.
+const NEAR_ENOUGH: f64 = 40.0;
 
-/// Samples by which a frame is drawn out or in at most: 5 %.
-const MOST_SLIP: f64 = 8.0;
+/// Off by fewer samples, it is put right no further: 1 ms.
+const THERE: f64 = 8.0;
+
+/// Samples by which a frame is drawn out or in: 1.3 %, a fifth of a semitone, for less than a second.
+const SLIP: f64 = 2.0;
 
 /// What of one end was not kept, in samples.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -138,7 +141,8 @@ struct Side {
     taken: u64,
     /// Where the first sample lies by what was made last; nothing where silence was.
     zero: Option<f64>,
-    /// By how many samples it is still to be drawn out (less than one).
+    /// Whether it is being drawn out or in, and by how much it still is (less than a sample).
+    slips: bool,
     owed: f64,
     lost: Lost,
 }
@@ -230,10 +234,11 @@ impl Side {
     fn run(&mut self, ahead: f64, out: &mut [i16]) -> usize {
         let piece = self.piece();
         let count = piece.min(out.len());
-        if ahead.abs() >= NEAR_ENOUGH {
-            // A twentieth of what it is off, in a whole frame; and less in a part of one.
-            let slip = (ahead.abs() / 20.0).clamp(1.0, MOST_SLIP) * ahead.signum();
-            self.owed += slip * count as f64 / FRAME_LEN as f64;
+        // Moments of devices waver: what is off by little is left alone, and what is put right goes all the way.
+        let bound = if self.slips { THERE } else { NEAR_ENOUGH };
+        self.slips = ahead.abs() >= bound;
+        if self.slips {
+            self.owed += ahead.signum() * SLIP * count as f64 / FRAME_LEN as f64;
         }
         let slip = self.owed.trunc();
         self.owed -= slip;

@@ -60,7 +60,7 @@ fn off(sound: &[i16], begin: u64) -> (f64, usize) {
 }
 
 #[test]
-fn an_hour_of_two_clocks_that_run_apart_stays_within_three_milliseconds() {
+fn an_hour_of_two_clocks_that_run_apart_stays_within_seven_milliseconds() {
     let mut timeline = Timeline::new(Time::START);
     let mut near = Speaker::new(End::Near, 120.0);
     let mut far = Speaker::new(End::Far, -150.0);
@@ -83,7 +83,7 @@ fn an_hour_of_two_clocks_that_run_apart_stays_within_three_milliseconds() {
             made += FRAME_LEN as u64;
         }
     }
-    assert!(worst.iter().all(|off| *off <= 24.0), "{worst:?} samples");
+    assert!(worst.iter().all(|off| *off <= 56.0), "{worst:?} samples");
     let hour = 3_600.0 * 8_000.0 * (1.0 - 800.0 / CYCLE);
     for heard in heard {
         assert!((heard as f64 / hour - 1.0).abs() < 0.001, "{heard}");
@@ -138,7 +138,7 @@ fn pieces_that_were_read_late_and_at_once_lie_where_they_were_said() {
         }
         while let Some(frame) = timeline.next(moment(now)) {
             let (off, count) = off(&frame[0], made);
-            assert!(off <= 24.0, "{off} at {made}");
+            assert!(off <= 42.0, "{off} at {made}");
             heard += count;
             made += FRAME_LEN as u64;
         }
@@ -146,6 +146,36 @@ fn pieces_that_were_read_late_and_at_once_lie_where_they_were_said() {
     let all = made as f64 * (1.0 - 800.0 / CYCLE);
     assert!(heard as f64 > all * 0.98, "{heard} of {all}");
     assert_eq!(timeline.lost(), [Lost::default(); 2]);
+}
+
+#[test]
+fn moments_that_waver_by_three_milliseconds_change_no_sample() {
+    let mut timeline = Timeline::new(Time::START);
+    let mut far = Speaker::new(End::Far, 0.0);
+    let (mut made, mut seed) = (0, 1_u32);
+    let mut before = None;
+    for tick in 1..=1_000_u64 {
+        let now = tick as f64 * 160.0;
+        while far.at + 80.0 < now {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let wavers_ms = f64::from(seed >> 16) / 65_536.0 * 6.0 - 3.0;
+            far.say(
+                &mut timeline,
+                80,
+                if far.at < 800.0 { 0.0 } else { wavers_ms },
+            );
+        }
+        while let Some(frame) = timeline.next(moment(now)) {
+            for value in frame[1] {
+                // Each is one more than the one before, or begins anew.
+                let follows = before.is_none_or(|before| value == before + 1 || value == 1);
+                assert!(follows || value == 0, "{before:?}, {value} at {made}");
+                before = (value != 0).then_some(value);
+            }
+            made += FRAME_LEN as u64;
+        }
+    }
+    assert!(before.is_some_and(|value| value > 1));
 }
 
 #[test]
