@@ -274,9 +274,10 @@ fn nothing_of_a_pause_is_kept_even_while_the_disk_stands_still() {
     rig.disk.log().stands_still = true;
     rig.speak(800, 0.125, 0.125);
     rig.recorder.pause(id).expect("it listens");
-    rig.speak(1_000, 0.75, 0.75);
+    // All of it together is less than the rings hold, should nobody empty them meanwhile.
+    rig.speak(400, 0.75, 0.75);
     rig.disk.log().stands_still = false;
-    rig.speak(1_000, 0.75, 0.75);
+    rig.speak(400, 0.75, 0.75);
     rig.recorder.resume(id).expect("it listens");
     rig.speak(1_000, 0.125, 0.125);
     rig.recorder.stop(id).expect("it listens");

@@ -63,6 +63,10 @@ struct Active {
     recording: Recording,
     file: OpenFile,
     piece: Vec<i16>,
+    /// What sounded later than the pause that was ordered last, as far as it was not looked at again.
+    later: Vec<(End, Time, Vec<i16>)>,
+    /// Whether its stream is gone.
+    is_over: bool,
 }
 
 struct OpenFile {
@@ -158,6 +162,8 @@ impl Thread {
                             recording,
                             file,
                             piece: Vec::new(),
+                            later: Vec::new(),
+                            is_over: false,
                         });
                     }
                     Err(error) => {
@@ -217,8 +223,9 @@ impl Thread {
     fn advance(&mut self, now: Time) {
         let mut n = 0;
         while let Some(active) = self.active.get_mut(n) {
-            // Asked before the taps are emptied, so that nothing is left in them.
-            let is_over = active.listening.is_over();
+            // Seen in the turn before: so `now` is later than all of its sound, and whatever was ordered meanwhile is done.
+            let is_over = active.is_over;
+            active.is_over = active.listening.is_over();
             active.listen();
             let id = active.id;
             match active.advance(now) {
@@ -288,12 +295,41 @@ impl Thread {
 impl Active {
     /// Empties the taps.
     fn listen(&mut self) {
-        while let Some(at) = self.listening.near(&mut self.piece) {
-            self.recording.push(End::Near, at, &self.piece);
+        for (end, at, sound) in self.later.drain(..) {
+            self.recording.push(end, at, &sound);
         }
-        while let Some(at) = self.listening.far(&mut self.piece) {
-            self.recording.push(End::Far, at, &self.piece);
+        while let Some((end, at)) = self.take() {
+            self.recording.push(end, at, &self.piece);
         }
+    }
+
+    /// Empties the taps of what sounded until a moment, and keeps the rest: where orders had to wait, it may be wanted again.
+    fn listen_until(&mut self, until: Time) {
+        for (end, at, sound) in std::mem::take(&mut self.later) {
+            self.sort(end, at, sound, until);
+        }
+        while let Some((end, at)) = self.take() {
+            let sound = std::mem::take(&mut self.piece);
+            self.sort(end, at, sound, until);
+        }
+    }
+
+    fn sort(&mut self, end: End, at: Time, sound: Vec<i16>, until: Time) {
+        if at < until {
+            self.recording.push(end, at, &sound);
+        } else {
+            self.later.push((end, at, sound));
+        }
+    }
+
+    /// Takes the next piece of either end.
+    fn take(&mut self) -> Option<(End, Time)> {
+        let near = self.listening.near(&mut self.piece);
+        let piece = near.map(|at| (End::Near, at));
+        piece.or_else(|| {
+            let far = self.listening.far(&mut self.piece)?;
+            Some((End::Far, far))
+        })
     }
 
     fn advance(&mut self, now: Time) -> Result<(), RecordError> {
@@ -302,7 +338,7 @@ impl Active {
     }
 
     fn pause(&mut self, at: Time) -> Result<(), RecordError> {
-        self.listen();
+        self.listen_until(at);
         let writes = self.recording.pause(at)?;
         self.file.write(&writes)
     }
