@@ -74,25 +74,28 @@ check_rust() {
     # rustup puts cargo where a fresh shell does not look yet.
     command -v cargo >/dev/null || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
     command -v cargo >/dev/null ||
-        fail "there is no Rust here" "install it from https://rustup.rs, and start again"
+        fail "there is no Rust here" \
+            "https://rustup.rs has it: apt-get install curl, then curl https://sh.rustup.rs -sSf | sh; then start again"
     local version
     version=$(cd "$here" && cargo --version | cut -d ' ' -f 2)
     [ "$(printf '%s\n%s\n' "$oldest_rust" "${version%%-*}" | sort -V | head -n 1)" = "$oldest_rust" ] ||
-        fail "Rust is $version here, and $oldest_rust or newer is needed" "rustup update stable"
+        fail "Rust is $version here, and $oldest_rust or newer is needed" \
+            "rustup update stable; where there is no rustup, https://rustup.rs has it"
 }
 
 build() {
     local quiet=(--quiet)
     if [ ! -x "$target/release/offhook" ]; then
         quiet=()
-        say "building offhook; the first time this takes some minutes …"
+        say "building offhook; the first time this takes three or four minutes, and 1.1 GB …"
     fi
     (cd "$here" && cargo build "${quiet[@]}" --release --locked --bin offhook --target-dir "$target") </dev/null >&2 ||
         fail "offhook could not be built" "read what cargo said above"
 }
 
-install_packages
+# First what only a person can install: nobody waits for packages, and is told then.
 check_rust
+install_packages
 [ "${1:-}" != --install-only ] || exit 0
 build
 offhook=$target/release/offhook

@@ -12,6 +12,8 @@ use base64::Engine as _;
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use offhook::audio::DOWN_FRAMES;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, LegMeter, MOST_LEGS};
+use offhook::pure::audio::hold::Music;
+use offhook::pure::audio::meeting::way;
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
@@ -29,8 +31,18 @@ const SID: &str = "MZ00000000000000000000000000000001";
 
 fn engine_step(c: &mut Criterion) {
     let mut group = c.benchmark_group("engine_step");
-    for legs in [1, MOST_LEGS] {
-        let mut engine = Engine::new(legs);
+    let rows = [
+        ("20_ms_at_48000_legs", Feed::Desk, 1),
+        ("20_ms_at_48000_legs", Feed::Desk, MOST_LEGS),
+        ("20_ms_at_48000_held", Feed::Hold, MOST_LEGS),
+        (
+            "20_ms_at_48000_meeting",
+            Feed::Meeting { desk: true },
+            MOST_LEGS,
+        ),
+    ];
+    for (name, feed, legs) in rows {
+        let mut engine = Engine::new(legs, feed);
         let microphone: Vec<f32> = (0..2 * BLOCK)
             .map(|n| (n as f32 * 0.05).sin() * 0.5)
             .collect();
@@ -39,7 +51,7 @@ fn engine_step(c: &mut Criterion) {
         for message in carrier.by_ref().take(10) {
             engine.step(message, &microphone);
         }
-        group.bench_function(BenchmarkId::new("20_ms_at_48000_legs", legs), |b| {
+        group.bench_function(BenchmarkId::new(name, legs), |b| {
             // Writing the carrier's message is not our work.
             b.iter_batched(
                 || carrier.next().expect("endless"),
@@ -91,23 +103,25 @@ struct Stream {
 }
 
 impl Engine {
-    fn new(legs: usize) -> Engine {
+    fn new(legs: usize, feed: Feed) -> Engine {
         let (mut commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
-        let mut mouth = Mouth::new(DeviceRate::HZ_48000);
+        let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(Music::built_in());
         let mut streams = Vec::new();
         for n in 0..legs as u64 {
             let (down, for_leg) = rtrb::RingBuffer::new(DOWN_FRAMES);
             let meter = Arc::new(LegMeter::default());
             let route = Route {
-                feed: Feed::Desk,
+                feed,
                 to_speaker: true,
             };
-            let leg = EarLeg::new(StreamId(n), for_leg, route, Arc::clone(&meter));
+            let (into, meeting) = way();
+            let leg =
+                EarLeg::new(StreamId(n), for_leg, route, Arc::clone(&meter)).with_meeting(into);
             commands
                 .push(EarCommand::Attach(Box::new(leg)))
                 .expect("room for every leg");
-            mouth.attach(StreamId(n), Feed::Desk);
+            mouth.attach_with(StreamId(n), feed, meeting);
             streams.push(Stream {
                 down,
                 meter,

@@ -1,4 +1,5 @@
-//! One-way delay in each direction, on a private virtual sound server, beside the server's own floor.
+//! One-way delay in each direction, on a private virtual sound server, beside the server's own floor; then both
+//! together, and what PESQ says of speech, while each message is up to 30 ms late.
 //!
 //! `cargo bench --bench latency` prints a table; `-- --test` makes one short pass. Where no sound server can be had it
 //! says so and ends well.
@@ -12,6 +13,8 @@ mod latency;
 #[expect(dead_code, reason = "the tests use the rest of it")]
 #[path = "../tests/common/pair_server.rs"]
 mod pair_server;
+#[path = "../tests/common/pesq.rs"]
+mod pesq;
 #[path = "../tests/common/rig.rs"]
 mod rig;
 
@@ -84,6 +87,15 @@ fn measure(server: &PairServer) -> ExitCode {
         let _ = writeln!(out, "{row}");
         failed |= !well;
     }
+    match runtime.block_on(latency::rough(server, chirps)) {
+        Ok(measured) => {
+            let _ = writeln!(out, "{}", told(&measured));
+        }
+        Err(cause) => {
+            failed = true;
+            let _ = writeln!(out, "the rough network: not measured: {cause}");
+        }
+    }
     if failed {
         ExitCode::FAILURE
     } else {
@@ -119,6 +131,26 @@ fn one_row(
         well &= host != "pulseaudio";
     }
     (row, well)
+}
+
+/// Says what the rough network made of a call.
+fn told(measured: &latency::Rough) -> String {
+    let (steady, marked, why) = match &measured.pesq {
+        Ok((steady, rough)) => (format!("{steady:.2}"), format!("{rough:.2}"), String::new()),
+        Err(why) => {
+            let why = format!("\nPESQ is left out: {}", why.trim());
+            ("\u{2013}".to_owned(), "\u{2013}".to_owned(), why)
+        }
+    };
+    format!(
+        "\n| pulseaudio, 10 ms callbacks | microphone to speaker, in ms | PESQ |\n|---|---|---|\n\
+         | a steady network | {} | {steady} |\n| each message up to {} ms late | {} | {marked} |\n\
+         | steady again, after eight seconds | {} | |{why}",
+        show(measured.before),
+        far_end::ROUGH.as_millis(),
+        show(measured.rough),
+        show(measured.after),
+    )
 }
 
 fn show((lowest, median, highest): Spread) -> String {

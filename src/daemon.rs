@@ -86,6 +86,7 @@ impl Daemon {
         let media = start_sound(&settings, clock).await?;
         let phone =
             PhoneHandle::start(phone_settings(&settings), media, store, carrier, clock).await;
+        phone.limit_history(settings.history);
         let router = Router::new()
             .merge(twilio::door(&settings, phone.clone(), clock))
             .merge(web::door(&settings, api_key.clone(), phone.clone()));
@@ -210,5 +211,7 @@ fn phone_settings(settings: &Settings) -> PhoneSettings {
         auto_answer: settings.auto_answer,
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,
+        call_waiting: settings.call_waiting,
+        longest_call: settings.longest_call,
     }
 }

@@ -89,6 +89,8 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Failure {
         match &error {
             StartError::Thread(cause) => Failure::world(error.to_string()).caused_by(cause),
+            StartError::HoldMusic(_) => Failure::usage(error.to_string())
+                .hint("--hold-music takes file: and the path of a WAV file, default or silence"),
             StartError::Ringtone(_) => Failure::usage(error.to_string()).hint(
                 "--ringtone takes file: and the path of a WAV file, or the name of a built-in one",
             ),
@@ -121,9 +123,15 @@ impl From<io::Error> for Failure {
 
 impl From<crate::config::SettingsError> for Failure {
     fn from(error: crate::config::SettingsError) -> Failure {
-        Failure::usage(error.to_string()).hint(
-            "set them in the environment or in `.env` of this folder; `offhook.example.toml` explains every one",
-        )
+        let lacks = error
+            .problems()
+            .iter()
+            .any(|problem| problem.missing_name().is_some());
+        Failure::usage(error.to_string()).hint(if lacks {
+            "set what is missing in the environment or in `.env` of this folder; `offhook.example.toml` explains every one"
+        } else {
+            "`offhook.example.toml` explains every setting"
+        })
     }
 }
 

@@ -5,6 +5,8 @@
 //! back as an input.
 
 mod figures;
+mod learned;
+pub mod memory;
 mod tally;
 mod task;
 
@@ -19,10 +21,10 @@ use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::call_report::PastCall;
-use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
+use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
-    Ask, CallView, CarrierRequest, Command, CommandError, Document, Happening, LegStatus,
-    PhoneSettings, Place, Snapshot, Stage, StreamEnd, StreamRefusal,
+    Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document,
+    Happening, LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
@@ -43,6 +45,27 @@ pub trait Carrier: Send + Sync + 'static {
         &self,
         request: CarrierRequest,
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+    /// Dials for the desk, and connects whoever answers to a stream; never twice for one wish. The answer names the leg.
+    fn dial(
+        &self,
+        wish: DialWish,
+    ) -> Pin<Box<dyn Future<Output = Result<LegId, DialRefusal>> + Send>>;
+}
+
+/// Whom the carrier is to dial, for which call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DialWish {
+    /// Our name for the call.
+    pub call: CallId,
+    /// Whom.
+    pub to: PhoneNumber,
+    /// The caller id shown.
+    pub caller_id: PhoneNumber,
+    /// What the stream must bring along.
+    pub token: StreamToken,
+    /// The legs that are known already: none of them is this call's.
+    pub known: Vec<LegId>,
 }
 
 /// What the phone tells the task of one media socket.
@@ -103,6 +126,7 @@ struct Shared {
     clock: Instant,
     began: SystemTime,
     store: StoreHandle,
+    own_number: Option<PhoneNumber>,
     board: Arc<Board>,
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
@@ -139,6 +163,7 @@ impl PhoneHandle {
         carrier: Arc<dyn Carrier>,
         clock: Instant,
     ) -> PhoneHandle {
+        let own_number = settings.own_number.clone();
         let began = SystemTime::now()
             .checked_sub(clock.elapsed())
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -151,6 +176,7 @@ impl PhoneHandle {
             tracing::warn!(%cause, "who is registered is not known: browsers ring once they register anew");
             Vec::new()
         });
+        learned::take_up(&media, &store).await;
         let board = Arc::new(Board::default());
         let figures = tokio::spawn(figures::run(
             media.clone(),
@@ -183,6 +209,7 @@ impl PhoneHandle {
                 clock,
                 began,
                 store,
+                own_number,
                 board,
                 figures: Mutex::new(Some(figures)),
             }),
@@ -208,12 +235,13 @@ impl PhoneHandle {
     /// # Errors
     /// [`Gone`] while the daemon stops.
     pub async fn ask(&self, leg: LegId, ask: Ask) -> Result<Document, Gone> {
+        let ask = self.with_caller(ask);
         self.asked(|reply| Message::Ask { leg, ask, reply }).await
     }
 
-    /// Takes note of where a leg stands.
-    pub async fn leg_is(&self, leg: LegId, status: LegStatus) {
-        self.told(Message::LegIs(leg, status)).await;
+    /// Takes note of where a leg stands; `call` is our name for it, where the carrier was told that.
+    pub async fn leg_is(&self, leg: LegId, call: Option<CallId>, status: LegStatus) {
+        self.told(Message::LegIs { leg, call, status }).await;
     }
 
     /// Takes note of where a leg stands that the carrier dialled for `parent`.
@@ -271,46 +299,74 @@ impl PhoneHandle {
     /// # Errors
     /// [`CommandError`], also while the daemon stops.
     pub async fn command(&self, id: &str, command: Command) -> Result<CallView, CommandError> {
-        let call = self
-            .shared
-            .snapshots
-            .borrow()
-            .calls
-            .iter()
-            .find(|call| call.id.as_str() == id || call.leg.as_str() == id)
-            .map(|call| call.id.clone())
-            .ok_or(CommandError::NoSuchCall)?;
+        let named = |id: &str| {
+            let snapshot = self.shared.snapshots.borrow();
+            let call = snapshot.call(id).map(|call| call.id.clone());
+            call.ok_or(CommandError::NoSuchCall)
+        };
+        let call = named(id)?;
+        // The other call too may be named as the carrier names it.
+        let command = match command {
+            Command::Merge(with) => Command::Merge(named(with.as_str())?),
+            other => other,
+        };
         self.asked(|reply| Message::Command {
             call,
             command,
             reply,
         })
         .await
-        .unwrap_or(Err(CommandError::WrongState))
+        .unwrap_or(Err(CommandError::WrongState(Stage::Ended)))
     }
 
-    /// Does what a person wants of the call that it must mean: the one that rings at the desk for an answer, the one at
-    /// the desk to hang up.
+    /// Does what a person wants of the call that it must mean ([`Snapshot::meant_by`]).
     ///
     /// # Errors
     /// [`CommandError::NoSuchCall`] where there is none.
     pub async fn command_current(&self, command: Command) -> Result<CallView, CommandError> {
-        let id = {
-            let snapshot = self.shared.snapshots.borrow();
-            let at_desk = |stage: Stage| {
-                snapshot
-                    .calls
-                    .iter()
-                    .find(|call| call.place == Place::Desk && call.stage == stage)
-            };
-            let call = match command {
-                Command::Answer => at_desk(Stage::Ringing),
-                Command::HangUp => at_desk(Stage::Talking).or_else(|| at_desk(Stage::Ringing)),
-            };
-            call.map(|call| call.id.clone())
-                .ok_or(CommandError::NoSuchCall)?
-        };
+        let meant = self.shared.snapshots.borrow().meant_by(&command);
+        let id = meant.ok_or(CommandError::NoSuchCall)?;
         self.command(id.as_str(), command).await
+    }
+
+    /// Dials somebody for a call, which waits meanwhile, to be joined with it; without a name for the one that talks at
+    /// the desk, or waits there.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn consult(&self, call: Option<&str>, to: &str) -> Result<CallView, DialError> {
+        let consults = {
+            let snapshot = self.shared.snapshots.borrow();
+            match call {
+                Some(id) => snapshot.call(id).map(|call| call.id.clone()),
+                None => snapshot
+                    .meant_by(&Command::Hold)
+                    .or_else(|| snapshot.meant_by(&Command::Resume)),
+            }
+        };
+        let consults = consults.ok_or(DialError::NoSuchCall)?;
+        self.dial(to, Some(consults)).await
+    }
+
+    /// Dials from the desk; answers when the carrier has, within 15 s. Behind the number may stand keys to send once somebody
+    /// answers, from the first comma or semicolon on. `consults` is the call that waits for it.
+    ///
+    /// # Errors
+    /// [`DialError`].
+    pub async fn dial(&self, to: &str, consults: Option<CallId>) -> Result<CallView, DialError> {
+        let to = to.to_owned();
+        self.asked(|reply| Message::Dial {
+            to,
+            consults,
+            reply,
+        })
+        .await
+        .unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// Keeps the desk from ringing, or lets it ring again.
+    pub async fn do_not_disturb(&self, on: bool) {
+        self.told(Message::DoNotDisturb(on)).await;
     }
 
     /// Registers a browser for so long, and returns until when.

@@ -161,7 +161,7 @@ async fn one_call(host: &str, devices: Devices, fault: Fault) -> Seen {
     let (mut speaker, mut microphone) = (Vec::new(), Vec::new());
     for recorder in recorders {
         let taken = tokio::task::block_in_place(|| recorder.stop());
-        if let Some(began) = taken.began {
+        if let Some(began) = taken.began() {
             speaker.extend(tones(&taken.speaker, RATE, CALLER, began));
             microphone.extend(tones(&taken.microphone, RATE, CALLER, began));
         }

@@ -17,12 +17,15 @@ use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, Listening, line_tap};
 use offhook::pure::audio::comfort::Loudest;
+use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
+use offhook::pure::audio::meeting::way;
 use offhook::pure::audio::ringtone::{RingStyle, Ringer};
 use offhook::pure::audio::sidetone::sidetone;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route};
 use offhook::pure::ids::StreamId;
+use offhook::pure::keys::Key;
 use offhook::pure::time::Time;
 
 /// Tells this binary that it runs under `strace`.
@@ -230,7 +233,11 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         loudest: Some(Loudest::default()),
         ..EarStyle::default()
     };
-    let ear = Ear::new(rate, for_ear, for_let_go).with_style(style);
+    let key: Arc<SoundingKey> = Arc::default();
+    key.set(Key::new('5'));
+    let ear = Ear::new(rate, for_ear, for_let_go)
+        .with_style(style)
+        .with_keys(key);
     let seat = Arc::new(EarSeat::new(ear));
     let turn = seat.draw();
     seat.give_turn(turn, rate, tap);
@@ -238,15 +245,17 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
     let mut playout = Playout::new(sound, rate, Arc::default());
     let (mut down, for_leg) = rtrb::RingBuffer::new(DOWN_FRAMES);
     let route = Route {
-        feed: Feed::Desk,
+        feed: Feed::Meeting { desk: true },
         to_speaker: true,
     };
     let meter = Arc::new(LegMeter::default());
     // Somebody records, and takes nothing: the ring meets room first and then none.
     let (_near, far, line) = line_tap();
     let listening = line.listen();
+    let (meeting, _mouth) = way();
     let leg = EarLeg::new(StreamId(1), for_leg, route, meter)
         .levelled()
+        .with_meeting(meeting)
         .tapped(far);
     let mut leg = Some(Box::new(leg));
     let mut data = [0_i16; 2 * BLOCK];
@@ -254,6 +263,11 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         let command = match n {
             10 => leg.take().map(EarCommand::Attach),
             100 => Some(EarCommand::Ring(Some(Country::NorthAmerica))),
+            500 => Some(EarCommand::Progress(Some((
+                Progress::CallWaiting,
+                Country::NorthAmerica,
+            )))),
+            800 => Some(EarCommand::Progress(None)),
             900 => Some(EarCommand::Ring(None)),
             1_000 => Some(EarCommand::Beep),
             2_900 => Some(EarCommand::Detach(StreamId(1))),

@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-const VERBS: [&str; 7] = [
-    "serve", "demo", "sim", "devices", "status", "answer", "hangup",
+const VERBS: [&str; 10] = [
+    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "history", "contacts", "block",
 ];
 
 #[test]
@@ -241,6 +241,58 @@ fn a_second_program_on_the_same_port_is_told_who_holds_it() {
 }
 
 #[test]
+fn a_second_demonstration_is_told_of_the_folder_and_of_nothing_before_it() {
+    let place = Place::new();
+    let state = place.path().join("state");
+    fs::create_dir(&state).expect("made");
+    fs::write(state.join("lock"), "pid 4242\nport 4321\n").expect("written");
+    let lock = fs::File::open(state.join("lock")).expect("there");
+    lock.lock().expect("free");
+    // Whoever has the usual port, it is taken.
+    let _usual = TcpListener::bind("127.0.0.1:3000");
+    let output = place.run(&["demo", "--once", "--data-dir", "state"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(
+        told.starts_with("error: another daemon holds the data folder"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_demonstration_obeys_the_country_and_a_wrong_value_is_no_missing_one() {
+    let place = Place::new();
+    let mut demo = place.command(&["demo", "--once"]);
+    let output = demo.env("OFFHOOK_COUNTRY", "xx").output().expect("runs");
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("OFFHOOK_COUNTRY `xx`"), "{told}");
+    assert!(
+        told.ends_with("hint: `offhook.example.toml` explains every setting\n"),
+        "{told}"
+    );
+    let missing = text(&place.run(&["serve"]).stderr);
+    assert!(
+        missing.contains("hint: set what is missing in"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn a_machine_without_a_sound_card_says_so_once() {
+    let cards = fs::read_to_string("/proc/asound/cards").unwrap_or_default();
+    let place = Place::new();
+    let mut test = place.command(&["devices", "test", "--for", "1"]);
+    test.env("PULSE_SERVER", "unix:/nowhere")
+        .env("XDG_RUNTIME_DIR", place.path());
+    let told = text(&test.output().expect("runs").stderr);
+    let count = told.matches("no sound card").count();
+    // Where the kernel knows one, it may be taken, broken or forbidden, and works at best.
+    let expected = usize::from(!cards.contains('['));
+    assert_eq!(count, expected, "{told}");
+}
+
+#[test]
 fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
     let place = Place::new();
     fs::write(place.path().join(".env"), "# mine\nOFFHOOK_LANG=fr\n").expect("written");
@@ -261,7 +313,7 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
             "TWILIO_TWIML_APP_SID: ",
             "AP00112233445566778899aabbccddeeff\n",
         ),
-        ("TWILIO_PHONE_NUMBER: ", "+15145550100\n"),
+        ("TWILIO_PHONE_NUMBER: ", "+1 (514) 555-0100\n"),
         (
             "PUBLIC_URL (Entrée : cette machine seulement): ",
             "http://phone.example.com\n",
@@ -284,6 +336,12 @@ fn on_a_terminal_what_is_missing_is_asked_for_and_kept() {
     assert!(screen.contains("Il manque 6 réglages"), "{screen}");
     let like = "il faut : AC et 32 chiffres hexadécimaux";
     assert!(screen.contains(like), "{screen}");
+    let strange = "la forme habituelle est : 32 lettres et chiffres";
+    assert!(screen.contains(strange), "{screen}");
+    assert!(
+        !screen.contains("la forme habituelle est : 32 chiffres"),
+        "{screen}"
+    );
     assert!(!screen.contains("Twilio console"), "{screen}");
     assert!(
         screen.contains(&format!("port {port} is taken")),
@@ -341,6 +399,36 @@ fn a_phone_sent_to_the_background_goes_on_and_obeys_the_keyboard_once_it_is_back
 }
 
 #[test]
+fn whoever_sits_before_the_phone_is_told_who_rings_who_talks_and_what_is_over() {
+    let place = Place::new();
+    // Somebody calls once the port is known.
+    let script = r#"
+        (
+            until port=$(sed -n 's/^port //p' state/lock) && [ -n "$port" ]; do sleep 0.1; done
+            "$0" sim call --webhook "http://127.0.0.1:$port/handle_calls" --from +15145550123 --wait 15
+        ) </dev/null >/dev/null 2>&1 &
+        exec "$0" "$@""#;
+    let mut shell = place.command_of("setsid", &["--ctty", "--wait", "bash", "-c", script]);
+    shell
+        .arg(env!("CARGO_BIN_EXE_offhook"))
+        .args(["serve", "--port", "0", "--bind", "127.0.0.1"])
+        .args(["--capture", "none", "--playout", "none", "--lang", "en"])
+        .args(["--data-dir", "state", "--ring-seconds", "60"])
+        .env("TWILIO_API_BASE_URL", "http://127.0.0.1:1")
+        .env("PATH", "/usr/bin:/bin");
+    credentials(&mut shell);
+    let dialogue = [
+        ("+15145550123 is calling (Enter picks up)", "\n"),
+        ("talking with +15145550123", "h\n"),
+        ("the call with +15145550123 is over: hung up here", "\u{3}"),
+    ];
+    let screen = on_terminal(shell, &dialogue);
+    assert_eq!(screen.matches("talking with").count(), 1, "{screen}");
+    assert_eq!(screen.matches("is over: ").count(), 1, "{screen}");
+    assert!(!screen.contains("Twilio reaches it"), "{screen}");
+}
+
+#[test]
 fn a_phone_in_the_background_asks_nothing() {
     let place = Place::new();
     let script = r#""$0" serve & wait $!; echo "exit $?""#;
@@ -386,6 +474,10 @@ fn whoever_gives_up_at_the_terminal_is_told_everything_that_is_missing() {
     );
     assert!(
         !screen.contains("TWILIO_ACCOUNT_SID is missing"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("what you have answered is in .env"),
         "{screen}"
     );
     let kept = fs::read_to_string(place.path().join(".env")).expect("there");

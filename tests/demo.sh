@@ -19,6 +19,10 @@ if ! timeout 120 "$repository/start-auto.sh" --once --port 0 >out 2>err </dev/nu
   exit 1
 fi
 cat out
+if ! grep -qE '^(all well|tout va bien)' out; then
+  echo "demo.sh: the demonstration did not say that all is well" >&2
+  exit 1
+fi
 mapfile -t files < <(grep -oE '/[^ ]+\.wav' out | sort -u)
 if ((${#files[@]} < 2)); then
   echo "demo.sh: the demonstration named ${#files[@]} WAV files instead of the two ends of the call" >&2

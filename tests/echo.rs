@@ -204,6 +204,108 @@ fn the_mouth_takes_out_the_echo_of_a_speaker_of_another_rate() {
 }
 
 #[test]
+fn with_a_headset_a_soft_near_end_is_left_alone_and_an_echo_that_comes_is_found() {
+    let far = babble(1, 24, 110.0);
+    let mut near: Vec<f32> = babble(2, 16, 190.0).iter().map(|s| s * 0.2).collect();
+    let room = Room {
+        seed: 1,
+        rt60_ms: 200.0,
+        drr_db: 0.0,
+        delay_ms: 40.0,
+        drift_ppm: 0.0,
+    };
+    let echo = room.echo_of(&far, 8_000);
+    let comes = near.len();
+    near.extend(&echo[comes..24 * 8_000]);
+    let mut speakerphone = speakerphone(MEASURED);
+    let out = run(&mut speakerphone, &near, |n| far.get(n..n + BLOCK));
+    let change_db = |from: usize, to: usize| {
+        10.0 * (power(&out[from + BLOCK..to]) / power(&near[from..to - BLOCK])).log10()
+    };
+    let near_db = change_db(48_000, comes);
+    assert!(near_db.abs() < 2.0, "{near_db} dB");
+    let echo_db = change_db(comes + 16_000, 23 * 8_000);
+    assert!(echo_db < -30.0, "{echo_db} dB");
+}
+
+#[test]
+fn a_tone_that_somebody_plays_is_no_noise() {
+    let tone: Vec<f32> = (0..8 * 8_000)
+        .map(|n| (n as f32 * 0.125 * std::f32::consts::TAU).sin() * 0.0447)
+        .collect();
+    let mut speakerphone = speakerphone(MEASURED);
+    let out = run(&mut speakerphone, &tone, |_| None);
+    let change_db = 10.0 * (power(&out[40_000..]) / power(&tone[40_000..])).log10();
+    assert!(change_db > -2.0, "{change_db} dB");
+}
+
+#[test]
+fn a_call_after_an_idle_minute_begins_without_echo() {
+    let far = babble(1, 70, 110.0);
+    let room = Room {
+        seed: 1,
+        rt60_ms: 200.0,
+        drr_db: 0.0,
+        delay_ms: 40.0,
+        drift_ppm: 50.0,
+    };
+    let echo = room.echo_of(&far, 8_000);
+    let mut speakerphone = speakerphone(MEASURED);
+    let (idles, calls) = (800, 6_800);
+    let at = |sample: f64| Some(Time::from_micros((1e6 + sample * 125.0) as u64));
+    let (mut heard, mut left, mut played) = (Vec::new(), Vec::new(), 0);
+    for (n, microphone) in echo.chunks_exact(BLOCK).enumerate().take(calls + 50) {
+        while played < n + 5 {
+            let block = &far[played * BLOCK..(played + 1) * BLOCK];
+            played += 1;
+            let newest = (played * BLOCK - 1) as f64 / 1.000_05;
+            speakerphone.hear_reference(block, at(newest));
+        }
+        if (idles..calls).contains(&n) {
+            speakerphone.skip(BLOCK);
+            continue;
+        }
+        let mut block = [0.0; BLOCK];
+        block.copy_from_slice(microphone);
+        speakerphone.process(&mut block, at(((n + 1) * BLOCK - 1) as f64));
+        if n >= calls {
+            heard.extend_from_slice(microphone);
+            left.extend_from_slice(&block);
+        }
+    }
+    let erle_db = 10.0 * (power(&heard) / power(&left)).log10();
+    assert!(erle_db > 25.0, "{erle_db} dB");
+}
+
+#[test]
+fn after_a_long_silence_both_may_talk_at_once() {
+    let far = babble(1, 8, 110.0);
+    let silence = vec![0.0; 90 * 8_000];
+    let played = [&far[..], &silence, &far[..3 * 8_000]].concat();
+    let room = Room {
+        seed: 1,
+        rt60_ms: 200.0,
+        drr_db: 0.0,
+        delay_ms: 40.0,
+        drift_ppm: 0.0,
+    };
+    let talks = far.len() + silence.len();
+    let near = babble(2, 3, 190.0);
+    let mut microphone = room.echo_of(&played, 8_000);
+    microphone.truncate(played.len());
+    for (sample, near) in microphone[talks..].iter_mut().zip(&near) {
+        *sample += near;
+    }
+    let mut speakerphone = speakerphone(MEASURED);
+    let out = run(&mut speakerphone, &microphone, |n| played.get(n..n + BLOCK));
+    let out = &out[talks + BLOCK..talks + 8_000];
+    let shared: f32 = near.iter().zip(out).map(|(near, out)| near * out).sum();
+    let own: f32 = near[..out.len()].iter().map(|s| s * s).sum();
+    let near_db = 20.0 * (shared / own).abs().log10();
+    assert!(near_db > -4.0, "{near_db} dB");
+}
+
+#[test]
 fn only_what_is_looked_at_in_pairs_of_blocks_is_late() {
     let delay = |stages| Speakerphone::new(stages).map(|speakerphone| speakerphone.delay_ms());
     assert_eq!(delay(Stages::ALL), Some(10.0));

@@ -18,7 +18,10 @@ use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, LineTap, UP_FRAMES, line_tap};
 use offhook::pure::audio::comfort::{Loudest, Volume};
+use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
+use offhook::pure::audio::hold::Music;
+use offhook::pure::audio::meeting::way;
 use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
@@ -27,6 +30,7 @@ use offhook::pure::audio::tap::LegTap;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
+use offhook::pure::keys::{Key, Keys};
 use offhook::pure::time::Time;
 
 #[global_allocator]
@@ -87,8 +91,18 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                 2 => drop(world.attach(2)),
                 4 => world.tell(EarCommand::Beep),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
-                8 => world.tell(EarCommand::Ring(None)),
-                9 => world.tell(EarCommand::Detach(StreamId(1))),
+                7 => world.tell(EarCommand::Progress(Some((
+                    Progress::CallWaiting,
+                    Country::NorthAmerica,
+                )))),
+                8 => {
+                    world.tell(EarCommand::Ring(None));
+                    world.tell(EarCommand::Progress(None));
+                }
+                9 => {
+                    world.tell(EarCommand::Detach(StreamId(1)));
+                    world.key.set(Key::new('5'));
+                }
                 10 => world.tell(EarCommand::Detach(StreamId(2))),
                 11 => world.tell(EarCommand::CallEnded(Progress::Busy, Country::France)),
                 _ => {}
@@ -178,16 +192,23 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         Feed::Ringback(Country::NorthAmerica),
         Feed::Desk,
         Feed::Ringback(Country::from_index(1).expect("a second country")),
+        Feed::Hold,
+        Feed::Meeting { desk: true },
+        Feed::Meeting { desk: false },
         Feed::Silence,
     ];
+    let keys = Keys::parse("1,#").expect("keys");
     for rate in RATES.map(rate) {
-        let mut mouth = Mouth::with_stages(rate, Stages::ALL);
+        let mut mouth = Mouth::with_stages(rate, Stages::ALL).with_music(Music::built_in());
         for n in 0..MOST_LEGS {
-            mouth.attach(StreamId(n as u64), feeds[n % feeds.len()]);
+            let (mut into, out) = way();
+            into.push(&[0.5; 800], 80);
+            mouth.attach_with(StreamId(n as u64), feeds[n % feeds.len()], out);
         }
         let mut frames = 0;
         for feed in feeds {
             mouth.feed(StreamId(0), feed);
+            assert!(mouth.keys(StreamId(1), keys.signs()));
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());
                 assert_no_alloc(|| {
@@ -424,6 +445,7 @@ struct World {
     commands: rtrb::Producer<EarCommand>,
     let_go: rtrb::Consumer<Box<EarLeg>>,
     legs: Vec<FarEnd>,
+    key: Arc<SoundingKey>,
     at: Time,
 }
 
@@ -450,8 +472,13 @@ impl World {
                 ..RingStyle::default()
             },
         };
+        let key: Arc<SoundingKey> = Arc::default();
+        let ear = Ear::new(rate, for_ear, for_let_go)
+            .with_style(style)
+            .with_keys(Arc::clone(&key));
         World {
-            ear: Some(Ear::new(rate, for_ear, for_let_go).with_style(style)),
+            ear: Some(ear),
+            key,
             commands,
             let_go,
             legs: Vec::new(),
@@ -472,11 +499,14 @@ impl World {
         let (down, for_ear) = rtrb::RingBuffer::new(DOWN_FRAMES);
         let meter = Arc::new(LegMeter::default());
         let route = Route {
-            feed: Feed::Desk,
+            feed: Feed::Meeting { desk: true },
             to_speaker: true,
         };
+        // Nobody reads the other end: it fills.
+        let (meeting, _mouth) = way();
         let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter))
             .levelled()
+            .with_meeting(meeting)
             .tapped(far);
         self.tell(EarCommand::Attach(Box::new(leg)));
         self.legs.push(FarEnd {

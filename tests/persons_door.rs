@@ -2,6 +2,8 @@
 
 #[path = "common/bare_phone.rs"]
 mod bare_phone;
+#[path = "persons_door/calls.rs"]
+mod calls;
 #[path = "common/rig.rs"]
 mod rig;
 
@@ -16,7 +18,7 @@ use offhook::audio::{SocketEnd, stream_port};
 use offhook::config::{Origin, Secret, Settings};
 use offhook::phone::{PhoneHandle, StreamControl, StreamOffer};
 use offhook::pure::ids::{LegId, Party, StreamId};
-use offhook::pure::phone::{Ask, Document, LegStatus};
+use offhook::pure::phone::{Ask, Caller, Document, LegStatus};
 use offhook::pure::time::rfc3339;
 use offhook::{twilio, web};
 use reqwest::{Method, RequestBuilder, Response};
@@ -31,7 +33,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 const KEY: &str = rig::API_KEY;
-/// Every path behind the key, with its method.
+/// Every path behind the key, with its method, but those of the memory, which have tests of their own.
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/api/token"),
@@ -40,7 +42,19 @@ const PATHS: &[(&str, &str)] = &[
     ("GET", "/api/calls"),
     ("GET", "/api/calls/c1"),
     ("POST", "/api/calls/c1/answer"),
+    ("POST", "/api/calls"),
     ("POST", "/api/calls/c1/hangup"),
+    ("POST", "/api/calls/c1/reject"),
+    ("POST", "/api/calls/c1/hold"),
+    ("POST", "/api/calls/c1/resume"),
+    ("POST", "/api/calls/c1/mute"),
+    ("POST", "/api/calls/c1/dtmf"),
+    ("POST", "/api/calls/c1/merge"),
+    ("POST", "/api/calls/c1/move"),
+    ("POST", "/api/calls/c1/transfer"),
+    ("POST", "/api/calls/c1/transfer/complete"),
+    ("GET", "/api/do-not-disturb"),
+    ("POST", "/api/do-not-disturb"),
     ("GET", "/api/events"),
 ];
 /// The size of a socket's buffers where they are to be full soon, in bytes.
@@ -105,6 +119,7 @@ impl Rig {
         let ask = Ask::Incoming {
             from: Party::parse("+18738402100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         };
         let asked = self.phone.ask(LegId::new(leg), ask).await;
         asked.expect("the phone lives")
@@ -536,7 +551,7 @@ async fn events_come_without_gaps_and_can_be_taken_up_again() {
     ask(rig.person("POST", "/api/calls/CA1/answer")).await;
     rig.phone.key(stream.id, '5').await;
     rig.phone
-        .leg_is(LegId::new("CA1"), LegStatus::Completed)
+        .leg_is(LegId::new("CA1"), None, LegStatus::Completed)
         .await;
     let mut told = Vec::new();
     for (n, word) in ["began", "rings", "answered", "key", "ended"]

@@ -77,6 +77,9 @@ fn the_command_line_answers_and_hangs_up_a_call_that_rings() {
     caller.wait_with_output().expect("ended");
     let page = text(&daemon.ask(&["status"]).stdout);
     assert!(page.contains("(hung up here)"), "{page}");
+    // What is over can be neither answered nor hung up, so it is no hint.
+    let told = text(&daemon.ask(&["answer"]).stderr);
+    assert!(told.contains("`offhook status` says: no calls"), "{told}");
     assert!(daemon.stop(Signal::TERM).success());
 }
 
@@ -173,6 +176,220 @@ fn the_key_is_made_once_its_path_is_told_and_registrations_outlive_a_restart() {
     let document = daemon.dial_from_the_kitchen();
     assert!(document.contains("<Number"), "{document}");
     assert_eq!(daemon.http("GET", "/api/calls", Some(&key), "").0, 200);
+}
+
+#[test]
+fn what_a_killed_daemon_knew_of_a_call_is_there_again_and_the_call_is_interrupted() {
+    let mut daemon = Daemon::start(&[], &[]);
+    let mut missed = daemon.call(&["--call-sid", "CA1", "--most", "1"]);
+    missed.wait().expect("ended");
+    daemon.until(|status| status["calls"][0]["state"] == "ended");
+    let mut caller = daemon.call(&["--call-sid", "CA2", "--listen", "60"]);
+    daemon.until(|status| status["calls"][1]["state"] == "ringing");
+    assert_eq!(daemon.ask(&["answer"]).status.code(), Some(0));
+    let history = |daemon: &Daemon| -> Value {
+        let output = daemon.ask(&["history", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let begun = Instant::now();
+    while history(&daemon)["calls"][0]["answered"].is_null() {
+        assert!(begun.elapsed() < LIMIT, "the answer is never noted");
+    }
+    let going_on = history(&daemon);
+    assert_eq!(going_on["calls"][0]["sid"], "CA2");
+    assert_eq!(going_on["calls"][0]["end_reason"], Value::Null);
+
+    daemon.end(Signal::KILL);
+    caller.wait().expect("ended");
+    let place = std::mem::replace(&mut daemon.place, Place::new());
+    let daemon = Daemon::start_in(place, &[], &[]);
+    let after = history(&daemon);
+    let (talked, missed) = (&after["calls"][0], &after["calls"][1]);
+    assert_eq!(
+        (
+            &talked["sid"],
+            &talked["end_reason"],
+            &talked["place"],
+            &talked["missed"]
+        ),
+        (
+            &json!("CA2"),
+            &json!("interrupted"),
+            &json!("desk"),
+            &json!(false)
+        )
+    );
+    assert_eq!(talked["answered"], going_on["calls"][0]["answered"]);
+    assert!(talked["ended"].is_string());
+    assert_eq!(
+        (&missed["sid"], &missed["missed"]),
+        (&json!("CA1"), &json!(true))
+    );
+    assert_eq!(after["unseen"], 1);
+    let page = text(&daemon.ask(&["history", "--missed", "--lang", "fr"]).stdout);
+    assert!(page.contains(&format!("de {CALLER}")), "{page}");
+    assert!(page.contains("nouveaux appels manqués : 1"), "{page}");
+    assert!(!page.contains("CA2"), "{page}");
+    let past = text(&daemon.ask(&["status", "--calls", "--json"]).stdout);
+    let past: Value = serde_json::from_str(&past).expect("JSON");
+    assert_eq!(past[0]["end_reason"], "interrupted");
+
+    assert_eq!(
+        text(&daemon.ask(&["history", "--mark-seen"]).stdout),
+        "marked as seen: 2\n"
+    );
+    assert_eq!(history(&daemon)["unseen"], 0);
+    let sheet = text(&daemon.ask(&["history", "--all", "--export", "csv"]).stdout);
+    let lines: Vec<&str> = sheet.split("\r\n").collect();
+    assert_eq!(lines.len(), 4, "{sheet}");
+    assert!(
+        lines[0].starts_with("id,sid,direction,from,to,name,began,"),
+        "{sheet}"
+    );
+    assert!(
+        lines[1].contains(&format!(",CA2,incoming,{CALLER},{NUMBER},")),
+        "{sheet}"
+    );
+    assert_eq!(
+        text(&daemon.ask(&["history", "--delete", "CA1"]).stdout),
+        "calls deleted: 1\n"
+    );
+    let gone = daemon.ask(&["history", "--delete", "CA1"]);
+    assert_eq!(gone.status.code(), Some(1));
+    assert_eq!(text(&gone.stderr), "error: the history has no such call\n");
+    let wrong = daemon.ask(&["history", "--from", "yesterday"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("such as 2026-01-31"));
+    assert!(daemon.stop(Signal::TERM).success());
+}
+
+#[test]
+fn contacts_and_the_block_list_are_kept_from_the_command_line() {
+    let daemon = Daemon::start(&[], &[]);
+    let done = |arguments: &[&str]| -> String {
+        let output = daemon.ask(arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{arguments:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    };
+    let read = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+    assert_eq!(done(&["contacts", "list"]), "no contacts\n");
+    let added = done(&[
+        "contacts",
+        "add",
+        "Hélène",
+        "--number",
+        "mobile=(514) 555-0123",
+        "--number",
+        "+44 20 7946 0018",
+        "--favourite",
+        "true",
+        "--json",
+    ]);
+    let added = read(&added);
+    assert_eq!(
+        added["numbers"][0],
+        json!({"label": "mobile", "number": "+15145550123"})
+    );
+    let id = added["id"].to_string();
+    let edited = read(&done(&[
+        "contacts",
+        "edit",
+        &id,
+        "--ringtone",
+        "chime",
+        "--json",
+    ]));
+    assert_eq!(
+        (&edited["name"], &edited["ringtone"]),
+        (&json!("Hélène"), &json!("chime"))
+    );
+    assert_eq!(edited["numbers"], added["numbers"]);
+    let list = done(&["contacts", "list", "helene", "--lang", "fr"]);
+    assert_eq!(
+        list,
+        format!("{id}  Hélène  mobile +15145550123  +442079460018  favori\n")
+    );
+    for (arguments, why) in [
+        (
+            &["contacts", "add", "Bob", "--number", "911"][..],
+            "`911` cannot be kept",
+        ),
+        (
+            &["contacts", "edit", "99", "--name", "x"],
+            "there is no such contact",
+        ),
+        (&["block", "add", "*"], "this would block everybody"),
+        (
+            &["block", "remove", "+1900*"],
+            "the block list has no such entry",
+        ),
+        (
+            &["contacts", "import", "nowhere.vcf"],
+            "`nowhere.vcf` cannot be read",
+        ),
+    ] {
+        let refused = daemon.ask(arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert!(
+            text(&refused.stderr).starts_with(&format!("error: {why}")),
+            "{}",
+            text(&refused.stderr)
+        );
+    }
+
+    let cards = done(&["contacts", "export"]);
+    assert!(
+        cards.starts_with("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:Hélène\r\n"),
+        "{cards}"
+    );
+    let mut many = cards.clone();
+    for n in 0..120 {
+        many.push_str(&format!(
+            "BEGIN:VCARD\nVERSION:2.1\nN:Bee;Ann{n}\nTEL;CELL:514 555 1{n:03}\nEND:VCARD\n"
+        ));
+    }
+    many.push_str("BEGIN:VCARD\nFN:No number\nTEL:*21#\nEND:VCARD\n");
+    std::fs::write(daemon.place.path().join("many.vcf"), &many).expect("written");
+    let imported = daemon.ask(&["contacts", "import", "many.vcf"]);
+    assert_eq!(
+        text(&imported.stdout),
+        "contacts added: 121; completed: 0; known already: 1\n"
+    );
+    assert!(text(&imported.stderr).contains("0 contacts without a name, 1 numbers"));
+    let all = read(&done(&["contacts", "export", "--json"]));
+    assert_eq!(all.as_array().map(Vec::len), Some(122));
+    assert_eq!(done(&["contacts", "remove", &id]), "removed: Hélène\n");
+
+    assert_eq!(
+        done(&["block", "add", "514 555 0100", "--note", "sells windows"]),
+        "blocked: +15145550100\n"
+    );
+    let entry = read(&done(&["block", "add", "Anonymous", "--json"]));
+    assert_eq!(
+        (&entry["pattern"], &entry["hits"]),
+        (&json!("anonymous"), &json!(0))
+    );
+    assert_eq!(
+        done(&["block", "list"]),
+        "1  +15145550100  sells windows\n2  anonymous\n"
+    );
+    assert_eq!(
+        done(&["block", "remove", "+1 514 555 0100", "--lang", "fr"]),
+        "de nouveau accepté : +15145550100\n"
+    );
+    assert_eq!(
+        read(&done(&["block", "list", "--json"]))
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    assert!(daemon.stop(Signal::TERM).success());
 }
 
 #[test]

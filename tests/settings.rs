@@ -1,5 +1,8 @@
 //! The settings from outside: which source wins, what is refused and in which words. No process environment is touched.
 
+#[path = "settings/files.rs"]
+mod files;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +11,7 @@ use std::time::Duration;
 use offhook::config::table::{self, Setting};
 use offhook::config::{Local, Settings, Sources, TextFile};
 use offhook::lang::Lang;
-use offhook::pure::audio::comfort::{Loudest, Ringtone, Volume};
+use offhook::pure::audio::comfort::{HoldMusic, Loudest, Ringtone, Volume};
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::Country;
@@ -71,6 +74,7 @@ fn the_defaults_are_those_of_the_documents() {
     assert_eq!(settings.lang, Lang::En);
     assert_eq!(settings.audio.capture, DeviceChoice::Default);
     assert_eq!(settings.audio.callback_ms, 10);
+    assert_eq!(settings.audio.most_delay.ms(), 1_000.0);
     let comfort = &settings.audio.comfort;
     assert_eq!(comfort.volume.gain(), 1.0);
     assert_eq!(comfort.ring_volume.gain(), 1.0);
@@ -83,6 +87,7 @@ fn the_defaults_are_those_of_the_documents() {
         "the default speaker is real"
     );
     assert_eq!(comfort.ringtone, Ringtone::Classic);
+    assert_eq!(comfort.hold_music, HoldMusic::BuiltIn);
     assert_eq!(comfort.sidetone, None);
     assert!(comfort.ring_rising && comfort.call_ended_tone && !comfort.level_far_end);
     assert_eq!(settings.audio.stages(), Stages::ALL);
@@ -197,7 +202,7 @@ const WRONG: &[(&str, &str, &str)] = &[
         "other than https://",
     ),
     ("PORT", "65536", "is not from 0 to 65535"),
-    ("PORT", "-1", "is not a whole number"),
+    ("PORT", "-1", "is not from 0 to 65535"),
     ("PORT", "http", "is not a whole number"),
     ("OFFHOOK_BIND", "localhost", "no IP address"),
     ("OFFHOOK_HOSTS", "https://phone.local", "no host name"),
@@ -206,6 +211,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_TOKEN_TTL", "86401", "is not from 60 to 86400"),
     ("OFFHOOK_TOKEN_TTL", "1h", "is not a whole number"),
     ("OFFHOOK_RING", "Desk", "is none of the three"),
+    ("OFFHOOK_HISTORY_DAYS", "0", "is not from 1 to 36500"),
+    ("OFFHOOK_HISTORY_CALLS", "all", "is not a whole number"),
     ("OFFHOOK_RING_SECONDS", "4", "is not from 5 to 600"),
     ("OFFHOOK_RING_SECONDS", "601", "is not from 5 to 600"),
     (
@@ -218,9 +225,13 @@ const WRONG: &[(&str, &str, &str)] = &[
         "atlantis",
         "is no country whose tones are known",
     ),
+    ("OFFHOOK_CALL_WAITING", "yes", "is neither true nor false"),
+    ("OFFHOOK_LONGEST_CALL", "0", "is not from 1 to 1440"),
     ("OFFHOOK_CAPTURE", "file:", "names no file"),
     ("OFFHOOK_AUDIO_HOST", "jack", "is none of these"),
     ("OFFHOOK_CALLBACK_MS", "0", "is not from 1 to 100"),
+    ("OFFHOOK_MOST_DELAY_MS", "199", "is not from 200 to 3000"),
+    ("OFFHOOK_MOST_DELAY_MS", "1 s", "is not a whole number"),
     ("OFFHOOK_VOLUME", "101", "is not from 0 to 100"),
     ("OFFHOOK_VOLUME", "300", "is not from 0 to 100"),
     ("OFFHOOK_RING_VOLUME", "loud", "is not a whole number"),
@@ -230,6 +241,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_LOUDEST", "-3 dB", "is not a whole number"),
     ("OFFHOOK_RINGTONE", "ring.wav", "a file needs file: before"),
     ("OFFHOOK_RINGTONE", "file:", "names no file"),
+    (
+        "OFFHOOK_HOLD_MUSIC",
+        "wait.wav",
+        "a file needs file: before",
+    ),
+    ("OFFHOOK_HOLD_MUSIC", "file:", "names no file"),
     ("OFFHOOK_RING_RISING", "yes", "is neither true nor false"),
     ("OFFHOOK_SIDETONE", "on", "is not a whole number"),
     ("OFFHOOK_SIDETONE", "0", "is not from -40 to -6"),
@@ -377,24 +394,6 @@ fn the_speakerphones_stages_follow_the_profile_and_the_devices_unless_named() {
 }
 
 #[test]
-fn toml_takes_texts_numbers_booleans_and_lists() {
-    let mut sources = complete();
-    sources.toml = file(
-        "offhook.toml",
-        "auto_answer = true\nport = 4000\nring = \"desk\"\nbind = [\"127.0.0.1\"]\nhosts = [\"a.lan\", \"b.lan\"]\n\
-         capture = \"file:a.wav\"\nringer = \"none\"\n",
-    );
-    let settings = load(&sources);
-    assert_eq!(settings.auto_answer, AutoAnswer::After(Duration::ZERO));
-    assert_eq!((settings.port, settings.ring), (4000, Ring::Desk));
-    assert_eq!(settings.bind.len(), 1);
-    assert_eq!(settings.hosts, ["a.lan", "b.lan"]);
-    let wav = DeviceChoice::File(PathBuf::from("a.wav"));
-    assert_eq!(settings.audio.capture, wav);
-    assert_eq!(settings.audio.ringer, Some(DeviceChoice::None));
-}
-
-#[test]
 fn comfort_is_set_by_any_source() {
     let mut sources = complete();
     sources.toml = file(
@@ -407,6 +406,7 @@ fn comfort_is_set_by_any_source() {
         "file:ring.wav",
     );
     set(&mut sources.environment, "OFFHOOK_CALL_ENDED_TONE", "0");
+    set(&mut sources.environment, "OFFHOOK_HOLD_MUSIC", "silence");
     set(&mut sources.flags, "OFFHOOK_VOLUME", "80");
     let comfort = load(&sources).audio.comfort;
     assert_eq!(Some(comfort.loudest), Loudest::new(-12));
@@ -415,133 +415,7 @@ fn comfort_is_set_by_any_source() {
     assert_eq!(Some(comfort.ring_volume), Volume::new(50));
     assert_eq!(Some(comfort.volume), Volume::new(80));
     assert_eq!(comfort.ringtone, Ringtone::File(PathBuf::from("ring.wav")));
-}
-
-#[test]
-fn a_secret_in_the_toml_file_is_refused_and_told_where_it_belongs() {
-    for setting in table::ALL.iter().filter(|setting| setting.secret) {
-        let mut sources = complete();
-        let key = setting.toml_key();
-        sources.toml = file("offhook.toml", &format!("{key} = \"hush-hush-hush-hush\""));
-        let message = refused(&sources);
-        assert!(message.contains("is a secret"), "{message}");
-        assert!(message.contains(&format!("a file that {}_FILE names", setting.name)));
-        assert!(!message.contains("hush"), "{message}");
-        // Nor is it called missing, where it is there, but in the wrong place.
-        sources.environment.remove(setting.name);
-        let message = refused(&sources);
-        assert!(message.starts_with("one setting"), "{message}");
-        // Empty counts as missing.
-        sources = complete();
-        sources.toml = file("offhook.toml", &format!("{key} = \"\""));
-        load(&sources);
-    }
-}
-
-#[test]
-fn a_setting_that_is_nearly_named_is_warned_of() {
-    let mut sources = complete();
-    for (name, value) in [
-        ("PUBLIC_URI", "https://phone.example.com"),
-        ("TWILIO_AUTH_TOKEN_NXT", "hush"),
-        ("TWILIO_API_BASE_ULR", ""),
-        ("TWILIO_WORKSPACE_SID", "WS1"),
-        ("PORTS", "1"),
-    ] {
-        set(&mut sources.environment, name, value);
-    }
-    sources.dotenv = file(".env", "NGROCK_URL=https://phone.example.com\n");
-    let (_, warnings) = Settings::load(&sources).expect("good");
-    assert_eq!(
-        warnings,
-        [
-            "`PUBLIC_URI` in the environment is not known here: was `PUBLIC_URL` meant?",
-            "`TWILIO_AUTH_TOKEN_NXT` in the environment is not known here: was `TWILIO_AUTH_TOKEN_NEXT` meant?",
-            "`NGROCK_URL` in `.env` is not known here: was `NGROK_URL` meant?",
-        ]
-    );
-}
-
-#[test]
-fn a_file_of_settings_is_never_printed_with_its_text() {
-    let printed = format!("{:?}", file("/x/.env", "TWILIO_AUTH_TOKEN=hush"));
-    assert!(
-        printed.contains("/x/.env") && !printed.contains("hush"),
-        "{printed}"
-    );
-}
-
-#[test]
-fn toml_that_cannot_be_read_is_told_with_its_line() {
-    let mut sources = complete();
-    sources.toml = file("offhook.toml", "port = 4000\nring = \n");
-    assert!(refused(&sources).contains("line 2 of `offhook.toml` is not TOML"));
-    for (text, suggestion) in [
-        ("OFFHOOK_PORT = 1", "did you mean `port`?"),
-        ("ring-seconds = 20", "did you mean `ring_seconds`?"),
-        (
-            "[ring]\nwho = \"desk\"",
-            "OFFHOOK_RING (`ring` in `offhook.toml`) is neither",
-        ),
-        ("config = \"x\"", "`config` in `offhook.toml` is unknown"),
-    ] {
-        sources.toml = file("offhook.toml", text);
-        let message = refused(&sources);
-        assert!(message.contains(suggestion), "{text}: {message}");
-    }
-}
-
-#[test]
-fn a_secret_may_lie_in_a_file_of_its_own() {
-    let mut sources = complete();
-    sources.environment.remove("TWILIO_AUTH_TOKEN");
-    set(
-        &mut sources.environment,
-        "TWILIO_AUTH_TOKEN_FILE",
-        "/run/token",
-    );
-    let tokens = load(&sources).auth_tokens;
-    assert_eq!(tokens[0].reveal(), "0123456789abcdef0123456789abcdef");
-
-    set(
-        &mut sources.environment,
-        "TWILIO_AUTH_TOKEN_FILE",
-        "/run/none",
-    );
-    let message = refused(&sources);
-    assert!(message.contains("TWILIO_AUTH_TOKEN_FILE names `/run/none`, which cannot be used"));
-    set(
-        &mut sources.environment,
-        "TWILIO_AUTH_TOKEN_FILE",
-        "/run/empty",
-    );
-    assert!(refused(&sources).contains("it is empty"));
-    // The secret itself, in the wrong variable.
-    set(&mut sources.environment, "TWILIO_AUTH_TOKEN_FILE", TOKEN);
-    let message = refused(&sources);
-    assert!(message.contains("TWILIO_AUTH_TOKEN_FILE names a file that cannot be used"));
-    assert!(!message.contains(TOKEN), "{message}");
-    set(&mut sources.environment, "OFFHOOK_PORT_FILE", "/run/port");
-    assert!(refused(&sources).contains("`OFFHOOK_PORT_FILE` in the environment is unknown"));
-}
-
-#[test]
-fn the_value_itself_wins_over_its_file_and_the_environments_file_over_dotenv() {
-    let mut sources = complete();
-    set(
-        &mut sources.environment,
-        "TWILIO_AUTH_TOKEN_FILE",
-        "/run/none",
-    );
-    assert_eq!(load(&sources).auth_tokens[0].reveal(), TOKEN);
-    sources.environment.remove("TWILIO_AUTH_TOKEN");
-    set(
-        &mut sources.environment,
-        "TWILIO_AUTH_TOKEN_FILE",
-        "/run/token",
-    );
-    sources.dotenv = file(".env", &format!("TWILIO_AUTH_TOKEN={TOKEN}"));
-    assert_ne!(load(&sources).auth_tokens[0].reveal(), TOKEN);
+    assert_eq!(comfort.hold_music, HoldMusic::Silence);
 }
 
 #[test]

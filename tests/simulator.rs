@@ -3,20 +3,30 @@
 
 #[path = "simulator/command.rs"]
 mod command;
+#[path = "simulator/conferences.rs"]
+mod conferences;
+#[path = "simulator/dialling.rs"]
+mod dialling;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[path = "simulator/limits.rs"]
 mod limits;
+#[path = "simulator/moves.rs"]
+mod moves;
 #[path = "simulator/networks.rs"]
 mod networks;
 #[path = "simulator/options.rs"]
 mod options;
 #[path = "simulator/rest.rs"]
 mod rest;
+#[path = "simulator/served.rs"]
+mod served;
 #[path = "simulator/socket.rs"]
 mod socket;
 #[path = "common/stranger.rs"]
 mod stranger;
+#[path = "simulator/verbs.rs"]
+mod verbs;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -461,8 +471,8 @@ async fn an_address_elsewhere_is_really_dialled_and_why_it_fails_is_told() {
 async fn what_is_no_twiml_and_what_is_only_not_simulated_are_told_apart() {
     let server = without_stream(|_| {
         twiml(
-            "<Gather><Say>Press</Say></Gather><Record/><Enqueue>q</Enqueue><Start><Stream url=\"wss://h/x\"/></Start>\
-             <Dial><Conference>room</Conference></Dial><Dial><Sip>sip:a@example.com</Sip></Dial><Say>Bye</Say>",
+            "<Prompt>p</Prompt><Enqueue>q</Enqueue><Start><Stream url=\"wss://h/x\"/></Start>\
+             <Dial><Queue>q</Queue></Dial><Dial><Sip>sip:a@example.com</Sip></Dial><Say>Bye</Say>",
         )
     })
     .await;
@@ -472,11 +482,10 @@ async fn what_is_no_twiml_and_what_is_only_not_simulated_are_told_apart() {
     assert_eq!(
         report.not_simulated,
         [
-            "<Gather>",
-            "<Record>",
+            "<Prompt>",
             "<Enqueue>",
             "<Start>",
-            "<Conference> inside <Dial>",
+            "<Queue> inside <Dial>",
             "<Sip> inside <Dial>"
         ]
     );

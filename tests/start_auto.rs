@@ -97,9 +97,28 @@ fn a_missing_or_old_rust_is_told() {
     fs::remove_file(machine.bin().join("cargo")).expect("there");
     let told = text(&machine.start(&[]).stderr);
     assert!(
-        told.contains("there is no Rust here\nhint: install it from https://rustup.rs"),
+        told.contains(
+            "there is no Rust here\nhint: https://rustup.rs has it: apt-get install curl"
+        ),
         "{told}"
     );
+}
+
+#[test]
+fn without_rust_nothing_is_installed() {
+    let machine = Machine::new();
+    machine.program("apt-get", "echo \"apt-get $*\" >> \"$LOG\"");
+    machine.program("id", "echo 0");
+    for cargo in [None, Some("echo 'cargo 1.63.0 (fd9c4297c 2022-07-01)'")] {
+        match cargo {
+            None => fs::remove_file(machine.bin().join("cargo")).expect("there"),
+            Some(script) => machine.program("cargo", script),
+        }
+        let output = machine.start(&[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("https://rustup.rs"));
+        assert_eq!(machine.log(), "", "it would have been for nothing");
+    }
 }
 
 #[test]

@@ -198,7 +198,7 @@ async fn until_somebody_answers_the_caller_hears_ringback_and_then_the_desk() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         rig.daemon
             .phone()
-            .command(call.leg.as_str(), Command::Answer)
+            .command(call.id.as_str(), Command::Answer)
             .await
             .expect("it rings, so it can be answered");
     };

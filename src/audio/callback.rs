@@ -97,20 +97,33 @@ impl Beat {
     }
 }
 
-/// When the newest captured sample was at the microphone, in microseconds on the daemon's clock; 0: not known.
+/// When a sample of a microphone's ring was at the microphone: the last one before as many as are counted.
+///
+/// The low halves of a count of samples that went into the ring, and of a moment in microseconds; 0: none yet.
 #[derive(Debug, Default)]
 pub struct Stamp(AtomicU64);
 
 impl Stamp {
-    pub(super) fn set(&self, at: Time) {
-        self.0.store(at.micros(), Ordering::Relaxed);
+    pub(super) fn set(&self, count: u64, at: Time) {
+        let low = |value: u64| value & u64::from(u32::MAX);
+        // In one word, so that nobody sees a count with another's moment.
+        self.0
+            .store(low(count) << 32 | low(at.micros()), Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> Option<Time> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Time::from_micros(micros)),
+    /// Returns when the last of the first `count` samples was at the microphone, of a ring that brings `hz` of them in a
+    /// second. Right where neither differs from what was noted last by more than half an hour.
+    pub(super) fn of(&self, count: u64, hz: u32, now: Time) -> Option<Time> {
+        let word = self.0.load(Ordering::Relaxed);
+        if word == 0 {
+            return None;
         }
+        let (noted, at) = ((word >> 32) as u32, word as u32);
+        // Both may have gone round since, so only their distances count.
+        let ahead = f64::from((count as u32).wrapping_sub(noted).cast_signed());
+        let before = f64::from((now.micros() as u32).wrapping_sub(at).cast_signed());
+        let micros = now.micros() as f64 - before + ahead * 1e6 / f64::from(hz);
+        Some(Time::from_micros(micros.max(0.0).round() as u64))
     }
 }
 
@@ -223,19 +236,34 @@ struct ToMouth {
     ring: rtrb::Producer<f32>,
     mouth: Thread,
     stamp: Arc<Stamp>,
+    count: u64,
 }
 
 impl ToMouth {
-    /// Pushes what there is room for and returns how many found none. All are taken from the iterator: others look at them
-    /// on the way.
-    fn push(&mut self, mut samples: impl ExactSizeIterator<Item = f32>) -> usize {
+    fn new(ring: rtrb::Producer<f32>, mouth: Thread, stamp: Arc<Stamp>) -> ToMouth {
+        ToMouth {
+            ring,
+            mouth,
+            stamp,
+            count: 0,
+        }
+    }
+
+    /// Pushes what there is room for, wakes the mouth, and returns how many found none. `newest_at` is when the last of all
+    /// was at the microphone. All are taken from the iterator: others look at them on the way.
+    fn push(&mut self, mut samples: impl ExactSizeIterator<Item = f32>, newest_at: Time) -> usize {
         let wanted = samples.len();
         let room = self.ring.slots().min(wanted);
         // As many as were just seen to be free, so there is always a chunk.
         if let Ok(chunk) = self.ring.write_chunk_uninit(room) {
-            chunk.fill_from_iter(samples.by_ref().take(room));
+            self.count += chunk.fill_from_iter(samples.by_ref().take(room)) as u64;
         }
         samples.for_each(drop);
+        // Where some are lost the last one in the ring is older than that; what was noted before them still holds for it.
+        if room == wanted {
+            self.stamp.set(self.count, newest_at);
+        }
+        self.mouth.unpark();
         wanted - room
     }
 }
@@ -257,7 +285,7 @@ impl Capture {
         beat: Arc<Beat>,
     ) -> Capture {
         Capture {
-            to_mouth: ToMouth { ring, mouth, stamp },
+            to_mouth: ToMouth::new(ring, mouth, stamp),
             sidetone: None,
             beat,
         }
@@ -296,20 +324,19 @@ impl Capture {
         self.beat
             .frames
             .fetch_add(samples.len() as u64, Ordering::Relaxed);
-        self.to_mouth.stamp.set(newest_at);
         let mut own_ear = self.sidetone.as_ref().and_then(ToSidetone::take);
-        let lost = self.to_mouth.push(samples.inspect(|sample| {
+        let heard = samples.inspect(|sample| {
             if let Some(own_ear) = &mut own_ear {
                 own_ear.push(*sample);
             }
-        }));
+        });
+        let lost = self.to_mouth.push(heard, newest_at);
         if let Some((sidetone, own_ear)) = self.sidetone.as_ref().zip(own_ear) {
             sidetone.put_back(own_ear);
         }
         if lost > 0 {
             self.beat.overruns.fetch_add(lost as u64, Ordering::Relaxed);
         }
-        self.to_mouth.mouth.unpark();
     }
 }
 
@@ -324,15 +351,13 @@ impl Tap {
     /// Makes it, outside of any callback.
     pub fn new(ring: rtrb::Producer<f32>, mouth: Thread, stamp: Arc<Stamp>, clock: Instant) -> Tap {
         Tap {
-            to_mouth: ToMouth { ring, mouth, stamp },
+            to_mouth: ToMouth::new(ring, mouth, stamp),
             clock,
         }
     }
 
     pub(super) fn push(&mut self, far: &[f32]) {
-        self.to_mouth.stamp.set(now(self.clock));
-        self.to_mouth.push(far.iter().copied());
-        self.to_mouth.mouth.unpark();
+        self.to_mouth.push(far.iter().copied(), now(self.clock));
     }
 }
 
@@ -388,10 +413,14 @@ impl Reference {
 
     pub(super) fn push(&mut self, out: &[f32], heard_at: Time) {
         let room = self.ring.slots().min(out.len());
+        let Some(last) = room.checked_sub(1) else {
+            // Nothing of it will be heard of there, so there is no sample that sounds then.
+            return;
+        };
         if let Ok(chunk) = self.ring.write_chunk_uninit(room) {
             self.count += chunk.fill_from_iter(out.iter().copied()) as u64;
         }
-        let micros = room.saturating_sub(1) as u64 * 1_000_000 / u64::from(self.rate.hz());
+        let micros = last as u64 * 1_000_000 / u64::from(self.rate.hz());
         let at = Time::from_micros(heard_at.micros() + micros);
         // Where marks wait, one more says nothing new.
         let _ = self.marks.push(Mark {
@@ -410,4 +439,79 @@ pub(super) struct UpMeter {
     pub(super) delay_ms: AtomicU32,
     /// How loud the microphone is, as the far end gets it.
     pub(super) level: LevelCell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HZ: u32 = 48_000;
+
+    fn at(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    #[test]
+    fn every_sample_of_a_backlog_is_as_old_as_it_is() {
+        let (ring, _mouth) = rtrb::RingBuffer::new(HZ as usize);
+        let stamp: Arc<Stamp> = Arc::default();
+        let mut capture = Capture::new(
+            ring,
+            std::thread::current(),
+            Arc::clone(&stamp),
+            Arc::default(),
+        );
+        assert_eq!(stamp.of(480, HZ, at(1_000)), None, "nothing is known yet");
+        for n in 1..=30 {
+            capture.take([0.0; 480].into_iter(), at(1_000 + 10 * n));
+        }
+        for n in 1..=30 {
+            let heard = stamp.of(480 * n, HZ, at(1_400));
+            assert_eq!(heard, Some(at(1_000 + 10 * n)), "block {n}");
+        }
+    }
+
+    #[test]
+    fn samples_that_found_no_room_leave_the_moments_of_the_others_alone() {
+        let (ring, mut mouth) = rtrb::RingBuffer::new(1_000);
+        let stamp: Arc<Stamp> = Arc::default();
+        let mut capture = Capture::new(
+            ring,
+            std::thread::current(),
+            Arc::clone(&stamp),
+            Arc::default(),
+        );
+        for n in 1..=4 {
+            capture.take([0.0; 480].into_iter(), at(1_000 + 10 * n));
+        }
+        assert_eq!(stamp.of(960, HZ, at(1_050)), Some(at(1_020)));
+        mouth.read_chunk(1_000).expect("full").commit_all();
+        capture.take([0.0; 480].into_iter(), at(1_050));
+        assert_eq!(stamp.of(1_480, HZ, at(1_060)), Some(at(1_050)));
+    }
+
+    #[test]
+    fn moments_and_counts_may_go_round() {
+        let stamp = Stamp::default();
+        // Microseconds go round every 71 minutes, samples of 48 kHz once a day.
+        let day = 24 * 3_600_000;
+        let count = day * u64::from(HZ) / 1_000;
+        stamp.set(count, at(day));
+        assert_eq!(stamp.of(count + 480, HZ, at(day + 30)), Some(at(day + 10)));
+        assert_eq!(stamp.of(count - 480, HZ, at(day + 30)), Some(at(day - 10)));
+    }
+
+    #[test]
+    fn no_moment_is_told_for_a_block_of_which_nothing_found_room() {
+        let (mut reference, mut played) = Reference::new(DeviceRate::HZ_48000);
+        for n in 0..110_u64 {
+            // The mouth hears nothing of it, but takes the marks.
+            reference.push(&[0.0; 480], at(1_000 + 10 * n));
+            while let Ok(mark) = played.marks.pop() {
+                let begins = (mark.count - 1) * 1_000_000 / u64::from(HZ);
+                assert_eq!(mark.at.micros(), 1_000_000 + begins, "block {n}");
+            }
+        }
+        assert_eq!(played.ring.slots(), HZ as usize, "it was full");
+    }
 }

@@ -32,20 +32,24 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 pub use list::{Ability, DeviceInfo, devices};
+pub use open::NO_SOUND_CARD;
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
 pub use tap::{LineTap, Listening, line_tap};
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
+use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
+use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
-use crate::pure::audio::{DeviceRate, Route};
+use crate::pure::audio::{DeviceRate, MostDelay, Route, meeting};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use callback::UpMeter;
 use clocks::ClockFigures;
 use mouth_thread::{MouthCommand, MouthThread};
@@ -59,6 +63,9 @@ pub use ringtone::StartError;
 
 /// How long the figures of a stream outlive it.
 const REMEMBERED: Duration = Duration::from_secs(10);
+
+/// How long the mouth is waited for that is asked something.
+const ANSWERS: Duration = Duration::from_millis(300);
 
 /// How one device does.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -161,6 +168,7 @@ struct Inner {
     legs: Mutex<Vec<Leg>>,
     ringer_apart: bool,
     level_far_end: bool,
+    most_delay: MostDelay,
     call_ended_tone: bool,
 }
 
@@ -193,14 +201,18 @@ impl MediaHandle {
     /// Where the system gives no thread, and where a ringtone's file cannot be read.
     pub fn start(settings: &AudioSettings, clock: Instant) -> Result<MediaHandle, StartError> {
         let ring = ringtone::style(&settings.comfort)?;
+        let music = ringtone::music(&settings.comfort.hold_music)?;
         let (ear_commands, for_ear) = rtrb::RingBuffer::new(COMMANDS);
         let (for_let_go, let_go) = rtrb::RingBuffer::new(COMMANDS);
+        let sounding_key: Arc<SoundingKey> = Arc::default();
         let style = EarStyle {
             volume: settings.comfort.volume,
             loudest: settings.bound(),
             ring: ring.clone(),
         };
-        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go).with_style(style);
+        let mut ear = Ear::new(DeviceRate::HZ_48000, for_ear, for_let_go)
+            .with_style(style)
+            .with_keys(Arc::clone(&sounding_key));
         let mut sidetone = None;
         // A `loopback` microphone is the far end, which is heard anyway.
         if let Some(decibel) = settings.comfort.sidetone
@@ -214,11 +226,17 @@ impl MediaHandle {
         let shared = Arc::new(Shared {
             clock,
             seat: Arc::new(EarSeat::new(ear)),
-            mouth: Arc::new(MouthThread::start(clock, settings.stages())?),
+            mouth: Arc::new(MouthThread::start(
+                clock,
+                settings.stages(),
+                music,
+                sounding_key,
+            )?),
             bell: Arc::default(),
             ring,
             sidetone,
             answered: Arc::default(),
+            in_use: settings.skips_idle.then(Arc::default),
             clocks: Arc::<ClockFigures>::default(),
         });
         let not_yet = || DeviceState::Broken("not tried yet".to_owned());
@@ -244,6 +262,7 @@ impl MediaHandle {
                 legs: Mutex::default(),
                 ringer_apart: settings.ringer.is_some(),
                 level_far_end: settings.comfort.level_far_end,
+                most_delay: settings.most_delay,
                 call_ended_tone: settings.comfort.call_ended_tone,
             }),
         })
@@ -254,9 +273,16 @@ impl MediaHandle {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
         let (near, far, tap) = line_tap();
-        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down)).tapped(far);
+        let (into_meeting, meeting) = meeting::way();
+        let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down))
+            .bounded(self.inner.most_delay)
+            .with_meeting(into_meeting)
+            .tapped(far);
         if self.inner.level_far_end {
             leg = leg.levelled();
+        }
+        if let Some(in_use) = &self.inner.shared.in_use {
+            in_use.attached.store(true, Ordering::Relaxed);
         }
         self.tell_ear(EarCommand::Attach(Box::new(leg)));
         self.inner.shared.mouth.tell(MouthCommand::Attach {
@@ -268,6 +294,7 @@ impl MediaHandle {
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
             tap: near,
+            meeting,
         });
         let mut legs = self.legs();
         legs.retain(|leg| leg.detached.is_none_or(|when| when.elapsed() < REMEMBERED));
@@ -299,17 +326,36 @@ impl MediaHandle {
             .tell(MouthCommand::Feed(stream, route.feed));
     }
 
+    /// Sends keys to a stream's far end, as sound, after those that are still to be sent; up to a [`Sign::Wait`], if there is
+    /// one. The microphone is not sent meanwhile, and the near end hears its keys softly.
+    ///
+    /// [`Sign::Wait`]: crate::pure::keys::Sign::Wait
+    pub fn keys(&self, stream: StreamId, keys: Keys) {
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Keys(stream, keys));
+    }
+
     /// Lets a stream go; its rings are dropped.
     pub fn detach(&self, stream: StreamId) {
         self.tell_ear(EarCommand::Detach(stream));
         self.inner.shared.mouth.tell(MouthCommand::Detach(stream));
-        if let Some(leg) = self.legs().iter_mut().find(|leg| leg.stream == stream) {
+        let mut legs = self.legs();
+        if let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) {
             leg.detached = Some(Instant::now());
+        }
+        if let Some(in_use) = &self.inner.shared.in_use {
+            let attached = legs.iter().any(|leg| leg.detached.is_none());
+            in_use.attached.store(attached, Ordering::Relaxed);
         }
     }
 
     /// Rings the bell in a country's cadence, or stops it.
     pub fn ring(&self, cadence: Option<Country>) {
+        if let Some(in_use) = &self.inner.shared.in_use {
+            in_use.ringing.store(cadence.is_some(), Ordering::Relaxed);
+        }
         if self.inner.ringer_apart {
             self.inner.shared.bell.set(cadence);
         } else {
@@ -323,6 +369,13 @@ impl MediaHandle {
         if self.inner.call_ended_tone {
             self.tell_ear(EarCommand::CallEnded(tone, country));
         }
+    }
+
+    /// Sounds a country's tone in the near end's ear until it is stopped or another follows: ringback while the far end rings,
+    /// or the call-waiting tone over a talk. Heard on the speaker only. While one is wanted, [`MediaHandle::call_ended`]
+    /// says nothing: stop it first.
+    pub fn progress(&self, tone: Option<Progress>, country: Country) {
+        self.tell_ear(EarCommand::Progress(tone.map(|tone| (tone, country))));
     }
 
     /// Warns the near end with one short beep, on the speaker only.
@@ -389,6 +442,20 @@ impl MediaHandle {
     #[must_use]
     pub fn echo(&self) -> Figures {
         self.inner.shared.mouth.echo()
+    }
+
+    /// Tells what was learned of pairs of devices in earlier runs, the newest last: those that are open begin with it.
+    pub fn know(&self, pairs: Vec<Pair>) {
+        self.inner.shared.mouth.tell(MouthCommand::Know(pairs));
+    }
+
+    /// Returns what is known of pairs of devices, the newest last: what was learned where the echo shows that it is true, and
+    /// what [`MediaHandle::know`] told. Nothing once the engine is stopped. Takes 300 ms at most.
+    pub async fn learned(&self) -> Vec<Pair> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.shared.mouth.tell(MouthCommand::Learned(reply));
+        let answer = tokio::time::timeout(ANSWERS, answer).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Returns how the devices do, now and from now on.

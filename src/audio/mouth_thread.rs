@@ -1,26 +1,30 @@
 //! The thread that owns the mouth: woken by capture, it turns what is in the ring into frames and hands them to the
 //! sockets.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::{Known, WayUpMeter};
 use crate::pure::audio::clock_track::ClockLine;
+use crate::pure::audio::dtmf::SoundingKey;
+use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
+use crate::pure::audio::meeting::MeetingOut;
 use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
+use crate::pure::audio::pair::{MOST_PAIRS, Pair};
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
 use crate::pure::audio::tap::LegTap;
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
@@ -48,11 +52,19 @@ pub(super) enum MouthCommand {
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
         tap: LegTap,
+        /// The way of its sound into a meeting.
+        meeting: MeetingOut,
     },
     /// Feed a leg with something else.
     Feed(StreamId, Feed),
+    /// Send keys to a leg.
+    Keys(StreamId, Keys),
     /// Let a leg go.
     Detach(StreamId),
+    /// Know what was learned in earlier runs, the newest last.
+    Know(Vec<Pair>),
+    /// Tell what was learned, in earlier runs too, the newest last.
+    Learned(oneshot::Sender<Vec<Pair>>),
     /// End.
     Stop,
 }
@@ -116,7 +128,12 @@ pub(super) struct MouthThread {
 
 impl MouthThread {
     /// Starts it, deaf.
-    pub(super) fn start(clock: Instant, stages: Stages) -> std::io::Result<MouthThread> {
+    pub(super) fn start(
+        clock: Instant,
+        stages: Stages,
+        music: Music,
+        sounding_key: Arc<SoundingKey>,
+    ) -> std::io::Result<MouthThread> {
         let (commands, for_mouth) = channel();
         let peak = Arc::new(Peak::default());
         let noted = Arc::clone(&peak);
@@ -126,7 +143,10 @@ impl MouthThread {
             .name("mouth".to_owned())
             .spawn(move || {
                 priority::ask_for_real_time("mouth");
-                Speaking::new(clock, noted, metered, stages).run(&for_mouth);
+                let mouth = Mouth::with_stages(DeviceRate::HZ_48000, stages)
+                    .with_music(music)
+                    .telling(sounding_key);
+                Speaking::new(clock, noted, metered, mouth).run(&for_mouth);
             })?;
         Ok(MouthThread {
             commands,
@@ -179,7 +199,7 @@ struct Leg {
 struct Speaking {
     clock: Instant,
     mouth: Mouth,
-    source: Option<Source>,
+    microphone: Option<Microphone>,
     /// The first of them steers the pace: all come from one carrier, which has one clock.
     legs: Vec<Leg>,
     pace: Pace,
@@ -187,9 +207,16 @@ struct Speaking {
     peak: Arc<Peak>,
     echo: Arc<EchoMeter>,
     speaker: Option<Speaker>,
-    // What was learned of pairs of devices, by their names: microphone, then speaker.
-    learned: HashMap<(String, String), Learned>,
+    // What was learned of pairs of devices, the newest last.
+    learned: Vec<Pair>,
+    // The names of those that are in use: microphone, then speaker.
     pair: (String, String),
+}
+
+/// The microphone that is listened to.
+struct Microphone {
+    source: Source,
+    taken: u64,
 }
 
 /// The speaker, as the speakerphone knows it.
@@ -201,14 +228,13 @@ struct Speaker {
 
 impl Speaker {
     /// Hands all that was played meanwhile to the mouth.
+    ///
+    /// Only what is there now: whoever plays faster than this reads must not keep the mouth from its legs.
     fn hand_to(&mut self, mouth: &mut Mouth) {
-        while let Ok(chunk) = self.played.ring.read_chunk(self.played.ring.slots()) {
-            if chunk.is_empty() {
-                return;
-            }
+        if let Ok(chunk) = self.played.ring.read_chunk(self.played.ring.slots()) {
             // What comes through the ring was marked just before or comes to be just after.
-            while let Ok(mark) = self.played.marks.pop() {
-                self.mark = Some(mark);
+            for _ in 0..self.played.marks.slots() {
+                self.mark = self.played.marks.pop().ok().or(self.mark);
             }
             let (first, second) = chunk.as_slices();
             for samples in [first, second] {
@@ -226,16 +252,16 @@ impl Speaker {
 }
 
 impl Speaking {
-    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, stages: Stages) -> Speaking {
+    fn new(clock: Instant, peak: Arc<Peak>, echo: Arc<EchoMeter>, mouth: Mouth) -> Speaking {
         Speaking {
             clock,
             peak,
             echo,
             speaker: None,
-            learned: HashMap::new(),
+            learned: Vec::new(),
             pair: Default::default(),
-            mouth: Mouth::with_stages(DeviceRate::HZ_48000, stages),
-            source: None,
+            mouth,
+            microphone: None,
             legs: Vec::new(),
             pace: Pace::default(),
             samples: vec![0.0; 4_096],
@@ -261,13 +287,17 @@ impl Speaking {
         match command {
             MouthCommand::Listen(mut source) => {
                 // What a microphone said before anybody listened would be delay for the rest of the call.
-                if let Ok(old) = source.ring.read_chunk(source.ring.slots()) {
-                    old.commit_all();
+                let old = source.ring.slots();
+                if let Ok(chunk) = source.ring.read_chunk(old) {
+                    chunk.commit_all();
                 }
                 self.mouth.listen(source.rate);
                 self.pace.another_microphone();
                 self.meet((source.name.clone(), self.pair.1.clone()));
-                self.source = Some(source);
+                self.microphone = Some(Microphone {
+                    source,
+                    taken: old as u64,
+                });
             }
             MouthCommand::Play(played, name) => {
                 self.mouth.play(played.rate);
@@ -287,8 +317,9 @@ impl Speaking {
                 meter,
                 way_up,
                 tap,
+                meeting,
             } => {
-                self.mouth.attach(stream, feed);
+                self.mouth.attach_with(stream, feed, meeting);
                 self.legs.push(Leg {
                     stream,
                     up,
@@ -310,6 +341,11 @@ impl Speaking {
                     leg.feed = feed;
                 }
             }
+            MouthCommand::Keys(stream, keys) => {
+                if !self.mouth.keys(stream, keys.signs()) {
+                    tracing::warn!(%stream, "keys were not sent: too many wait, or the stream is gone");
+                }
+            }
             MouthCommand::Detach(stream) => {
                 self.mouth.detach(stream);
                 let steered = self.legs.first().map(|leg| leg.stream);
@@ -321,48 +357,88 @@ impl Speaking {
                     self.pace.another_carrier();
                 }
             }
+            MouthCommand::Know(pairs) => {
+                for pair in pairs {
+                    self.keep(pair);
+                }
+                // Nothing can have been learned of these devices before the first call.
+                if self.legs.is_empty() {
+                    self.mouth.meet(self.known());
+                }
+            }
+            MouthCommand::Learned(reply) => {
+                self.keep_learned();
+                // Who asked may have gone.
+                let _ = reply.send(self.learned.clone());
+            }
             MouthCommand::Stop => {}
         }
     }
 
     /// Goes on with a pair of devices, and keeps what was learned of the one before.
     fn meet(&mut self, pair: (String, String)) {
-        let Some(speakerphone) = self.mouth.speakerphone() else {
-            return;
-        };
         if pair == self.pair {
-            return speakerphone.meet_again();
+            if let Some(speakerphone) = self.mouth.speakerphone() {
+                speakerphone.meet_again();
+            }
+            return;
         }
-        let before = std::mem::replace(&mut self.pair, pair);
-        if let Some(learned) = speakerphone.learned() {
-            self.learned.insert(before, learned);
-        }
-        speakerphone.meet(self.learned.get(&self.pair).copied());
+        self.keep_learned();
+        self.pair = pair;
+        self.mouth.meet(self.known());
     }
 
+    fn known(&self) -> Option<Learned> {
+        let is_this = |pair: &&Pair| pair.capture == self.pair.0 && pair.playout == self.pair.1;
+        self.learned.iter().find(is_this).map(|pair| pair.learned)
+    }
+
+    /// Keeps what was learned of the pair in use, where that has shown itself true.
+    fn keep_learned(&mut self) {
+        let (capture, playout) = self.pair.clone();
+        if let Some(learned) = self.mouth.learned() {
+            self.keep(Pair {
+                capture,
+                playout,
+                learned,
+            });
+        }
+    }
+
+    fn keep(&mut self, pair: Pair) {
+        self.learned
+            .retain(|known| known.capture != pair.capture || known.playout != pair.playout);
+        if self.learned.len() >= MOST_PAIRS {
+            self.learned.remove(0);
+        }
+        self.learned.push(pair);
+    }
+
+    /// Hands on what is there now. What comes meanwhile wakes the mouth anew: a device that brings sound without end must
+    /// keep nobody from being heard.
     fn speak(&mut self) {
         if let Some(speaker) = &mut self.speaker {
             speaker.hand_to(&mut self.mouth);
         }
-        let Some(source) = &mut self.source else {
+        let Some(Microphone { source, taken }) = &mut self.microphone else {
             return;
         };
-        loop {
-            let count = source.ring.slots().min(self.samples.len());
+        let mut waiting = source.ring.slots();
+        while waiting > 0 {
+            let count = waiting.min(self.samples.len());
             let Ok(chunk) = source.ring.read_chunk(count) else {
-                return;
-            };
-            if count == 0 {
                 break;
-            }
+            };
             let (first, second) = chunk.as_slices();
             self.samples[..first.len()].copy_from_slice(first);
             self.samples[first.len()..count].copy_from_slice(second);
             chunk.commit_all();
+            waiting -= count;
+            *taken += count as u64;
             self.peak.note(&self.samples[..count]);
             let here = now(self.clock);
             // How long ago the newest of these samples was at the microphone.
-            let newest_at = source.stamp.get();
+            let newest_at = source.stamp.of(*taken, source.rate.hz(), here);
             self.mouth.heard_until(newest_at);
             let age_ms = newest_at.map(|newest| here.since(newest).as_secs_f32() * 1000.0);
             let base_ms = self.mouth.delay_ms();
@@ -402,8 +478,8 @@ impl Leg {
     /// Keeps the newest of what became known of the carrier's clock: the ring of a leg that does not steer would else be full
     /// of what was known first.
     fn hear_clock(&mut self) {
-        while let Ok(line) = self.carrier.pop() {
-            self.line = Some(line);
+        for _ in 0..self.carrier.slots() {
+            self.line = self.carrier.pop().ok().or(self.line);
         }
     }
 
@@ -431,7 +507,7 @@ impl Leg {
     }
 
     fn measure(&mut self, frame: &UpFrame) {
-        if self.feed != Feed::Desk {
+        if self.feed != Feed::Desk || frame.whole {
             return;
         }
         let mut sound = [0.0; FRAME_LEN];
@@ -442,5 +518,143 @@ impl Leg {
             self.until_told = LEVELS_EVERY;
             self.meter.level.set(self.level.levels());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_microphone_that_brings_sound_without_end_keeps_nobody_from_stopping_the_mouth() {
+        let clock = Instant::now();
+        let mouth = MouthThread::start(clock, Stages::NONE, Music::silence(), Arc::default())
+            .expect("a thread");
+        let (mut ring, for_mouth) = rtrb::RingBuffer::new(24_000);
+        mouth.tell(MouthCommand::Listen(Source {
+            ring: for_mouth,
+            rate: DeviceRate::HZ_48000,
+            stamp: Arc::default(),
+            name: "flood".to_owned(),
+        }));
+        let (ends, floods) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU32::new(0)),
+        );
+        let flood = {
+            let (ends, floods) = (Arc::clone(&ends), Arc::clone(&floods));
+            std::thread::spawn(move || {
+                while !ends.load(Ordering::Relaxed) {
+                    if let Ok(chunk) = ring.write_chunk_uninit(ring.slots()) {
+                        let pushed = chunk.fill_from_iter(std::iter::repeat(0.1)) as u32;
+                        floods.fetch_add(pushed.min(1), Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        while floods.load(Ordering::Relaxed) < 100 {
+            std::thread::yield_now();
+            mouth.thread().unpark();
+        }
+        mouth.tell(MouthCommand::Stop);
+        let since = Instant::now();
+        while !mouth.thread.is_finished() && since.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let stopped = mouth.thread.is_finished();
+        ends.store(true, Ordering::Relaxed);
+        flood.join().expect("it ends");
+        assert!(stopped);
+    }
+
+    #[test]
+    fn what_waited_is_as_old_as_it_is_when_it_leaves() {
+        let clock = Instant::now();
+        let stamp: Arc<Stamp> = Arc::default();
+        let (mut ring, for_mouth) = rtrb::RingBuffer::new(24_000);
+        let mut speaking = Speaking::new(
+            clock,
+            Arc::default(),
+            Arc::default(),
+            Mouth::new(DeviceRate::HZ_48000),
+        );
+        speaking.obey(MouthCommand::Listen(Source {
+            ring: for_mouth,
+            rate: DeviceRate::HZ_48000,
+            stamp: Arc::clone(&stamp),
+            name: "a microphone".to_owned(),
+        }));
+        let (up, _frames) = rtrb::RingBuffer::new(64);
+        let (_line, carrier) = rtrb::RingBuffer::new(1);
+        let meter: Arc<UpMeter> = Arc::default();
+        speaking.obey(MouthCommand::Attach {
+            stream: StreamId(1),
+            feed: Feed::Desk,
+            up,
+            up_ready: Arc::default(),
+            carrier,
+            meter: Arc::clone(&meter),
+            way_up: Arc::default(),
+            meeting: crate::pure::audio::meeting::way().1,
+        });
+        // 400 ms wait, and the last of them was at the microphone when they are read, or later.
+        let samples = 19_200;
+        ring.write_chunk_uninit(samples)
+            .expect("room")
+            .fill_from_iter(std::iter::repeat_n(0.1, samples));
+        stamp.set(samples as u64, now(clock) + Duration::from_secs(1));
+        speaking.clock = clock.checked_sub(Duration::from_secs(1)).expect("a second");
+        speaking.speak();
+        assert_eq!(meter.frames.load(Ordering::Relaxed), 20);
+        // The first frame is 380 ms older than the last: it is the first of the mean, and the others count a hundredth.
+        let told = f32::from_bits(meter.delay_ms.load(Ordering::Relaxed));
+        assert!((340.0..480.0).contains(&told), "{told} ms");
+    }
+
+    #[test]
+    fn devices_that_are_known_from_an_earlier_run_begin_where_they_left_off() {
+        let mut speaking = Speaking::new(
+            Instant::now(),
+            Arc::default(),
+            Arc::default(),
+            Mouth::with_stages(DeviceRate::HZ_48000, Stages::ALL),
+        );
+        let pair = |name: &str, lead| Pair {
+            capture: name.to_owned(),
+            playout: "a speaker".to_owned(),
+            learned: Learned::new(lead, 12.0).expect("a number"),
+        };
+        let listen = |name: &str| {
+            let (_, for_mouth) = rtrb::RingBuffer::new(480);
+            MouthCommand::Listen(Source {
+                ring: for_mouth,
+                rate: DeviceRate::HZ_48000,
+                stamp: Arc::default(),
+                name: name.to_owned(),
+            })
+        };
+        let (_reference, played) = super::super::callback::Reference::new(DeviceRate::HZ_48000);
+        speaking.obey(MouthCommand::Play(played, "a speaker".to_owned()));
+        speaking.obey(listen("a microphone"));
+        // They are open before the store has answered.
+        let kept = vec![pair("another", -30), pair("a microphone", -20)];
+        speaking.obey(MouthCommand::Know(kept.clone()));
+        let begins = |speaking: &mut Speaking| {
+            let speakerphone = speaking.mouth.speakerphone().expect("there is one");
+            speakerphone.learned().expect("an echo canceller")
+        };
+        let known = begins(&mut speaking);
+        assert_eq!(known.lead_blocks(), -20);
+        assert!((known.drift_ppm() - 12.0).abs() < 1e-6, "{known:?}");
+        speaking.obey(listen("another"));
+        assert_eq!(begins(&mut speaking).lead_blocks(), -30);
+        speaking.obey(listen("a third"));
+        assert_eq!(begins(&mut speaking).lead_blocks(), 3, "which is new");
+        // Nothing was heard, so nothing else was learned.
+        let (reply, mut told) = oneshot::channel();
+        speaking.obey(MouthCommand::Learned(reply));
+        assert_eq!(told.try_recv(), Ok(kept));
     }
 }

@@ -205,7 +205,8 @@ fn open_playout(
         }
         DeviceChoice::File(path) => {
             let (playout, beat) = connect(rate);
-            let file = own::play_to_file(path, playout, Arc::clone(&beat), shared.clock)?;
+            let in_use = shared.in_use.clone();
+            let file = own::play_to_file(path, playout, Arc::clone(&beat), shared.clock, in_use)?;
             let text = format!("file:{} (48000 Hz)", path.display());
             Ok(ours(Running::File(file), text, rate, beat))
         }
@@ -228,6 +229,9 @@ fn open_playout(
     }
 }
 
+/// Why nothing opens on a machine without sound.
+pub const NO_SOUND_CARD: &str = "there is no sound card here";
+
 /// Opens the first that can be, best sound system first; one that was named is to be watched.
 fn first_that_opens(
     wanted: &Wanted,
@@ -236,18 +240,26 @@ fn first_that_opens(
 ) -> Result<Opened, String> {
     let (hosts, name) = real::places(wanted)?;
     let mut reasons = Vec::new();
+    let mut is_bare = wanted.host.is_none() && name.is_none();
     for host in hosts {
         let found = match real::find(host, name.as_deref(), way, wanted.callback_ms) {
             Ok(found) => found,
+            Err(Missing::Nothing(reason)) => {
+                reasons.push(reason);
+                continue;
+            }
             Err(Missing::Here(reason)) => {
+                is_bare = false;
                 reasons.push(reason);
                 continue;
             }
             Err(Missing::Hung(reason)) => {
+                is_bare = false;
                 reasons.push(reason);
                 break;
             }
         };
+        is_bare = false;
         let opened = if name.is_some() {
             whereabouts::watch(way, || open(&found))
                 .map(|(opened, place)| Opened { place, ..opened })
@@ -258,6 +270,9 @@ fn first_that_opens(
             Ok(opened) => return Ok(opened),
             Err(reason) => reasons.push(format!("{}: {reason}", found.name)),
         }
+    }
+    if is_bare && !real::kernel_has_card() {
+        return Err(NO_SOUND_CARD.to_owned());
     }
     Err(reasons.join("; "))
 }

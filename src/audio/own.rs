@@ -222,18 +222,69 @@ impl FilePlayout {
     }
 }
 
+/// Whether anything is heard.
+#[derive(Debug, Default)]
+pub(super) struct InUse {
+    /// A stream is attached.
+    pub(super) attached: AtomicBool,
+    /// It rings.
+    pub(super) ringing: AtomicBool,
+}
+
+impl InUse {
+    fn is_so(&self) -> bool {
+        self.attached.load(Ordering::Relaxed) || self.ringing.load(Ordering::Relaxed)
+    }
+}
+
+/// How much silence a file holds after the last sound out of use, in samples of 48 kHz: a second, so that the beats after
+/// a call keep their pauses.
+const AFTERWARDS: usize = 48_000;
+
+/// What of the time a file leaves out.
+#[derive(Debug)]
+struct Idle {
+    in_use: Option<Arc<InUse>>,
+    /// Samples of silence since something was heard.
+    silent: usize,
+}
+
+impl Idle {
+    /// Says whether a piece belongs into the file. What is heard in use is whole, its silence too.
+    fn keeps(&mut self, piece: &[f32]) -> bool {
+        let Some(in_use) = &self.in_use else {
+            return true;
+        };
+        if in_use.is_so() || piece.iter().any(|sample| *sample != 0.0) {
+            self.silent = 0;
+        } else {
+            self.silent = self.silent.saturating_add(piece.len());
+        }
+        self.silent <= AFTERWARDS
+    }
+}
+
 /// Plays into a WAV file, 48 kHz, 16 bits, one channel, begun anew. Where it cannot be written any more, `beat` says so.
+/// With `in_use` the file leaves out the silence of the time when nothing is heard, else it holds everything.
 pub(super) fn play_to_file(
     path: &Path,
     mut playout: Playout,
     beat: Arc<Beat>,
     clock: Instant,
+    in_use: Option<Arc<InUse>>,
 ) -> Result<FilePlayout, String> {
+    let mut idle = Idle {
+        in_use,
+        silent: AFTERWARDS,
+    };
     let (mut ring, for_writer) = rtrb::RingBuffer::new(2 * 48_000);
     let writer = Writer::start(path.to_owned(), for_writer, beat, LONGEST_FILE)?;
     let clock = Clock::start("file-playout", DeviceRate::HZ_48000, move |frames| {
         let called = now(clock);
         playout.play(frames, called, |piece| {
+            if !idle.keeps(piece) {
+                return;
+            }
             for sample in piece {
                 // A disk that stands still for two seconds loses sound; the clock does not wait for it.
                 let _ = ring.push(*sample);
@@ -372,8 +423,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("speaker.wav");
         let (playout, beat) = ringing();
-        let file =
-            play_to_file(&path, playout, Arc::clone(&beat), Instant::now()).expect("it opens");
+        let file = play_to_file(&path, playout, Arc::clone(&beat), Instant::now(), None)
+            .expect("it opens");
         let limit = Instant::now() + LIMIT;
         let mut lengths = vec![0];
         while lengths.len() < 4 {
@@ -403,11 +454,39 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_skips_idle_time_holds_calls_whole_and_a_second_after_the_last_sound() {
+        const PIECE: usize = 480;
+        let in_use = Arc::new(InUse::default());
+        let mut idle = Idle {
+            in_use: Some(Arc::clone(&in_use)),
+            silent: AFTERWARDS,
+        };
+        let mut kept = |pieces: usize, sample: f32| {
+            let kept = (0..pieces).filter(|_| idle.keeps(&[sample; PIECE]));
+            kept.count()
+        };
+        assert_eq!(kept(1_000, 0.0), 0, "nobody has called yet");
+        in_use.ringing.store(true, Ordering::Relaxed);
+        assert_eq!(kept(400, 0.0), 400, "the pauses of the bell are kept");
+        in_use.ringing.store(false, Ordering::Relaxed);
+        in_use.attached.store(true, Ordering::Relaxed);
+        assert_eq!(kept(6_000, 0.0), 6_000, "and a silent minute of a call");
+        in_use.attached.store(false, Ordering::Relaxed);
+        assert_eq!(kept(50, 0.1), 50, "the tone after a call");
+        assert_eq!(kept(1_000, 0.0), 100, "then a second of silence");
+        let mut whole = Idle {
+            in_use: None,
+            silent: AFTERWARDS,
+        };
+        assert!(whole.keeps(&[0.0; PIECE]));
+    }
+
+    #[test]
     fn a_playout_file_that_cannot_be_written_is_told_at_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("no/such/folder.wav");
         let (playout, beat) = ringing();
-        let told = play_to_file(&path, playout, beat, Instant::now()).expect_err("no folder");
+        let told = play_to_file(&path, playout, beat, Instant::now(), None).expect_err("no folder");
         assert!(told.contains("folder.wav cannot be written"), "{told}");
     }
 
@@ -442,7 +521,7 @@ mod tests {
         }
         let (playout, beat) = ringing();
         // hound buffers, so the first header may still seem to be written.
-        if let Ok(_file) = play_to_file(path, playout, Arc::clone(&beat), Instant::now()) {
+        if let Ok(_file) = play_to_file(path, playout, Arc::clone(&beat), Instant::now(), None) {
             let limit = Instant::now() + LIMIT;
             while beat.fatal().is_none() {
                 assert!(Instant::now() < limit, "it never says so");

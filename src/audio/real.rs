@@ -54,6 +54,11 @@ pub(super) struct Opened {
 pub(super) fn hosts(forced: Option<&str>) -> Result<Vec<HostId>, String> {
     if let Some(name) = forced {
         let host = HostId::from_str(name).map_err(|_| {
+            if name == "pipewire" {
+                return "this build has no PipeWire; build with `--features pipewire`, or use pulseaudio, which PipeWire \
+                        speaks"
+                    .to_owned();
+            }
             let known: Vec<String> = cpal::ALL_HOSTS.iter().map(ToString::to_string).collect();
             format!(
                 "there is no sound system `{name}` here; there is {}",
@@ -86,6 +91,8 @@ pub(super) fn places(wanted: &Wanted) -> Result<(Vec<HostId>, Option<String>), S
 /// Why a device was not found.
 #[derive(Debug)]
 pub(super) enum Missing {
+    /// This sound system does not run, or has nothing that goes this way at all.
+    Nothing(String),
     /// It is not at this sound system; another may have it.
     Here(String),
     /// The sound server hangs. Another system would only lead to the same one, or to a worse device for the rest of the
@@ -106,20 +113,34 @@ pub(super) fn find(
         }
         whereabouts::provide_cookie();
     }
-    let here = |reason: String| Missing::Here(format!("{id}: {reason}"));
-    let host = cpal::host_from_id(id).map_err(|error| here(plain(&error)))?;
+    let because = |error: &cpal::Error| {
+        let reason = format!("{id}: {}", plain(error));
+        let is_absent = matches!(
+            error.kind(),
+            ErrorKind::HostUnavailable | ErrorKind::DeviceNotAvailable
+        );
+        if is_absent && name.is_none() {
+            Missing::Nothing(reason)
+        } else {
+            Missing::Here(reason)
+        }
+    };
+    let host = cpal::host_from_id(id).map_err(|error| because(&error))?;
     let device = match name {
         None if way == Way::Capture => host.default_input_device(),
         None => host.default_output_device(),
         Some(name) => named(&host, name, way),
     };
-    let device = device.ok_or_else(|| {
-        here(match name {
-            Some(name) => format!("it has no device `{name}`"),
-            None => "it has no default device".to_owned(),
-        })
+    let device = device.ok_or_else(|| match name {
+        Some(name) => Missing::Here(format!("{id}: it has no device `{name}`")),
+        None => Missing::Nothing(format!("{id}: it has no default device")),
     })?;
-    describe(device, id, way, callback_ms).map_err(here)
+    let default = match way {
+        Way::Capture => device.default_input_config(),
+        Way::Playout => device.default_output_config(),
+    }
+    .map_err(|error| because(&error))?;
+    describe(device, id, default, callback_ms).map_err(Missing::Here)
 }
 
 /// Finds a device by its name, or else by what the system says of it: that may be said of a microphone and of a speaker
@@ -146,17 +167,12 @@ fn named(host: &cpal::Host, name: &str, way: Way) -> Option<cpal::Device> {
 fn describe(
     device: cpal::Device,
     host: HostId,
-    way: Way,
+    default: cpal::SupportedStreamConfig,
     callback_ms: u32,
 ) -> Result<Found, String> {
-    let default = match way {
-        Way::Capture => device.default_input_config(),
-        Way::Playout => device.default_output_config(),
-    }
-    .map_err(|error| plain(&error))?;
     let rate = DeviceRate::new(default.sample_rate()).ok_or_else(|| {
         format!(
-            "it runs at {} Hz, which no sound card does",
+            "{host}: it runs at {} Hz, which no sound card does",
             default.sample_rate()
         )
     })?;
@@ -377,6 +393,11 @@ fn note_errors(beat: &Arc<Beat>) -> impl FnMut(cpal::Error) + Send + 'static + u
     }
 }
 
+/// Says whether the kernel knows a sound card: one that may not be opened is there all the same.
+pub(super) fn kernel_has_card() -> bool {
+    std::fs::read_to_string("/proc/asound/cards").is_ok_and(|text| text.contains('['))
+}
+
 /// What a person needs to know of an error.
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -385,6 +406,7 @@ fn note_errors(beat: &Arc<Beat>) -> impl FnMut(cpal::Error) + Send + 'static + u
 pub(super) fn plain(error: &cpal::Error) -> String {
     match error.kind() {
         ErrorKind::HostUnavailable => "this sound system does not run here".to_owned(),
+        ErrorKind::DeviceNotAvailable => "there is no such device".to_owned(),
         ErrorKind::DeviceBusy => "another program uses the device".to_owned(),
         ErrorKind::PermissionDenied => {
             "it may not be opened; join the group `audio`, or ask whoever runs this machine"
@@ -403,3 +425,26 @@ pub(super) fn hush() -> impl Sized {
 /// There is nothing to silence.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn hush() -> impl Sized {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sound_system_that_is_not_there_is_answered_with_what_is() {
+        let why = hosts(Some("jack")).expect_err("not on Linux");
+        assert!(
+            why.contains("there is no sound system `jack` here"),
+            "{why}"
+        );
+        assert!(why.contains("alsa"), "{why}");
+    }
+
+    #[cfg(not(feature = "pipewire"))]
+    #[test]
+    fn whoever_wants_pipewire_is_told_how_to_have_it() {
+        let why = hosts(Some("pipewire")).expect_err("it was not built in");
+        assert!(why.contains("--features pipewire"), "{why}");
+        assert!(why.contains("use pulseaudio"), "{why}");
+    }
+}

@@ -1,13 +1,18 @@
-//! From what a person chose to ring to what rings: reads their own recording.
+//! From what a person chose to ring, or to be heard on hold, to what is heard: reads their own recording.
 
 use std::path::Path;
 
 use super::own::Recording;
-use crate::pure::audio::comfort::{Comfort, Ringtone};
+use crate::pure::audio::DeviceRate;
+use crate::pure::audio::comfort::{Comfort, HoldMusic, Ringtone};
+use crate::pure::audio::hold::Music;
 use crate::pure::audio::ringtone::{Melody, RECORDING_RATE, RingStyle, Tune, convert};
 
 /// A recording is heard for so long at most, in s, and then from its beginning.
 const LONGEST: usize = 30;
+
+/// And so long on hold.
+const LONGEST_MUSIC: usize = 300;
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,9 @@ pub enum StartError {
     /// The file that is to ring cannot be used; the text says why.
     #[error("the ringtone cannot be used: {0}")]
     Ringtone(String),
+    /// The file for those who wait cannot be used; the text says why.
+    #[error("the music on hold cannot be used: {0}")]
+    HoldMusic(String),
 }
 
 /// Makes what rings. Reads and converts a file, so it takes its time.
@@ -27,7 +35,10 @@ pub(super) fn style(comfort: &Comfort) -> Result<RingStyle, StartError> {
         Ringtone::Marimba => Melody::Tune(Tune::Marimba),
         Ringtone::Chime => Melody::Tune(Tune::Chime),
         Ringtone::Mechanical => Melody::Tune(Tune::Mechanical),
-        Ringtone::File(path) => read(path).map_err(StartError::Ringtone)?,
+        Ringtone::File(path) => {
+            let samples = read(path, LONGEST, RECORDING_RATE).map_err(StartError::Ringtone)?;
+            Melody::recording(samples)
+        }
     };
     Ok(RingStyle {
         melody,
@@ -36,7 +47,19 @@ pub(super) fn style(comfort: &Comfort) -> Result<RingStyle, StartError> {
     })
 }
 
-fn read(path: &Path) -> Result<Melody, String> {
+/// Makes what is heard on hold. Reads and converts a file, so it takes its time.
+pub(super) fn music(choice: &HoldMusic) -> Result<Music, StartError> {
+    match choice {
+        HoldMusic::BuiltIn => Ok(Music::built_in()),
+        HoldMusic::Silence => Ok(Music::silence()),
+        HoldMusic::File(path) => read(path, LONGEST_MUSIC, DeviceRate::LINE)
+            .map(Music::recording)
+            .map_err(StartError::HoldMusic),
+    }
+}
+
+/// Reads a file's first `longest` seconds, at another rate.
+fn read(path: &Path, longest: usize, to: DeviceRate) -> Result<Vec<f32>, String> {
     let Recording { rate, samples, .. } = Recording::read(path, |rate| {
         let hz = rate.hz();
         if !(8_000..=96_000).contains(&hz) {
@@ -45,7 +68,7 @@ fn read(path: &Path) -> Result<Melody, String> {
                 path.display()
             ));
         }
-        Ok(LONGEST * hz as usize)
+        Ok(longest * hz as usize)
     })?;
     if samples.is_empty() {
         return Err(format!("{} holds no sound", path.display()));
@@ -56,19 +79,22 @@ fn read(path: &Path) -> Result<Melody, String> {
             path.display()
         ));
     }
-    Ok(Melody::recording(convert(&samples, rate, RECORDING_RATE)))
+    Ok(convert(&samples, rate, to))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(path: &Path) -> String {
-        let comfort = Comfort {
+    fn rings(path: &Path) -> Comfort {
+        Comfort {
             ringtone: Ringtone::File(path.to_owned()),
             ..Comfort::default()
-        };
-        match style(&comfort) {
+        }
+    }
+
+    fn told(path: &Path) -> String {
+        match style(&rings(path)) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         }
@@ -108,7 +134,8 @@ mod tests {
             let tone = (0..rate)
                 .map(|n| (n as f32 * 400.0 * std::f32::consts::TAU / rate as f32).sin() * 0.5);
             write(&path, rate, bits, tone);
-            let Ok(Melody::Recording(samples)) = read(&path) else {
+            let style = style(&rings(&path)).expect("a recording");
+            let Melody::Recording(samples) = style.melody else {
                 panic!("{rate} Hz, {bits} bits");
             };
             assert_eq!(samples.len(), 48_000, "{rate} Hz");
@@ -116,10 +143,28 @@ mod tests {
             assert!((peak - 0.32).abs() < 0.01, "{rate} Hz, {bits} bits: {peak}");
         }
         write(&path, 8_000, 16, (0..40 * 8_000).map(|n| (n % 2) as f32));
-        let Ok(Melody::Recording(samples)) = read(&path) else {
-            panic!("a long one");
-        };
+        let samples = read(&path, LONGEST, RECORDING_RATE).expect("a recording");
         assert_eq!(samples.len(), 30 * 48_000);
+    }
+
+    #[test]
+    fn a_recording_is_heard_on_hold_at_the_rate_of_the_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("wait.wav");
+        let choice = HoldMusic::File(path.clone());
+        let tone = |n: u32| (n as f32 * 400.0 * std::f32::consts::TAU / 44_100.0).sin() * 0.5;
+        write(&path, 44_100, 16, (0..88_200).map(tone));
+        assert_eq!(music(&choice).expect("music").len(), 16_000);
+        std::fs::write(&path, "no sound").expect("room");
+        let error = music(&choice).expect_err("no sound");
+        assert!(
+            error
+                .to_string()
+                .contains("the music on hold cannot be used")
+        );
+        let built_in = music(&HoldMusic::BuiltIn).expect("music");
+        assert!(built_in.len() > 160_000);
+        assert!(music(&HoldMusic::Silence).expect("music").is_empty());
     }
 
     #[test]

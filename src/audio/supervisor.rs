@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use super::callback::{Bell, Reference, Stamp, Tap};
 use super::clocks::{ClockFigures, Clocks};
 use super::mouth_thread::{MouthCommand, MouthThread, Source};
-use super::open::{Opened, Running, Use, capture_ring, open};
+use super::open::{NO_SOUND_CARD, Opened, Running, Use, capture_ring, open};
+use super::own::InUse;
 use super::real::{self, Wanted};
 use super::seat::EarSeat;
 use super::sidetone::SidetoneSeat;
@@ -52,6 +53,9 @@ pub(super) struct Shared {
     pub(super) sidetone: Option<Arc<SidetoneSeat>>,
     /// Set when a call is answered: a `file:` capture begins.
     pub(super) answered: Arc<AtomicBool>,
+    /// Whether anything is heard, for a `file:` speaker that leaves out the time when nothing is; nothing: it leaves out
+    /// nothing.
+    pub(super) in_use: Option<Arc<InUse>>,
     pub(super) clocks: Arc<ClockFigures>,
 }
 
@@ -268,6 +272,10 @@ impl Supervisor {
             // To try again would be to begin anew, and to lose what it holds.
             tracing::warn!(device = ?self.slots[n].use_, reason, "a sound device failed for good");
             self.slots[n].give_up(reason, now);
+        } else if reason == NO_SOUND_CARD {
+            // No failure, and whoever starts the phone is told of it once.
+            tracing::info!(device = ?self.slots[n].use_, reason, "silence stands in for a sound device");
+            self.slots[n].fail(reason, now);
         } else {
             tracing::warn!(device = ?self.slots[n].use_, reason, "a sound device failed; it is tried again");
             self.slots[n].fail(reason, now);

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output, status};
-use crate::control::{Reply, Request};
+use crate::control::{CallReport, Reply, Request};
 use crate::lang::{Lang, Message};
 
 /// What `offhook answer` takes.
@@ -46,12 +46,13 @@ pub(crate) fn hang_up(args: &HangupArgs, context: &Context) -> Result<(), Failur
     command(context, &Request::Hangup { call }, args.json)
 }
 
-fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failure> {
+/// Puts a request to the daemon, and prints the call that it answers with.
+pub(crate) fn command(context: &Context, request: &Request, json: bool) -> Result<(), Failure> {
     match status::ask(context, request)? {
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
         Reply::Error { code, message } => Err(refused(context, request, &code, message)),
-        Reply::Status(_) | Reply::Calls(_) => {
+        Reply::Status(_) | Reply::Calls(_) | Reply::Done | Reply::Recalled(_) => {
             Err(Failure::ours("the daemon answered another question"))
         }
     }
@@ -67,30 +68,52 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
             failure(match request {
                 Request::Answer { call: None } => Message::NothingRings,
                 Request::Hangup { call: None } => Message::NothingToHangUp,
+                Request::Do { call: None, .. } | Request::Consult { call: None, .. } => {
+                    Message::NoCallForThat
+                }
                 Request::Answer { call: Some(_) }
                 | Request::Hangup { call: Some(_) }
+                | Request::Do { call: Some(_), .. }
+                | Request::Consult { call: Some(_), .. }
+                | Request::Dial { .. }
+                | Request::DoNotDisturb { .. }
                 | Request::Status
-                | Request::Calls => Message::NoSuchCall,
+                | Request::Calls
+                | Request::Recall(_) => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))
         }
-        "wrong_state" => failure(Message::WrongState),
+        "wrong_state" => {
+            let calls = &calls_now(context);
+            failure(Message::WrongState).hint(Message::StatusSays { calls }.text(lang))
+        }
         _ => Failure::world(sentence),
     }
 }
 
-/// Says in one line which calls there are.
+/// Says in one line which calls there are; what is over can be neither answered nor hung up.
 fn calls_now(context: &Context) -> String {
     let lang: Lang = context.local.lang;
     match status::ask(context, &Request::Status) {
-        Ok(Reply::Status(status)) if !status.calls.is_empty() => status
+        Ok(Reply::Status(status)) if status.calls.iter().any(goes_on) => status
             .calls
             .iter()
+            .filter(|call| goes_on(call))
             .map(|call| status::call_line(call, lang))
             .collect::<Vec<_>>()
             .join("; "),
-        Ok(Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Error { .. }) | Err(_) => {
-            Message::NoCalls.text(lang)
-        }
+        Ok(
+            Reply::Status(_)
+            | Reply::Calls(_)
+            | Reply::Call(_)
+            | Reply::Done
+            | Reply::Recalled(_)
+            | Reply::Error { .. },
+        )
+        | Err(_) => Message::NoCalls.text(lang),
     }
+}
+
+fn goes_on(call: &CallReport) -> bool {
+    call.state != "ended"
 }

@@ -46,12 +46,17 @@ pub(crate) fn settings(mut sources: Sources, lang: Lang) -> Result<Settings, Fai
 fn ask_for(missing: &[&'static str], lang: Lang) -> Result<bool, Failure> {
     let count = missing.len();
     output::tell(&Message::SettingsMissing { count }.text(lang));
+    let mut answered = false;
     for setting in table::ALL.iter().filter(|s| missing.contains(&s.name)) {
         let hidden = setting.secret.then_some(Message::NotShown);
         let Some(value) = ask_one(setting, hidden, lang)? else {
+            if answered {
+                output::tell(&Message::KeptSoFar { path: DOTENV }.text(lang));
+            }
             return Ok(false);
         };
         keep_answer(setting, &value)?;
+        answered = true;
     }
     output::tell(&Message::WrittenTo { path: DOTENV }.text(lang));
     Ok(true)
@@ -107,14 +112,39 @@ fn ask_one(
         if typed.is_empty() {
             return Ok(None);
         }
-        match config::check_typed(setting, typed) {
-            Ok(()) => return Ok(Some(typed.to_owned())),
+        let typed = as_meant(setting, typed);
+        match config::check_typed(setting, &typed) {
+            Ok(()) => {
+                if looks_strange(setting, &typed) {
+                    output::tell(&Message::TypedStrange { like }.text(lang));
+                }
+                return Ok(Some(typed));
+            }
             Err(why) => {
                 let why = french.map_or(why.as_str(), |words| words.like);
                 output::tell(&Message::TypedWrong { why }.text(lang));
             }
         }
     }
+}
+
+/// Takes the spaces and signs out of a telephone number that people write into one; everything else is left alone.
+fn as_meant(setting: &Setting, typed: &str) -> String {
+    if setting.name != table::TWILIO_PHONE_NUMBER.name {
+        return typed.to_owned();
+    }
+    let is_sign =
+        |c: char| c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '/' | '\u{2011}');
+    typed.chars().filter(|c| !is_sign(*c)).collect()
+}
+
+/// Says whether a secret looks otherwise than Twilio's do. Twilio promises no form of them, so this is no refusal.
+fn looks_strange(setting: &Setting, typed: &str) -> bool {
+    if setting.name == table::TWILIO_AUTH_TOKEN.name {
+        return typed.len() != 32 || !typed.bytes().all(|b| b.is_ascii_hexdigit());
+    }
+    setting.name == table::TWILIO_API_SECRET.name
+        && (typed.len() != 32 || !typed.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn prompt(text: &str) {
@@ -257,6 +287,36 @@ mod tests {
             (b"abc", Typed::GaveUp),
         ] {
             assert_eq!(hidden_line(keys).expect("plain bytes"), typed);
+        }
+    }
+
+    #[test]
+    fn a_number_is_taken_as_people_write_it() {
+        for typed in [
+            "+1 (514) 555-0100",
+            "+1 514.555.0100",
+            "+15145550100",
+            "+1\u{a0}514\u{2011}555\u{2011}0100",
+        ] {
+            let meant = as_meant(&table::TWILIO_PHONE_NUMBER, typed);
+            assert_eq!(meant, "+15145550100", "{typed}");
+        }
+        let secret = as_meant(&table::TWILIO_API_SECRET, "a-b.c");
+        assert_eq!(secret, "a-b.c", "nothing else is touched");
+    }
+
+    #[test]
+    fn a_secret_that_looks_strange_is_told_from_one_that_does_not() {
+        let (token, secret) = (&table::TWILIO_AUTH_TOKEN, &table::TWILIO_API_SECRET);
+        for (setting, typed, strange) in [
+            (token, "00112233445566778899aabbccddeeff", false),
+            (token, "00112233445566778899aabbccddeef", true),
+            (token, "00112233445566778899aabbccddeefg", true),
+            (secret, "abcdefghijklmnopqrstuvwxyzABCDEF", false),
+            (secret, "hush", true),
+            (&table::PUBLIC_URL, "phone.example.com", false),
+        ] {
+            assert_eq!(looks_strange(setting, typed), strange, "{typed}");
         }
     }
 

@@ -16,7 +16,7 @@ use super::flags::{Flags, Sound};
 use super::output::{print, print_json, tell};
 use super::terminal::{Keyboard, Stop};
 use super::{Context, runtime};
-use crate::audio::{AudioSettings, DeviceChoice, DeviceState, MediaHandle};
+use crate::audio::{AudioSettings, DeviceChoice, DeviceState, MediaHandle, NO_SOUND_CARD};
 use crate::config::{self, Origin, Secret, Settings, TwilioAccount, table};
 use crate::daemon::Daemon;
 use crate::lang::{Lang, Message};
@@ -68,6 +68,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         None => config::load_port(sources)?,
     };
     let audio = config::load_audio(sources)?;
+    let country = config::load_country(sources)?;
     // Next to the telephone's own folder, so that neither gets in the other's way.
     let folder = match sources.text(&table::OFFHOOK_DATA_DIR) {
         Some(_) => context.local.data_dir.clone(),
@@ -83,6 +84,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         json: args.json,
         port,
         audio,
+        country,
         folder,
         socket,
         lang: context.local.lang,
@@ -98,6 +100,7 @@ struct Demonstration {
     json: bool,
     port: Option<u16>,
     audio: AudioSettings,
+    country: Country,
     folder: PathBuf,
     socket: PathBuf,
     lang: Lang,
@@ -112,8 +115,9 @@ impl Demonstration {
     async fn run(mut self) -> Result<(), Failure> {
         let mut stop = Stop::new()?;
         make_folder(&self.folder)?;
-        let files = if is_held(&self.folder) {
-            // Another demonstration's: its files are left alone, and whose it is is told when the daemon is to start.
+        // Another demonstration's: its files are left alone, and whose it is is told when the daemon is to start.
+        let is_held = is_held(&self.folder);
+        let files = if is_held {
             Files::default()
         } else {
             self.replace_what_is_missing().await?
@@ -122,7 +126,8 @@ impl Demonstration {
         let rest = Rest::start(account.clone()).await.map_err(|cause| {
             Failure::world("the simulator cannot listen on this machine").caused_by(&cause)
         })?;
-        let port = self.choose_port();
+        // With a folder that is another's it will not listen, and no port is worth a word.
+        let port = if is_held { 0 } else { self.choose_port() };
         let daemon = Daemon::start(self.settings(&account, &rest, port)?).await?;
         let done = self
             .attend(&daemon, &rest, &account, &files, &mut stop)
@@ -148,14 +153,26 @@ impl Demonstration {
         let status = media.status().borrow().clone();
         media.stop().await;
         let mut files = Files::default();
+        let is_cardless =
+            |state: &DeviceState| matches!(state, DeviceState::Broken(why) if why == NO_SOUND_CARD);
+        let both = is_cardless(&status.capture) && is_cardless(&status.playout);
+        if both {
+            self.say(Message::CardStandIn);
+        }
         if let DeviceState::Broken(why) = &status.capture {
-            self.say(Message::MicrophoneStandIn { why });
+            if !both {
+                self.say(Message::MicrophoneStandIn { why });
+            }
             let path = files.make_near_end(&self.folder, self.lang)?;
             self.audio.capture = DeviceChoice::File(path);
         }
         if let DeviceState::Broken(why) = &status.playout {
-            self.say(Message::SpeakerStandIn { why });
+            if !both {
+                self.say(Message::SpeakerStandIn { why });
+            }
             let path = self.folder.join("speaker.wav");
+            // It stays small however long the demonstration is left running.
+            self.audio.skips_idle = true;
             self.audio.playout = DeviceChoice::File(path.clone());
             files.speaker = Some(path);
         }
@@ -205,11 +222,14 @@ impl Demonstration {
             ring: Ring::Desk,
             ring_for: Duration::from_secs(20),
             auto_answer: AutoAnswer::After(PICKS_UP_AFTER),
+            call_waiting: true,
+            longest_call: Duration::from_secs(3_600),
             audio: self.audio.clone(),
             hosts: Vec::new(),
             lang: self.lang,
-            country: Country::NorthAmerica,
+            country: self.country,
             token_ttl: Duration::from_secs(3600),
+            history: crate::pure::book::history::HistoryLimits::DEFAULT,
             record_stream: None,
             log: self.log.clone(),
         })
@@ -225,6 +245,7 @@ impl Demonstration {
         stop: &mut Stop,
     ) -> Result<(), Failure> {
         let mut keyboard = Keyboard::new();
+        let mut is_first = true;
         if !self.once {
             self.say(Message::Listening {
                 address: &daemon.local_url(),
@@ -247,7 +268,11 @@ impl Demonstration {
             if let Err(failure) = measured.verdict() {
                 tell(&failure.to_string());
             }
-            self.say_how_to_go_on(daemon, account, &keyboard)?;
+            if std::mem::take(&mut is_first) {
+                self.say_how_to_go_on(daemon, account, &keyboard)?;
+            } else if keyboard.is_there() {
+                self.say(Message::EnterCallsAgain);
+            }
             tokio::select! {
                 () = stop.wait() => return Ok(()),
                 _ = keyboard.line() => {}
@@ -305,7 +330,7 @@ impl Demonstration {
                 .borrow_and_update()
                 .calls
                 .iter()
-                .find(|call| call.leg.as_str() == sid)
+                .find(|call| call.leg.as_ref().is_some_and(|leg| leg.as_str() == sid))
                 .cloned();
             if let Some(call) = call {
                 *stream = call.stream.or(*stream);
@@ -368,9 +393,8 @@ impl Demonstration {
         write_private(&token, &account.auth_token).map_err(|cause| {
             Failure::world(format!("`{}` cannot be written", token.display())).caused_by(&cause)
         })?;
-        if keyboard.is_there() {
-            self.say(Message::EnterCallsAgain);
-        }
+        let address = &daemon.local_url();
+        self.say(Message::PageAt { address });
         let program = std::env::current_exe().unwrap_or_else(|_| "offhook".into());
         let program = quoted(&program);
         // A token in the environment would go before the file; the greeting waits until the desk has picked up.
@@ -383,16 +407,14 @@ impl Demonstration {
                 PICKS_UP_AFTER.as_secs() + 1
             ),
         });
-        let key = daemon.api_key_path();
-        if let Some(path) = key {
-            self.say(Message::ApiKeyFile {
-                path: &path.display().to_string(),
-            });
-        }
         self.say(Message::CommandTellsState {
             command: &format!("{program} status --data-dir {}", quoted(&self.folder)),
         });
-        self.say(Message::CtrlCEnds);
+        self.say(if keyboard.is_there() {
+            Message::EnterCallsAgain
+        } else {
+            Message::CtrlCEnds
+        });
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use super::Context;
 use super::failure::Failure;
 use super::flags::{Devices, Flags};
 use super::output::{print, print_json};
-use crate::audio::{Ability, DeviceInfo, devices};
+use crate::audio::{Ability, AudioSettings, DeviceChoice, DeviceInfo, devices};
 use crate::config;
 use crate::lang::{Lang, Message};
 
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
             if args.json {
                 print_json(&list.iter().map(to_json).collect::<Vec<_>>())
             } else {
-                print(&page(&list, context.local.lang))
+                print(&page(&list, &settings, context.local.lang))
             }
         }
     }
@@ -98,13 +98,52 @@ fn to_json(device: &DeviceInfo) -> Value {
     })
 }
 
-/// Writes the list for a person: a paragraph for each device, defaults marked.
-fn page(list: &[DeviceInfo], lang: Lang) -> String {
+/// Reads how many seconds something is to last.
+fn seconds(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "it is not a whole number of seconds, such as 5".to_owned())
+}
+
+/// Returns the place in the list of the device that Offhook would take. The best sound system's are the first.
+fn taken(
+    list: &[DeviceInfo],
+    choice: &DeviceChoice,
+    is_default: impl Fn(&DeviceInfo) -> bool,
+    goes: impl Fn(&DeviceInfo) -> bool,
+) -> Option<usize> {
+    match choice {
+        DeviceChoice::Default => list.iter().position(is_default),
+        DeviceChoice::Named(name) => {
+            let by = |is_it: &dyn Fn(&DeviceInfo) -> bool| {
+                list.iter().position(|device| goes(device) && is_it(device))
+            };
+            by(&|device| format!("{}:{}", device.host, device.name) == *name)
+                .or_else(|| by(&|device| device.name == *name))
+                .or_else(|| by(&|device| device.description == *name))
+        }
+        DeviceChoice::None | DeviceChoice::Loopback | DeviceChoice::File(_) => None,
+    }
+}
+
+/// Writes the list for a person: a paragraph for each device, those marked that Offhook takes.
+fn page(list: &[DeviceInfo], settings: &AudioSettings, lang: Lang) -> String {
+    let microphone = taken(
+        list,
+        &settings.capture,
+        |device| device.default_capture,
+        |device| device.capture.is_some(),
+    );
+    let speaker = taken(
+        list,
+        &settings.playout,
+        |device| device.default_playout,
+        |device| device.playout.is_some(),
+    );
     let mut lines = Vec::new();
     if list.is_empty() {
         lines.push(Message::NoDevices.text(lang));
     }
-    for device in list {
+    for (n, device) in list.iter().enumerate() {
         lines.push(format!("{}:{}", device.host, device.name));
         if !device.description.is_empty() && device.description != device.name {
             lines.push(format!("    {}", device.description));
@@ -112,29 +151,18 @@ fn page(list: &[DeviceInfo], lang: Lang) -> String {
         if let Some(can) = &device.capture {
             let (rate, channels) = (can.rate, can.channels);
             let message = Message::Captures { rate, channels };
-            let default = device.default_capture.then_some(Message::DefaultMicrophone);
-            lines.push(marked(message, default, lang));
-            lines.push(supports(can, lang));
+            let mark = (microphone == Some(n)).then_some(Message::TakenMicrophone);
+            lines.push(marked(message, mark, lang));
         }
         if let Some(can) = &device.playout {
             let (rate, channels) = (can.rate, can.channels);
             let message = Message::Plays { rate, channels };
-            let default = device.default_playout.then_some(Message::DefaultSpeaker);
-            lines.push(marked(message, default, lang));
-            lines.push(supports(can, lang));
+            let mark = (speaker == Some(n)).then_some(Message::TakenSpeaker);
+            lines.push(marked(message, mark, lang));
         }
     }
     lines.push(Message::OwnDevices.text(lang));
     lines.join("\n")
-}
-
-fn supports(can: &Ability, lang: Lang) -> String {
-    let message = Message::Supports {
-        rates: can.rates,
-        channels: can.most_channels,
-        formats: &can.formats.join(" "),
-    };
-    format!("      {}", message.text(lang))
 }
 
 fn marked(message: Message<'_>, mark: Option<Message<'_>>, lang: Lang) -> String {
@@ -172,17 +200,41 @@ mod tests {
     }
 
     #[test]
-    fn the_list_tells_what_a_device_can_and_marks_the_defaults() {
-        let page = page(&[headset()], Lang::En);
-        assert!(
-            page.starts_with(
-                "pulseaudio:headset\n    A headset\n    captures 16000 Hz, channels: 1  (default microphone)\n      \
-                 can: 8000 to 48000 Hz, up to 2 channels, f32 i16\n    \
-                 plays 48000 Hz, channels: 2\n      can: "
-            ),
-            "{page}"
+    fn the_list_tells_what_a_device_does_and_marks_the_one_that_is_taken() {
+        let of_alsa = DeviceInfo {
+            host: "alsa".to_owned(),
+            default_playout: true,
+            ..headset()
+        };
+        let list = [headset(), of_alsa];
+        let of_pulse = "pulseaudio:headset\n    A headset\n    captures 16000 Hz, channels: 1";
+        let by_default = page(&list, &AudioSettings::default(), Lang::En);
+        assert_eq!(
+            by_default,
+            format!(
+                "{of_pulse}  (this is the microphone)\n    plays 48000 Hz, channels: 2\n\
+                 alsa:headset\n    A headset\n    captures 16000 Hz, channels: 1\n    \
+                 plays 48000 Hz, channels: 2  (this is the speaker)\n\
+                 everywhere: none, loopback, file:PATH.wav"
+            )
         );
-        assert!(page.contains("file:PATH.wav"));
+        let chosen = AudioSettings {
+            capture: DeviceChoice::Named("alsa:headset".to_owned()),
+            playout: DeviceChoice::None,
+            ..AudioSettings::default()
+        };
+        let chosen = page(&list, &chosen, Lang::En);
+        assert!(chosen.contains(&format!("{of_pulse}\n")), "{chosen}");
+        assert_eq!(chosen.matches("this is the").count(), 1, "{chosen}");
+    }
+
+    #[test]
+    fn seconds_are_a_whole_number() {
+        assert_eq!(seconds("5"), Ok(5));
+        for wrong in ["abc", "-1", "1.5", ""] {
+            let why = seconds(wrong).expect_err(wrong);
+            assert!(why.contains("whole number of seconds"), "{why}");
+        }
     }
 
     #[test]

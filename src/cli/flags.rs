@@ -11,6 +11,11 @@ use crate::config::table::{self, Scope, Setting};
 pub(crate) trait Takes {
     /// Says whether a setting of this scope is among them.
     fn takes(scope: Scope) -> bool;
+
+    /// Says whether a setting is among them; by its scope, where no single one is left out.
+    fn takes_setting(setting: &Setting) -> bool {
+        Self::takes(setting.scope)
+    }
 }
 
 /// All of them: `serve`.
@@ -43,6 +48,26 @@ pub(crate) struct Devices;
 impl Takes for Devices {
     fn takes(scope: Scope) -> bool {
         matches!(scope, Scope::Everywhere | Scope::Log | Scope::Sound)
+    }
+}
+
+/// The same without what rings: `devices test`.
+#[derive(Debug)]
+pub(crate) struct Trial;
+
+impl Takes for Trial {
+    fn takes(scope: Scope) -> bool {
+        Devices::takes(scope)
+    }
+
+    fn takes_setting(setting: &Setting) -> bool {
+        const RINGS: [&Setting; 4] = [
+            &table::OFFHOOK_RINGTONE,
+            &table::OFFHOOK_RING_VOLUME,
+            &table::OFFHOOK_RING_RISING,
+            &table::OFFHOOK_CALL_ENDED_TONE,
+        ];
+        Self::takes(setting.scope) && RINGS.iter().all(|rings| rings.name != setting.name)
     }
 }
 
@@ -84,7 +109,7 @@ impl<S> Flags<S> {
 fn settings<S: Takes>() -> impl Iterator<Item = (&'static Setting, String)> {
     table::ALL
         .iter()
-        .filter(|setting| S::takes(setting.scope))
+        .filter(|setting| S::takes_setting(setting))
         .filter_map(|setting| Some((*setting, setting.flag()?)))
 }
 
@@ -191,6 +216,9 @@ mod tests {
         assert_eq!(taken("--data-dir x"), [true, true, false, true, false]);
         assert_eq!(taken("--socket x"), [true, true, false, true, false]);
         assert_eq!(taken("--capture x"), [true, true, true, false, false]);
+        assert!(given::<Devices>("--ringtone chime").is_some());
+        assert!(given::<Trial>("--ringtone chime").is_none());
+        assert!(given::<Trial>("--volume 50").is_some());
         assert_eq!(taken("--ring desk"), [true, false, false, false, false]);
     }
 }

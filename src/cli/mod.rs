@@ -5,10 +5,14 @@
 
 pub(crate) mod answer;
 pub(crate) mod ask;
+pub(crate) mod block;
+mod call;
 pub(crate) mod completions;
+pub(crate) mod contacts;
 pub(crate) mod demo;
 pub(crate) mod devices;
 pub(crate) mod flags;
+pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod serve;
@@ -66,6 +70,34 @@ enum Verb {
     Answer(answer::AnswerArgs),
     /// Hang up the call at the desk, or turn away the one that rings
     Hangup(answer::HangupArgs),
+    /// Dial
+    Call(call::DialArgs),
+    /// Turn away the call that rings
+    Reject(call::OneCall),
+    /// Let the far end wait
+    Hold(call::OneCall),
+    /// Talk again with whoever waits; whoever talks waits then
+    Resume(call::OneCall),
+    /// Talk with whoever waits, and let whoever talks wait
+    Swap(call::OneCall),
+    /// Let another call meet the one that talks: all hear each other
+    Merge(call::MergeArgs),
+    /// Keep your microphone from the far end, or let it through again
+    Mute(call::MuteArgs),
+    /// Send keys to the far end
+    Dtmf(call::DtmfArgs),
+    /// Hand the call over to another number
+    Transfer(call::TransferArgs),
+    /// Take the call to the desk, the browsers or a number
+    Move(call::MoveArgs),
+    /// Keep the desk from ringing
+    Dnd(call::DisturbArgs),
+    /// List the calls that were, missed ones among them, or write them for other programs
+    History(history::Args),
+    /// List, change, import and export contacts
+    Contacts(contacts::Args),
+    /// Say who is not let through
+    Block(block::Args),
     /// Write a shell's completions to standard output
     Completions(completions::Args),
     /// Print which verb the settings call for: serve or demo
@@ -84,6 +116,19 @@ impl Verb {
             Verb::Status(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),
+            Verb::Call(args) => Some(args.common.flags.given()),
+            Verb::Reject(args) | Verb::Hold(args) | Verb::Resume(args) | Verb::Swap(args) => {
+                Some(args.common.flags.given())
+            }
+            Verb::Merge(args) => Some(args.common.flags.given()),
+            Verb::Mute(args) => Some(args.common.flags.given()),
+            Verb::Dtmf(args) => Some(args.common.flags.given()),
+            Verb::Transfer(args) => Some(args.common.flags.given()),
+            Verb::Move(args) => Some(args.common.flags.given()),
+            Verb::Dnd(args) => Some(args.common.flags.given()),
+            Verb::History(args) => Some(args.flags.given()),
+            Verb::Contacts(args) => Some(args.given()),
+            Verb::Block(args) => Some(args.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
@@ -135,11 +180,12 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
             }
         }
         let mut local = Local::load(&sources)?;
-        if !is_daemon && sources.text(&table::OFFHOOK_LOG).is_none() {
+        let asked = sources.text(&table::OFFHOOK_LOG).is_some();
+        if !is_daemon && !asked {
             // What such a verb has to say it says itself.
             local.log = "warn".to_owned();
         }
-        log::start(&local.log);
+        log::start(&local.log, asked);
         Ok(Context { sources, local })
     };
     match verb {
@@ -150,6 +196,19 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Status(args) => status::run(&args, &context()?),
         Verb::Answer(args) => answer::answer(&args, &context()?),
         Verb::Hangup(args) => answer::hang_up(&args, &context()?),
+        Verb::Call(args) => call::dial(&args, &context()?),
+        Verb::Reject(args) => call::reject(&args, &context()?),
+        Verb::Hold(args) => call::hold(&args, &context()?),
+        Verb::Resume(args) | Verb::Swap(args) => call::resume(&args, &context()?),
+        Verb::Merge(args) => call::merge(&args, &context()?),
+        Verb::Mute(args) => call::mute(&args, &context()?),
+        Verb::Dtmf(args) => call::dtmf(&args, &context()?),
+        Verb::Transfer(args) => call::transfer(&args, &context()?),
+        Verb::Move(args) => call::move_to(&args, &context()?),
+        Verb::Dnd(args) => call::disturb(&args, &context()?),
+        Verb::History(args) => history::run(&args, &context()?),
+        Verb::Contacts(args) => contacts::run(&args, &context()?),
+        Verb::Block(args) => block::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),
     }

@@ -1,16 +1,21 @@
 //! `offhook serve`: the phone in the foreground.
 
+mod tell;
+
+use std::io::IsTerminal as _;
+
 use super::failure::Failure;
 use super::flags::{Everything, Flags};
 use super::output::{tell, warn};
 use super::terminal::{Keyboard, Stop};
 use super::{Context, ask, runtime};
-use crate::audio::DeviceState;
+use crate::audio::{AudioStatus, DeviceState, NO_SOUND_CARD};
 use crate::config::Settings;
 use crate::daemon::Daemon;
 use crate::lang::{Lang, Message};
 use crate::phone::PhoneHandle;
-use crate::pure::phone::{Command, CommandError, Stage};
+use crate::pure::phone::{Command, CommandError, Ring};
+use tell::Teller;
 
 /// What `offhook serve` takes.
 #[derive(Debug, clap::Args)]
@@ -39,7 +44,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
 async fn serve(settings: Settings) -> Result<(), Failure> {
     let lang = settings.lang;
     let say = |message: Message<'_>| tell(&message.text(lang));
-    let by_default = settings.public_url_by_default;
+    let (by_default, ring) = (settings.public_url_by_default, settings.ring);
     if settings.insecure_no_signature {
         warn(&Message::SignaturesUnchecked.text(lang));
     }
@@ -50,21 +55,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         address: &daemon.local_url(),
     });
     let devices = daemon.phone().media().status().borrow().clone();
-    for (device, state) in [
-        (Message::Microphone, devices.capture),
-        (Message::Speaker, devices.playout),
-    ] {
-        if let DeviceState::Broken(why) = state {
-            let device = &device.text(lang);
-            warn(&Message::DeskBroken { device, why: &why }.text(lang));
-        }
+    for sentence in what_is_broken(&devices, ring, lang) {
+        warn(&sentence);
     }
-    say(Message::PublicOrigin {
-        origin: daemon.public_url().as_str(),
-    });
+    let origin = daemon.public_url().as_str();
     if by_default {
-        let origin = daemon.public_url().as_str();
         warn(&Message::OnlyThisMachine { origin }.text(lang));
+    } else {
+        say(Message::PublicOrigin { origin });
     }
     if let Some(path) = daemon.api_key_path() {
         say(Message::ApiKeyFile {
@@ -83,40 +81,112 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Obeys the keyboard until the process is told to stop.
+/// Says what does not work at the desk, and what becomes of the calls meanwhile. A machine without any sound says so once.
+fn what_is_broken(devices: &AudioStatus, ring: Ring, lang: Lang) -> Vec<String> {
+    let then = match ring {
+        Ring::Desk => Message::DeskTakesNone,
+        Ring::Browser | Ring::DeskThenBrowser => Message::BrowsersTakeThem,
+    }
+    .text(lang);
+    let is_cardless =
+        |state: &DeviceState| matches!(state, DeviceState::Broken(why) if why == NO_SOUND_CARD);
+    if is_cardless(&devices.capture) && is_cardless(&devices.playout) {
+        return vec![Message::DeskWithoutCard { then: &then }.text(lang)];
+    }
+    [
+        (Message::Microphone, &devices.capture),
+        (Message::Speaker, &devices.playout),
+    ]
+    .into_iter()
+    .filter_map(|(device, state)| match state {
+        DeviceState::Broken(why) => {
+            let (device, then) = (&device.text(lang), &then);
+            Some(Message::DeskBroken { device, why, then }.text(lang))
+        }
+        DeviceState::Works(_) => None,
+    })
+    .collect()
+}
+
+/// Obeys the keyboard and tells of the calls until the process is told to stop.
 async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, mut stop: Stop, lang: Lang) {
+    let mut snapshots = phone.snapshots();
+    // Elsewhere the log's own lines are enough.
+    let mut teller = std::io::stderr().is_terminal().then(|| Teller::new(lang));
     loop {
+        if let Some(teller) = &mut teller {
+            for sentence in teller.news(&snapshots.borrow_and_update()) {
+                tell(&sentence);
+            }
+        }
         let line = tokio::select! {
             () = stop.wait() => return,
             line = keyboard.line() => line,
+            changed = snapshots.changed(), if teller.is_some() => {
+                if changed.is_err() {
+                    // The phone is gone; there is no more to tell.
+                    teller = None;
+                }
+                continue;
+            }
         };
-        let command = match line.as_str() {
-            "" => Command::Answer,
-            "h" => Command::HangUp,
+        let (command, nothing) = match line.as_str() {
+            "" => (Command::Answer, Message::NothingRings),
+            "h" => (Command::HangUp, Message::NothingToHangUp),
             _ => {
                 tell(&Message::Keys.text(lang));
                 continue;
             }
         };
         match phone.command_current(command).await {
-            Ok(call) => {
-                let party = &call.from.to_text();
-                let message = match call.stage {
-                    Stage::Talking => Message::CallAnswered { party },
-                    Stage::Dialing | Stage::Ringing | Stage::Connecting | Stage::Ended => {
-                        Message::CallEnded { party }
-                    }
-                };
-                tell(&message.text(lang));
-            }
-            Err(CommandError::NoSuchCall) => tell(
-                &match command {
-                    Command::Answer => Message::NothingRings,
-                    Command::HangUp => Message::NothingToHangUp,
-                }
-                .text(lang),
-            ),
-            Err(CommandError::WrongState) => tell(&Message::WrongState.text(lang)),
+            // What becomes of it is told with the rest.
+            Ok(_) => {}
+            Err(CommandError::NoSuchCall) => tell(&nothing.text(lang)),
+            Err(_) => tell(&Message::WrongState.text(lang)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(capture: &str, playout: &str) -> AudioStatus {
+        let state = |why: &str| match why {
+            "" => DeviceState::Works("headset".to_owned()),
+            why => DeviceState::Broken(why.to_owned()),
+        };
+        AudioStatus {
+            capture: state(capture),
+            playout: state(playout),
+            ringer: state(playout),
+        }
+    }
+
+    #[test]
+    fn a_machine_without_a_sound_card_says_so_once_and_where_the_calls_go() {
+        let told = |ring| what_is_broken(&devices(NO_SOUND_CARD, NO_SOUND_CARD), ring, Lang::En);
+        let [desk] = &told(Ring::Desk)[..] else {
+            panic!("one sentence")
+        };
+        assert!(desk.contains("there is no sound card here"), "{desk}");
+        assert!(desk.contains("nobody here can take a call"), "{desk}");
+        assert!(!desk.contains("browsers"), "{desk}");
+        assert!(desk.contains("--capture none --playout none"), "{desk}");
+        let [both] = &told(Ring::DeskThenBrowser)[..] else {
+            panic!("one sentence")
+        };
+        assert!(both.contains("calls go to the browsers"), "{both}");
+    }
+
+    #[test]
+    fn one_broken_device_is_named() {
+        assert_eq!(
+            what_is_broken(&devices("", ""), Ring::Desk, Lang::En),
+            [""; 0]
+        );
+        let told = what_is_broken(&devices("gone", ""), Ring::Desk, Lang::En);
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with("the microphone does not work: gone; "));
     }
 }

@@ -2,6 +2,7 @@
 
 mod call;
 mod post;
+mod serve;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,8 @@ enum Verb {
     Call(Box<call::Args>),
     /// Sign and post one webhook, and print the answer and the `curl` that does the same
     Post(post::Args),
+    /// Be an account that stays: answer the REST API, and play the far end of whatever is dialled
+    Serve(serve::Args),
 }
 
 impl Args {
@@ -34,6 +37,7 @@ impl Args {
         match &self.verb {
             Verb::Call(args) => args.flags.given(),
             Verb::Post(args) => args.flags.given(),
+            Verb::Serve(args) => args.flags.given(),
         }
     }
 }
@@ -43,6 +47,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     match args.verb {
         Verb::Call(args) => call::run(*args, context),
         Verb::Post(args) => post::run(&args, context),
+        Verb::Serve(args) => serve::run(&args, context),
     }
 }
 
@@ -55,7 +60,10 @@ fn account(side: &CarrierSide) -> Account {
     };
     Account {
         account_sid: side.account_sid.clone().unwrap_or(made_up.account_sid),
-        auth_token: side.auth_token.reveal().to_owned(),
+        auth_token: match &side.auth_token {
+            Some(token) => token.reveal().to_owned(),
+            None => made_up.auth_token,
+        },
         api_key,
         api_secret,
     }

@@ -40,7 +40,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
         Reply::Error { message, .. } => Err(Failure::world(message)),
-        Reply::Call(_) => Err(Failure::ours("the daemon answered another question")),
+        Reply::Call(_) | Reply::Done | Reply::Recalled(_) => {
+            Err(Failure::ours("the daemon answered another question"))
+        }
     }
 }
 
@@ -80,9 +82,14 @@ fn page(status: &Status, lang: Lang) -> String {
         text(Message::Listening {
             address: &status.address,
         }),
-        text(Message::PublicOrigin {
-            origin: &status.public_url,
-        }),
+        // Plain http is the origin of a daemon that nothing else was said of.
+        if status.public_url.starts_with("http://") {
+            text(Message::ReachedFromHere)
+        } else {
+            text(Message::PublicOrigin {
+                origin: &status.public_url,
+            })
+        },
         text(Message::UpFor {
             time: Duration::from_secs(status.uptime_seconds),
         }),
@@ -94,6 +101,9 @@ fn page(status: &Status, lang: Lang) -> String {
         (Message::Bell, &devices.ringer),
     ] {
         lines.push(format!("{}: {}", text(name), device_words(device, lang)));
+    }
+    if status.do_not_disturb {
+        lines.push(text(Message::NotDisturbed));
     }
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
@@ -130,6 +140,15 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
     };
     let party = party(&call.direction, &call.from, &call.to, lang);
     let mut line = format!("{}  {state}  {party}", call.id);
+    for (is_so, message) in [
+        (call.held, Message::Held),
+        (call.merged, Message::Merged),
+        (call.muted, Message::Muted),
+    ] {
+        if is_so {
+            line.push_str(&format!("  ({})", message.text(lang)));
+        }
+    }
     for more in [&call.place, &call.end_reason].into_iter().flatten() {
         line.push_str(&format!("  ({})", word(more, lang)));
     }
@@ -147,10 +166,15 @@ fn party(direction: &str, from: &str, to: &str, lang: Lang) -> String {
 }
 
 /// Says where a call is, or why it is over.
-fn word(word: &str, lang: Lang) -> String {
+pub(super) fn word(word: &str, lang: Lang) -> String {
     match word {
         "desk" => Message::AtDesk.text(lang),
         "browser" => Message::InBrowser.text(lang),
+        "number" => Message::AtNumber.text(lang),
+        "conference" => Message::InConference.text(lang),
+        "rejected" => Message::Rejected.text(lang),
+        "busy" => Message::Busy.text(lang),
+        "too_long" => Message::TooLong.text(lang),
         "hung_up_here" => Message::HungUpHere.text(lang),
         "hung_up_there" => Message::HungUpThere.text(lang),
         "not_answered" => Message::NotAnswered.text(lang),
@@ -189,9 +213,10 @@ mod tests {
                 playout: works.clone(),
                 ringer: works,
             },
+            do_not_disturb: false,
             calls: vec![CallReport {
                 id: "c1".to_owned(),
-                sid: "CA1".to_owned(),
+                sid: Some("CA1".to_owned()),
                 direction: "outgoing".to_owned(),
                 from: "client:kitchen".to_owned(),
                 to: "+15145550100".to_owned(),
@@ -200,6 +225,7 @@ mod tests {
                 since: "2026-01-01T00:00:00Z".to_owned(),
                 muted: false,
                 held: false,
+                merged: false,
                 end_reason: Some("hung_up_here".to_owned()),
                 quality: Some(CallQuality::default()),
             }],
@@ -214,12 +240,19 @@ mod tests {
              bell: none\n\
              c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
         );
+        let alone = Status {
+            public_url: "http://127.0.0.1:3000".to_owned(),
+            ..status.clone()
+        };
+        let alone = page(&alone, Lang::En);
+        assert!(!alone.contains("Twilio reaches"), "{alone}");
+        assert!(alone.contains("only this machine reaches it"), "{alone}");
         let mut talking = status.clone();
         talking.calls[0].state = "talking".to_owned();
         let lines = page(&talking, Lang::En).lines().count();
         assert_eq!(
             lines,
-            7 + 4,
+            7 + 5,
             "what it is like stands below it while they talk"
         );
         let french = page(&status, Lang::Fr);

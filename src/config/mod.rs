@@ -20,9 +20,11 @@ pub use problem::{Problem, SettingsError};
 pub use source::{DOTENV, Local, Sources, TextFile};
 
 use crate::lang::Lang;
+use crate::pure::audio::MostDelay;
 use crate::pure::audio::comfort::{Comfort, Loudest};
 use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
+use crate::pure::book::history::HistoryLimits;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Ring};
 use source::Reader;
@@ -100,6 +102,10 @@ pub struct Settings {
     pub ring_for: Duration,
     /// Whether the desk answers by itself.
     pub auto_answer: AutoAnswer,
+    /// Whether the desk rings for a further caller while it talks.
+    pub call_waiting: bool,
+    /// How long a call at the desk may last.
+    pub longest_call: Duration,
     /// The devices.
     pub audio: AudioSettings,
     /// Further host names of the person's door.
@@ -110,6 +116,8 @@ pub struct Settings {
     pub country: Country,
     /// How long a token, and with it a registration, lives: 1 h by default, at most 24 h.
     pub token_ttl: Duration,
+    /// How long the history of calls is.
+    pub history: HistoryLimits,
     /// Where the transcript of the next stream is kept.
     pub record_stream: Option<PathBuf>,
     /// The filter of the log.
@@ -160,10 +168,15 @@ impl Settings {
         let local = Local::read(reader);
         let (ring_for, auto_answer) = read_ringing(reader);
         let ring = reader.optional(&table::OFFHOOK_RING, value::ring);
+        let call_waiting = reader.optional(&table::OFFHOOK_CALL_WAITING, value::boolean);
+        let longest_call = reader.optional(&table::OFFHOOK_LONGEST_CALL, value::whole(1, 1_440));
         let country = reader.optional(&table::OFFHOOK_COUNTRY, read_country);
         let api_key = reader.optional(&table::OFFHOOK_API_KEY, value::api_key);
         let hosts = reader.optional(&table::OFFHOOK_HOSTS, value::list(value::host));
         let token_ttl = reader.optional(&table::OFFHOOK_TOKEN_TTL, value::whole(60, 86_400));
+        let history_days = reader.optional(&table::OFFHOOK_HISTORY_DAYS, value::whole(1, 36_500));
+        let history_calls =
+            reader.optional(&table::OFFHOOK_HISTORY_CALLS, value::whole(1, 1_000_000));
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let (twilio, local) = (twilio?, local?);
@@ -182,11 +195,17 @@ impl Settings {
             ring: ring.unwrap_or_default(),
             ring_for,
             auto_answer,
+            call_waiting: call_waiting.unwrap_or(true),
+            longest_call: Duration::from_secs(60 * longest_call.unwrap_or(240)),
             audio,
             hosts: hosts.unwrap_or_default(),
             lang: local.lang,
             country: country.unwrap_or_else(|| Country::of_number(&twilio.phone_number)),
             token_ttl: Duration::from_secs(token_ttl.unwrap_or(3600)),
+            history: HistoryLimits {
+                days: history_days.unwrap_or(HistoryLimits::DEFAULT.days),
+                calls: history_calls.unwrap_or(HistoryLimits::DEFAULT.calls),
+            },
             record_stream,
             log: local.log,
             twilio,
@@ -243,8 +262,8 @@ pub fn load_port(sources: &Sources) -> Result<Option<u16>, SettingsError> {
 /// What somebody needs to play the carrier's side against a server of this machine.
 #[derive(Clone, Debug)]
 pub struct CarrierSide {
-    /// The token that signs.
-    pub auth_token: Secret,
+    /// The token that signs; there where it was asked for.
+    pub auth_token: Option<Secret>,
     /// `AC…`, where it is set.
     pub account_sid: Option<String>,
     /// `SK…` and its secret, where both are set and were asked for.
@@ -263,6 +282,8 @@ pub struct CarrierSide {
 /// another program's, and as strange as it likes.
 #[derive(Clone, Copy, Debug)]
 pub struct CarrierWants {
+    /// That the token is there; otherwise it may be.
+    pub token: bool,
     /// The server's port and public origin.
     pub server: bool,
     /// The line's number.
@@ -271,7 +292,7 @@ pub struct CarrierWants {
     pub key: bool,
 }
 
-/// Reads what the carrier's side needs: the token must be there, the rest may be. Account, key and number that cannot be
+/// Reads what the carrier's side needs: the token must be there where it is wanted, the rest may be. Account, key and number that cannot be
 /// used are left out with a warning: others can be made up.
 ///
 /// # Errors
@@ -281,7 +302,11 @@ pub fn load_carrier_side(
     wants: CarrierWants,
 ) -> Result<CarrierSide, SettingsError> {
     let mut reader = Reader::new(sources);
-    let auth_token = reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret);
+    let auth_token = if wants.token {
+        reader.required(&table::TWILIO_AUTH_TOKEN, value::carrier_secret)
+    } else {
+        reader.optional(&table::TWILIO_AUTH_TOKEN, value::carrier_secret)
+    };
     let (port, public_url) = if wants.server {
         let port = reader.optional(&table::PORT, value::whole(0, u16::MAX));
         (port, read_public_url(&mut reader))
@@ -308,18 +333,18 @@ pub fn load_carrier_side(
         let sentence = text.lines().next().unwrap_or_default();
         format!("{sentence}, and is left out")
     }));
-    match auth_token {
-        Some(token) if reader.is_fine() => Ok(CarrierSide {
-            auth_token: Secret(token),
-            account_sid,
-            api_key,
-            phone_number,
-            public_url,
-            port: port.unwrap_or(3000),
-            warnings,
-        }),
-        Some(_) | None => Err(reader.into_error()),
+    if !reader.is_fine() {
+        return Err(reader.into_error());
     }
+    Ok(CarrierSide {
+        auth_token: auth_token.map(Secret),
+        account_sid,
+        api_key,
+        phone_number,
+        public_url,
+        port: port.unwrap_or(3000),
+        warnings,
+    })
 }
 
 /// Takes the lines out of `.env` that cannot be read, and returns a warning for each: for verbs that work beside another
@@ -493,12 +518,15 @@ fn read_audio(reader: &mut Reader<'_>) -> AudioSettings {
         value::word(&["alsa", "pulseaudio", "pipewire"]),
     );
     let callback_ms = reader.optional(&table::OFFHOOK_CALLBACK_MS, value::whole(1, 100));
+    let most_delay = reader.optional(&table::OFFHOOK_MOST_DELAY_MS, value::whole(200, 3_000));
     AudioSettings {
         capture: capture.unwrap_or_default(),
         playout: playout.unwrap_or_default(),
         ringer,
+        skips_idle: false,
         host,
         callback_ms: callback_ms.unwrap_or(10),
+        most_delay: most_delay.and_then(MostDelay::from_ms).unwrap_or_default(),
         comfort: read_comfort(reader),
         stage_choice: read_stages(reader),
     }
@@ -516,7 +544,9 @@ fn read_comfort(reader: &mut Reader<'_>) -> Comfort {
     let ring_rising = reader.optional(&table::OFFHOOK_RING_RISING, value::boolean);
     let call_ended_tone = reader.optional(&table::OFFHOOK_CALL_ENDED_TONE, value::boolean);
     let sidetone = reader.optional(&table::OFFHOOK_SIDETONE, value::sidetone);
+    let hold_music = reader.optional(&table::OFFHOOK_HOLD_MUSIC, value::hold_music);
     Comfort {
+        hold_music: hold_music.unwrap_or(plain.hold_music),
         sidetone: sidetone.flatten(),
         volume: volume.unwrap_or(plain.volume),
         limiter,

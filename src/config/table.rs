@@ -296,6 +296,22 @@ settings! {
         example: "false",
         bare: Some("true"),
     }
+    /// Whether a further caller rings while the desk talks.
+    OFFHOOK_CALL_WAITING {
+        value: "BOOL",
+        default: "true",
+        about: "Whether a further caller rings while the desk talks",
+        like: "true or false",
+        example: "true",
+    }
+    /// How long a call may last.
+    OFFHOOK_LONGEST_CALL {
+        value: "MINUTES",
+        default: "240",
+        about: "After how many minutes a call at the desk is hung up",
+        like: "a whole number of minutes from 1 to 1440; Twilio itself ends a call after 240, unless its support allows more",
+        example: "240",
+    }
     /// Whose tones.
     OFFHOOK_COUNTRY {
         value: "CODE",
@@ -303,6 +319,22 @@ settings! {
         about: "Whose ringing and ringback are heard",
         like: "a code of two letters: au, at, be, ca, ch, de, es, fr, gb, ie, it, jp, nl, nz, pt, se or us",
         example: "us",
+    }
+    /// For how long the history reaches back.
+    OFFHOOK_HISTORY_DAYS {
+        value: "DAYS",
+        default: "365",
+        about: "For how many days calls stay in the history",
+        like: "a whole number of days from 1 to 36500",
+        example: "365",
+    }
+    /// How many calls the history has.
+    OFFHOOK_HISTORY_CALLS {
+        value: "COUNT",
+        default: "10000",
+        about: "How many calls stay in the history at most",
+        like: "a whole number from 1 to 1000000",
+        example: "10000",
     }
     /// The transcript.
     OFFHOOK_RECORD_STREAM {
@@ -355,6 +387,15 @@ settings! {
         about: "How many milliseconds of sound a device is asked to take at once; less is sooner, and dearer",
         like: "a whole number of milliseconds from 1 to 100",
         example: "10",
+    }
+    /// The bound of all delay.
+    OFFHOOK_MOST_DELAY_MS {
+        value: "MS",
+        scope: Scope::Sound,
+        default: "1000",
+        about: "The most delay that is made up after a stall of the network, either way; what is later is thrown away",
+        like: "a whole number of milliseconds from 200 to 3000",
+        example: "1000",
     }
     /// The far end's loudness.
     OFFHOOK_VOLUME {
@@ -421,6 +462,15 @@ settings! {
         like: "true or false",
         example: "true",
         bare: Some("true"),
+    }
+    /// What is heard on hold.
+    OFFHOOK_HOLD_MUSIC {
+        value: "NAME",
+        scope: Scope::Sound,
+        default: "default",
+        about: "What a far end hears while it is held",
+        like: "default, silence or file:PATH.wav",
+        example: "default",
     }
     /// Whether the end of a call is heard.
     OFFHOOK_CALL_ENDED_TONE {

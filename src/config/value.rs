@@ -9,7 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::origin::{host_is_loopback, parse_http_url};
-use crate::pure::audio::comfort::{Ringtone, Volume};
+use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::phone::{AutoAnswer, Ring};
 
@@ -91,10 +91,14 @@ where
     N: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
     move |text| {
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let digits = is_whole(text);
         match text.parse::<N>() {
             Ok(number) if digits && number >= least && number <= most => Ok(number),
-            Ok(_) | Err(_) if digits => Err(format!("is not from {least} to {most}")),
+            // -1 is one, too.
+            Ok(_) | Err(_) if is_whole(text.strip_prefix('-').unwrap_or(text)) => {
+                Err(format!("is not from {least} to {most}"))
+            }
             Ok(_) | Err(_) => Err("is not a whole number".to_owned()),
         }
     }
@@ -144,6 +148,17 @@ pub(super) fn ringtone(text: &str) -> Result<Ringtone, String> {
             "names no file after file:".to_owned()
         } else {
             "is no ringtone (a file needs file: before its path)".to_owned()
+        }
+    })
+}
+
+/// Reads what is heard on hold.
+pub(super) fn hold_music(text: &str) -> Result<HoldMusic, String> {
+    HoldMusic::parse(text).ok_or_else(|| {
+        if text == "file:" {
+            "names no file after file:".to_owned()
+        } else {
+            "is none of these (a file needs file: before its path)".to_owned()
         }
     })
 }
@@ -305,10 +320,10 @@ mod tests {
         let read = whole(5u64, 600);
         assert_eq!(read("5"), Ok(5));
         assert_eq!(read("600"), Ok(600));
-        for wrong in ["4", "601", "99999999999999999999999"] {
+        for wrong in ["4", "601", "99999999999999999999999", "-20"] {
             assert_eq!(refusal(read(wrong)), "is not from 5 to 600", "{wrong}");
         }
-        for wrong in ["", "+20", "-20", "20.0", "2e1", "20s", "vingt"] {
+        for wrong in ["", "+20", "-", "--20", "20.0", "2e1", "20s", "vingt"] {
             assert_eq!(refusal(read(wrong)), "is not a whole number", "{wrong}");
         }
     }

@@ -10,6 +10,9 @@ use super::{PATH_LIMIT, REPLY_LIMIT, Reply, Request, fits};
 /// How long a reply may take: hanging up waits up to 3 s for the carrier.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take where the carrier is to dial, for which it has some 14 s.
+const PATIENCE_TO_DIAL: Duration = Duration::from_secs(20);
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -30,7 +33,7 @@ pub enum AskError {
 /// Asks the daemon behind a socket.
 ///
 /// # Errors
-/// [`AskError`] where there is no daemon, or none that answers within 10 s.
+/// [`AskError`] where there is no daemon, or none that answers within 10 s (20 s where it is to dial).
 pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskError> {
     if !fits(socket) {
         return Err(AskError::PathTooLong);
@@ -49,7 +52,17 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Reply, AskError> {
 
 /// Sends the question and takes one line back.
 fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<String> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let patience = match request {
+        Request::Dial { .. } | Request::Consult { .. } => PATIENCE_TO_DIAL,
+        Request::Status
+        | Request::Calls
+        | Request::Recall(_)
+        | Request::Answer { .. }
+        | Request::Hangup { .. }
+        | Request::Do { .. }
+        | Request::DoNotDisturb { .. } => PATIENCE,
+    };
+    stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');

@@ -4,6 +4,7 @@
 //! This file holds the words that both sides use; [`Server`] is the daemon's side, [`ask`] the command line's.
 
 mod client;
+mod memory;
 mod report;
 mod server;
 
@@ -11,16 +12,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
+pub use memory::Recalling;
 pub use report::DaemonDesk;
 pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
 
-/// The longest request, in bytes: they are all short.
-const REQUEST_LIMIT: usize = 4096;
+/// The longest request, in bytes: room for a contact with all that it may have.
+pub const REQUEST_LIMIT: usize = 1 << 16;
 
 /// The longest reply, in bytes: room for hundreds of calls.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -45,6 +48,70 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<String>,
     },
+    /// Dial.
+    Dial {
+        /// Whom.
+        to: String,
+    },
+    /// Do something else with a call.
+    Do {
+        /// Which call; nothing: the one that must be meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        /// What.
+        #[serde(flatten)]
+        wish: Wish,
+    },
+    /// Dial somebody for a call that waits meanwhile, to be joined with it.
+    Consult {
+        /// Which call; nothing: the one at the desk.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        /// Whom.
+        to: String,
+    },
+    /// Keep the desk from ringing, or let it ring again.
+    #[serde(rename = "do_not_disturb")]
+    DoNotDisturb {
+        /// Whether it is kept.
+        on: bool,
+    },
+    /// What does it remember?
+    Recall(Recall),
+}
+
+/// What is done with a call, but for answering it and hanging it up.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Wish {
+    /// Turn it away.
+    Reject,
+    /// Let the far end wait.
+    Hold,
+    /// Talk again.
+    Resume,
+    /// Keep the desk's sound from the far end, or let it through again.
+    Mute {
+        /// Whether it is kept.
+        on: bool,
+    },
+    /// Send keys; none: those behind a stop.
+    Dtmf {
+        /// Which.
+        digits: String,
+    },
+    /// Take it to the desk, the browsers or a number.
+    Move {
+        /// `desk`, `browser` or a number.
+        to: String,
+    },
+    /// Meet it and another at the desk.
+    Merge {
+        /// The other, by our name for it or the carrier's.
+        with: String,
+    },
+    /// Join it with the call that was dialled for it.
+    Join,
 }
 
 /// What the daemon says.
@@ -57,6 +124,10 @@ pub enum Reply {
     Calls(Vec<PastCall>),
     /// Done; so the call stands now.
     Call(Box<CallReport>),
+    /// Done.
+    Done,
+    /// What it remembers.
+    Recalled(Box<Recalled>),
     /// Not done.
     Error {
         /// A word for programs.
@@ -83,6 +154,8 @@ pub struct Status {
     pub devices: Devices,
     /// Its calls, oldest first; those that ended stay for a minute.
     pub calls: Vec<CallReport>,
+    /// Whether the desk is kept from ringing.
+    pub do_not_disturb: bool,
 }
 
 /// How the devices do.

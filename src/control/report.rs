@@ -1,13 +1,16 @@
 //! What the daemon says of itself on the control socket, taken from the phone.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::server::{Commanded, Desk, Refused, Remembered};
-use super::{CallReport, Device, Devices, Status};
+use super::memory::{self, Recalling};
+use super::server::{Commanded, Desk, Refused, Remembered, Whole};
+use super::{CallReport, Device, Devices, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
-use crate::pure::phone::{CallView, Command, CommandError, Place, Snapshot, Stage};
+use crate::pure::phone::{CallView, Command};
 
 /// The running daemon, as the control socket sees it.
 #[derive(Debug)]
@@ -36,6 +39,14 @@ impl DaemonDesk {
     }
 }
 
+impl DaemonDesk {
+    /// Returns the whole number that a person at the command line means.
+    async fn number_of(&self, typed: &str) -> Result<String, Refused> {
+        let number = self.phone.number_of(typed).await;
+        number.map_err(|why| ("ambiguous", why.to_string()))
+    }
+}
+
 impl Desk for DaemonDesk {
     fn status(&self) -> Status {
         let devices = self.phone.media().status().borrow().clone();
@@ -56,6 +67,7 @@ impl Desk for DaemonDesk {
                 .iter()
                 .map(|call| self.report(call))
                 .collect(),
+            do_not_disturb: snapshot.do_not_disturb,
         }
     }
 
@@ -66,53 +78,48 @@ impl Desk for DaemonDesk {
         })
     }
 
+    fn recall(&self, what: Recall) -> Recalling<'_> {
+        Box::pin(memory::recall(&self.phone, what))
+    }
+
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a> {
         Box::pin(async move {
-            let evident = {
-                let snapshots = self.phone.snapshots();
-                evident_call(&snapshots.borrow(), command)
+            let done = match call {
+                Some(id) => self.phone.command(id, command).await,
+                None => self.phone.command_current(command).await,
             };
-            let id = match call {
-                Some(id) => id.to_owned(),
-                None => evident.ok_or_else(|| nothing_to(command))?,
-            };
-            match self.phone.command(&id, command).await {
-                Ok(call) => Ok(self.report(&call)),
-                Err(CommandError::NoSuchCall) => {
-                    Err(("no_such_call", CommandError::NoSuchCall.to_string()))
-                }
-                Err(CommandError::WrongState) => {
-                    Err(("wrong_state", CommandError::WrongState.to_string()))
-                }
-            }
+            done.map(|call| self.report(&call))
+                .map_err(|why| (why.code(), why.to_string()))
         })
     }
-}
 
-/// Picks the call that a person means who names none: to answer, the one that rings at the desk; to hang up, the one
-/// that talks there, else the one that rings.
-fn evident_call(snapshot: &Snapshot, command: Command) -> Option<String> {
-    let at_desk = |stage: Stage| {
-        snapshot
-            .calls
-            .iter()
-            .find(|call| call.stage == stage && call.place == Place::Desk)
-    };
-    let rings = at_desk(Stage::Ringing);
-    let call = match command {
-        Command::Answer => rings,
-        Command::HangUp => at_desk(Stage::Talking).or(rings),
-    };
-    call.map(|call| call.id.as_str().to_owned())
-}
+    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a> {
+        Box::pin(async move {
+            let to = self.number_of(to).await?;
+            let dialled = self.phone.dial(&to, None).await;
+            dialled
+                .map(|call| self.report(&call))
+                .map_err(|why| (why.code(), why.to_string()))
+        })
+    }
 
-/// Says that there is no call for a command.
-fn nothing_to(command: Command) -> Refused {
-    let sentence = match command {
-        Command::Answer => "no call is ringing",
-        Command::HangUp => "there is no call to hang up",
-    };
-    ("no_such_call", sentence.to_owned())
+    fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a> {
+        Box::pin(async move {
+            let to = self.number_of(to).await?;
+            let dialled = self.phone.consult(call, &to).await;
+            dialled
+                .map(|call| self.report(&call))
+                .map_err(|why| (why.code(), why.to_string()))
+        })
+    }
+
+    fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
+        Box::pin(self.number_of(typed))
+    }
+
+    fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.phone.do_not_disturb(on))
+    }
 }
 
 fn device(state: &DeviceState) -> Device {
@@ -125,61 +132,5 @@ fn device(state: &DeviceState) -> Device {
             works: false,
             detail: detail.clone(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pure::ids::{CallId, LegId, Party};
-    use crate::pure::phone::Direction;
-    use crate::pure::time::Time;
-
-    #[test]
-    fn without_a_name_the_call_is_the_one_that_is_meant() {
-        let desk = |id, stage| call(id, stage, Place::Desk);
-        let snapshot = Snapshot {
-            calls: vec![
-                call("browser", Stage::Ringing, Place::Browser),
-                desk("over", Stage::Ended),
-                desk("rings", Stage::Ringing),
-                desk("talks", Stage::Talking),
-            ],
-            seq: 4,
-        };
-        assert_eq!(
-            evident_call(&snapshot, Command::Answer).as_deref(),
-            Some("rings")
-        );
-        assert_eq!(
-            evident_call(&snapshot, Command::HangUp).as_deref(),
-            Some("talks")
-        );
-        let rings = Snapshot {
-            calls: vec![desk("rings", Stage::Ringing)],
-            seq: 1,
-        };
-        assert_eq!(
-            evident_call(&rings, Command::HangUp).as_deref(),
-            Some("rings")
-        );
-        let nothing = Snapshot::default();
-        assert_eq!(evident_call(&nothing, Command::Answer), None);
-        assert_eq!(evident_call(&nothing, Command::HangUp), None);
-    }
-
-    fn call(id: &str, stage: Stage, place: Place) -> CallView {
-        CallView {
-            id: CallId::new(id),
-            leg: LegId::new(format!("CA{id}")),
-            direction: Direction::Incoming,
-            from: Party::parse("+15145550100"),
-            to: Party::parse("client:kitchen"),
-            stage,
-            place,
-            since: Time::START,
-            stream: None,
-            end_reason: None,
-        }
     }
 }

@@ -15,8 +15,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, fits};
-use crate::pure::phone::Command;
+use super::memory::{self, Recalling};
+use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
+use crate::pure::ids::CallId;
+use crate::pure::keys::Keys;
+use crate::pure::phone::{Command, Target};
 
 /// How many may ask at once; more wait in the listener's queue.
 const ASKERS: usize = 8;
@@ -33,6 +36,9 @@ pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<CallReport, Refused>
 /// The last calls, on their way from the database.
 pub type Remembered<'a> = Pin<Box<dyn Future<Output = Result<Vec<PastCall>, Refused>> + Send + 'a>>;
 
+/// A number that a person typed, on its way to being a whole one.
+pub(super) type Whole<'a> = Pin<Box<dyn Future<Output = Result<String, Refused>> + Send + 'a>>;
+
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
@@ -43,6 +49,21 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
+
+    /// Dials.
+    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a>;
+
+    /// Dials for a call, named or evident, that waits meanwhile.
+    fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a>;
+
+    /// Returns the whole number that a person means, where it is none already.
+    fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a>;
+
+    /// Keeps the desk from ringing, or lets it ring again.
+    fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Answers what a person asks of the phone's memory.
+    fn recall(&self, what: super::Recall) -> Recalling<'_>;
 }
 
 /// Why the socket cannot be made.
@@ -188,6 +209,10 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
 
 /// Puts a question to the desk.
 async fn reply(desk: &dyn Desk, request: Request) -> Reply {
+    let called = |outcome: Result<CallReport, Refused>| match outcome {
+        Ok(call) => Reply::Call(Box::new(call)),
+        Err((code, message)) => error(code, &message),
+    };
     let (call, command) = match request {
         Request::Status => return Reply::Status(Box::new(desk.status())),
         Request::Calls => {
@@ -196,17 +221,59 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
                 Err((code, message)) => error(code, &message),
             };
         }
+        Request::Recall(what) => return memory::reply(desk, what).await,
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
+        Request::Do { call, wish } => {
+            let wish = match wish {
+                Wish::Move { to } if !matches!(to.as_str(), "desk" | "browser") => {
+                    match desk.whole_number(&to).await {
+                        Ok(to) => Wish::Move { to },
+                        Err((code, message)) => return error(code, &message),
+                    }
+                }
+                other => other,
+            };
+            match wish.command() {
+                Ok(command) => (call, command),
+                Err((code, message)) => return error(code, &message),
+            }
+        }
+        Request::Dial { to } => return called(desk.dial(&to).await),
+        Request::Consult { call, to } => {
+            return called(desk.consult(call.as_deref(), &to).await);
+        }
+        Request::DoNotDisturb { on } => {
+            desk.do_not_disturb(on).await;
+            return Reply::Done;
+        }
     };
-    match desk.command(call.as_deref(), command).await {
-        Ok(call) => Reply::Call(Box::new(call)),
-        Err((code, message)) => error(code, &message),
+    called(desk.command(call.as_deref(), command).await)
+}
+
+impl Wish {
+    /// Returns the command that is meant, or why there is none.
+    fn command(self) -> Result<Command, Refused> {
+        Ok(match self {
+            Wish::Reject => Command::Reject,
+            Wish::Hold => Command::Hold,
+            Wish::Resume => Command::Resume,
+            Wish::Mute { on } => Command::Mute(on),
+            Wish::Dtmf { digits } if digits.is_empty() => Command::KeysGoOn,
+            Wish::Dtmf { digits } => Command::Keys(
+                Keys::parse(&digits).map_err(|why| ("invalid_digits", why.to_string()))?,
+            ),
+            Wish::Move { to } => {
+                Command::Move(Target::parse(&to).map_err(|why| (why.code(), why.to_string()))?)
+            }
+            Wish::Merge { with } => Command::Merge(CallId::new(with)),
+            Wish::Join => Command::JoinConsulted,
+        })
     }
 }
 
 /// Makes a reply that says no.
-fn error(code: &str, message: &str) -> Reply {
+pub(super) fn error(code: &str, message: &str) -> Reply {
     Reply::Error {
         code: code.to_owned(),
         message: message.to_owned(),
@@ -316,6 +383,10 @@ mod tests {
     struct FakeDesk;
 
     impl Desk for FakeDesk {
+        fn recall(&self, _: super::super::Recall) -> Recalling<'_> {
+            Box::pin(async { Err(("no_answer", "the database gives no answer".to_owned())) })
+        }
+
         fn status(&self) -> Status {
             let device = Device {
                 works: true,
@@ -333,6 +404,7 @@ mod tests {
                     ringer: device,
                 },
                 calls: Vec::new(),
+                do_not_disturb: false,
             }
         }
 
@@ -345,13 +417,14 @@ mod tests {
                 if call != Some("c1") {
                     return Err(("no_such_call", "there is no such call".to_owned()));
                 }
-                let state = match command {
-                    Command::Answer => "talking",
-                    Command::HangUp => "ended",
+                let state = if command == Command::HangUp {
+                    "ended"
+                } else {
+                    "talking"
                 };
                 Ok(CallReport {
                     id: "c1".to_owned(),
-                    sid: "CA1".to_owned(),
+                    sid: Some("CA1".to_owned()),
                     direction: "incoming".to_owned(),
                     from: "+15145550100".to_owned(),
                     to: "+15145550199".to_owned(),
@@ -359,11 +432,28 @@ mod tests {
                     place: Some("desk".to_owned()),
                     since: "2026-01-01T00:00:00Z".to_owned(),
                     muted: false,
-                    held: false,
+                    held: command == Command::Hold,
+                    merged: false,
                     end_reason: None,
                     quality: None,
                 })
             })
+        }
+
+        fn dial<'a>(&'a self, _to: &'a str) -> Commanded<'a> {
+            Box::pin(async { Err(("no_line", "every line is taken".to_owned())) })
+        }
+
+        fn consult<'a>(&'a self, call: Option<&'a str>, _to: &'a str) -> Commanded<'a> {
+            self.command(call, Command::Hold)
+        }
+
+        fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
+            Box::pin(std::future::ready(Ok(typed.to_owned())))
+        }
+
+        fn do_not_disturb(&self, _on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
         }
     }
 

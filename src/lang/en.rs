@@ -7,6 +7,9 @@ impl Message<'_> {
         match self {
             Message::Listening { address } => format!("listening on {address}"),
             Message::PublicOrigin { origin } => format!("Twilio reaches it at {origin}"),
+            Message::ReachedFromHere => {
+                "only this machine reaches it: PUBLIC_URL is not set".to_owned()
+            }
             Message::ApiKeyFile { path } => format!("the API key is in {path}"),
             Message::CtrlCEnds => "Ctrl-C ends it".to_owned(),
             Message::Keys => "Enter picks up, h and Enter hangs up".to_owned(),
@@ -15,8 +18,13 @@ impl Message<'_> {
                     .to_owned()
             }
             Message::CallRings { from } => format!("{from} is calling"),
+            Message::CallRingsHere { from } => format!("{from} is calling (Enter picks up)"),
             Message::CallAnswered { party } => format!("talking with {party}"),
+            Message::CallAnsweredElsewhere { party } => format!("{party} talks elsewhere"),
             Message::CallEnded { party } => format!("the call with {party} is over"),
+            Message::CallEndedFor { party, why } => {
+                format!("the call with {party} is over: {why}")
+            }
             Message::Stopping => "stopping".to_owned(),
             Message::UpFor { time } => format!("up for {}", clock(time)),
             Message::NoCalls => "no calls".to_owned(),
@@ -41,11 +49,15 @@ impl Message<'_> {
                 now,
                 mean,
                 worst,
+                network,
             } => format!(
-                "quality    {word}: MOS {now:.1} now, {mean:.1} on the whole, {worst:.1} at worst"
+                "quality    {word} on the whole: MOS {mean:.1}, {now:.1} now, {worst:.1} at worst, without the network's own \
+                 delay{}",
+                network.map_or_else(String::new, |ms| format!(" ({ms:.0} ms there and back)"))
             ),
             Message::CallDelays { up, down, caller } => format!(
-                "delay      {} from the microphone to the network, {} more held there, {} from there to the speaker",
+                "delay      {} from the microphone to the network, {} more held there, {} from there to the speaker (means \
+                 of two seconds)",
                 whole(up, "ms"),
                 whole(caller, "ms"),
                 whole(down, "ms")
@@ -55,7 +67,7 @@ impl Message<'_> {
                 late,
                 waiting,
             } => format!(
-                "arrival    jitter {}, 95 % at most {} late, {} waiting to be played",
+                "arrival    jitter {}, 95 % at most {} late, {} waiting to be played at this moment",
                 whole(jitter, "ms"),
                 whole(late, "ms"),
                 whole(waiting, "ms")
@@ -69,6 +81,12 @@ impl Message<'_> {
                 "concealed  {concealed_ms} ms of {}, {hurried_ms} ms caught up, {shed_ms} ms thrown away",
                 clock(time)
             ),
+            Message::CallerGaps {
+                hurried_ms,
+                dropped_ms,
+            } => format!(
+                "for them   {hurried_ms} ms caught up on the way to the caller, {dropped_ms} ms thrown away"
+            ),
             Message::CallLoudness { far, near } => format!(
                 "loudness   far end {}, microphone {}",
                 whole(far, "dB"),
@@ -80,12 +98,23 @@ impl Message<'_> {
             Message::CallClocks { pairs } => format!("clocks     {pairs}"),
             Message::NoPastCalls => "no call is remembered yet".to_owned(),
             Message::TalkedFor { time } => format!("talked {}", clock(time)),
-            Message::RatingInShort { word, mos } => format!("{word} (MOS {mos:.1})"),
+            Message::RatingInShort { word, mos, worst } => {
+                format!("{word} (MOS {mos:.1}, {worst:.1} at worst)")
+            }
+            Message::ConcealedInShort { ms } => format!("{ms} ms concealed"),
+            Message::DelayInShort { up, down } => format!(
+                "delay {} up, {} down",
+                whole(up, "ms"),
+                whole(down, "ms")
+            ),
             Message::MicrophoneStandIn { why } => {
                 format!("no microphone answers: {why}; a file stands in for it")
             }
             Message::SpeakerStandIn { why } => {
                 format!("no speaker answers: {why}; a file stands in for it")
+            }
+            Message::CardStandIn => {
+                "there is no sound card here; files stand in for microphone and speaker".to_owned()
             }
             Message::OtherPort { port } => format!("port {port} is taken, so another one is used"),
             Message::PicksUpIn { seconds } => {
@@ -95,12 +124,16 @@ impl Message<'_> {
                 "after the tone, speak for three seconds: you will hear yourself".to_owned()
             }
             Message::NeverTalked => "nobody picked up".to_owned(),
-            Message::EnterCallsAgain => "Enter makes the simulator call again".to_owned(),
+            Message::EnterCallsAgain => "Enter makes the simulator call again, Ctrl-C ends it".to_owned(),
             Message::CommandCallsAgain { command } => {
                 format!("to be called from another terminal:\n  {command}")
             }
             Message::CommandTellsState { command } => {
                 format!("to see from there what it does:\n  {command}")
+            }
+            Message::PageAt { address } => format!("its page is at {address}"),
+            Message::AllWell => {
+                "all well: the call went both ways, and Twilio would not complain".to_owned()
             }
             Message::MeasuredFrames { down, up } => {
                 format!("frames     {down} to the speaker, {up} from the microphone")
@@ -122,8 +155,11 @@ impl Message<'_> {
             Message::MeasuredLate { late, timer } => format!(
                 "late       {late} frames by more than 5 ms (a bare timer beside them: {timer})"
             ),
-            Message::MicrophoneFile { path } => format!("microphone {path}"),
-            Message::SpeakerFile { path } => format!("speaker    {path}"),
+            Message::MicrophoneFile { path } => format!("microphone {path} spoke in your place"),
+            Message::SpeakerFile { path } => format!(
+                "speaker    {path} is what you would have heard: play it with `aplay` or any other player. Between calls it \
+                 does not grow"
+            ),
             Message::CallerFile { path } => format!("the caller heard {path}"),
             Message::NoDevices => "no sound system shows a device".to_owned(),
             Message::OwnDevices => "everywhere: none, loopback, file:PATH.wav".to_owned(),
@@ -131,13 +167,8 @@ impl Message<'_> {
                 format!("captures {rate} Hz, channels: {channels}")
             }
             Message::Plays { rate, channels } => format!("plays {rate} Hz, channels: {channels}"),
-            Message::Supports {
-                rates: (low, high),
-                channels,
-                formats,
-            } => format!("can: {low} to {high} Hz, up to {channels} channels, {formats}"),
-            Message::DefaultMicrophone => "default microphone".to_owned(),
-            Message::DefaultSpeaker => "default speaker".to_owned(),
+            Message::TakenMicrophone => "this is the microphone".to_owned(),
+            Message::TakenSpeaker => "this is the speaker".to_owned(),
             Message::Playing { name } => format!("{name} is played"),
             Message::MicrophoneBroken { why } => format!("the microphone does not work: {why}"),
             Message::SpeakerBroken { why } => format!("the speaker does not work: {why}"),
@@ -158,6 +189,12 @@ impl Message<'_> {
             }
             Message::LooksLike { what } => format!("it looks like: {what}"),
             Message::FoundIn { place } => format!("you find it in: {place}"),
+            Message::TypedStrange { like } => {
+                format!("taken, though it is not {like}: look at it again if Twilio refuses it")
+            }
+            Message::KeptSoFar { path } => {
+                format!("what you have answered is in {path}; the next start asks for the rest")
+            }
             Message::TypedWrong { why } => format!("that will not do, it {why}"),
             Message::OnlyThisMachine { origin } => format!(
                 "PUBLIC_URL is not set: webhooks are expected at {origin}, where Twilio itself cannot reach them"
@@ -176,6 +213,17 @@ impl Message<'_> {
             Message::StreamLost => "stream lost".to_owned(),
             Message::NothingRings => "no call is ringing".to_owned(),
             Message::NothingToHangUp => "there is no call to hang up".to_owned(),
+            Message::NoCallForThat => "there is no call with which that could be done".to_owned(),
+            Message::AtNumber => "at another number".to_owned(),
+            Message::InConference => "in a conference".to_owned(),
+            Message::Rejected => "turned away".to_owned(),
+            Message::Busy => "busy".to_owned(),
+            Message::TooLong => "as long as a call may last".to_owned(),
+            Message::Held => "on hold".to_owned(),
+            Message::Merged => "with others".to_owned(),
+            Message::Muted => "muted".to_owned(),
+            Message::NotDisturbed => "do not disturb: the desk does not ring".to_owned(),
+            Message::Disturbed => "the desk rings".to_owned(),
             Message::NoSuchCall => "there is no such call".to_owned(),
             Message::WrongState => "the call is not in a state for that".to_owned(),
             Message::StatusSays { calls } => format!("`offhook status` says: {calls}"),
@@ -186,10 +234,18 @@ impl Message<'_> {
             Message::SocketPathTooLong { most } => {
                 format!("the path of the control socket is longer than {most} bytes")
             }
-            Message::DeskBroken { device, why } => format!(
-                "the {device} does not work: {why}; until it does, calls go to the browsers. `offhook devices` lists what \
-                 there is"
+            Message::DeskBroken { device, why, then } => format!(
+                "the {device} does not work: {why}; until it does, {then}. `offhook devices` lists what there is"
             ),
+            Message::DeskWithoutCard { then } => format!(
+                "there is no sound card here; until there is one, {then}. `--capture none --playout none` do without, and \
+                 file:PATH.wav takes the place of either"
+            ),
+            Message::NoSoundCard => {
+                "there is no sound card here; none and file:PATH.wav take the place of one".to_owned()
+            }
+            Message::BrowsersTakeThem => "calls go to the browsers".to_owned(),
+            Message::DeskTakesNone => "nobody here can take a call".to_owned(),
             Message::DemoRuns { folder } => {
                 format!("the demonstration that runs here is asked with --data-dir {folder}")
             }

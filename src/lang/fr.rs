@@ -7,6 +7,9 @@ impl Message<'_> {
         match self {
             Message::Listening { address } => format!("à l'écoute sur {address}"),
             Message::PublicOrigin { origin } => format!("Twilio l'atteint à {origin}"),
+            Message::ReachedFromHere => {
+                "seule cette machine l'atteint : PUBLIC_URL n'est pas défini".to_owned()
+            }
             Message::ApiKeyFile { path } => format!("la clé de l'API se trouve dans {path}"),
             Message::CtrlCEnds => "Ctrl-C pour arrêter".to_owned(),
             Message::Keys => "Entrée pour décrocher, h puis Entrée pour raccrocher".to_owned(),
@@ -15,8 +18,17 @@ impl Message<'_> {
                     .to_owned()
             }
             Message::CallRings { from } => format!("appel de {from}"),
+            Message::CallRingsHere { from } => {
+                format!("appel de {from} (Entrée pour décrocher)")
+            }
             Message::CallAnswered { party } => format!("en communication avec {party}"),
+            Message::CallAnsweredElsewhere { party } => {
+                format!("{party} est en communication ailleurs")
+            }
             Message::CallEnded { party } => format!("la communication avec {party} est terminée"),
+            Message::CallEndedFor { party, why } => {
+                format!("la communication avec {party} est terminée : {why}")
+            }
             Message::Stopping => "arrêt en cours".to_owned(),
             Message::UpFor { time } => format!("en marche depuis {}", clock(time)),
             Message::NoCalls => "aucun appel".to_owned(),
@@ -41,14 +53,17 @@ impl Message<'_> {
                 now,
                 mean,
                 worst,
+                network,
             } => format!(
-                "qualité     {word} : MOS {} à présent, {} en moyenne, {} au pire",
-                comma(now),
+                "qualité     {word} en moyenne : MOS {}, {} à présent, {} au pire, sans le délai du réseau lui-même{}",
                 comma(mean),
-                comma(worst)
+                comma(now),
+                comma(worst),
+                network.map_or_else(String::new, |ms| format!(" ({ms:.0} ms aller-retour)"))
             ),
             Message::CallDelays { up, down, caller } => format!(
-                "délai       {} du micro au réseau, {} de plus retenues là, {} de là au haut-parleur",
+                "délai       {} du micro au réseau, {} de plus retenues là, {} de là au haut-parleur (moyennes de \
+                 deux secondes)",
                 whole(up, "ms"),
                 whole(caller, "ms"),
                 whole(down, "ms")
@@ -58,7 +73,7 @@ impl Message<'_> {
                 late,
                 waiting,
             } => format!(
-                "arrivées    gigue {}, 95 % en retard de {} au plus, {} en attente",
+                "arrivées    gigue {}, 95 % en retard de {} au plus, {} en attente à cet instant",
                 whole(jitter, "ms"),
                 whole(late, "ms"),
                 whole(waiting, "ms")
@@ -72,6 +87,12 @@ impl Message<'_> {
                 "comblé      {concealed_ms} ms sur {}, {hurried_ms} ms rattrapées, {shed_ms} ms jetées",
                 clock(time)
             ),
+            Message::CallerGaps {
+                hurried_ms,
+                dropped_ms,
+            } => format!(
+                "chez l'autre {hurried_ms} ms rattrapées en chemin, {dropped_ms} ms jetées"
+            ),
             Message::CallLoudness { far, near } => format!(
                 "niveaux     correspondant {}, micro {}",
                 whole(far, "dB"),
@@ -83,12 +104,26 @@ impl Message<'_> {
             Message::CallClocks { pairs } => format!("horloges    {pairs}"),
             Message::NoPastCalls => "aucun appel n'est encore retenu".to_owned(),
             Message::TalkedFor { time } => format!("conversation {}", clock(time)),
-            Message::RatingInShort { word, mos } => format!("qualité {word} (MOS {})", comma(mos)),
+            Message::RatingInShort { word, mos, worst } => format!(
+                "qualité {word} (MOS {}, au pire {})",
+                comma(mos),
+                comma(worst)
+            ),
+            Message::ConcealedInShort { ms } => format!("{ms} ms comblées"),
+            Message::DelayInShort { up, down } => format!(
+                "délai {} à l'aller, {} au retour",
+                whole(up, "ms"),
+                whole(down, "ms")
+            ),
             Message::MicrophoneStandIn { why } => {
                 format!("aucun micro ne répond : {why} ; un fichier le remplace")
             }
             Message::SpeakerStandIn { why } => {
                 format!("aucun haut-parleur ne répond : {why} ; un fichier le remplace")
+            }
+            Message::CardStandIn => {
+                "il n'y a pas de carte son ici ; des fichiers remplacent micro et haut-parleur"
+                    .to_owned()
             }
             Message::OtherPort { port } => {
                 format!("le port {port} est pris, un autre est donc utilisé")
@@ -100,12 +135,16 @@ impl Message<'_> {
                 "après le bip, parlez trois secondes : vous vous entendrez".to_owned()
             }
             Message::NeverTalked => "personne n'a décroché".to_owned(),
-            Message::EnterCallsAgain => "Entrée pour être rappelé par le simulateur".to_owned(),
+            Message::EnterCallsAgain => "Entrée pour être rappelé par le simulateur, Ctrl-C pour arrêter".to_owned(),
             Message::CommandCallsAgain { command } => {
                 format!("pour être appelé depuis un autre terminal :\n  {command}")
             }
             Message::CommandTellsState { command } => {
                 format!("pour voir de là ce qu'il fait :\n  {command}")
+            }
+            Message::PageAt { address } => format!("sa page se trouve à {address}"),
+            Message::AllWell => {
+                "tout va bien : l'appel est passé dans les deux sens, et Twilio n'aurait rien à redire".to_owned()
             }
             Message::MeasuredFrames { down, up } => {
                 format!("trames       {down} vers le haut-parleur, {up} depuis le micro")
@@ -127,8 +166,13 @@ impl Message<'_> {
             Message::MeasuredLate { late, timer } => format!(
                 "retards      {late} trames de plus de 5 ms (une simple horloge à côté : {timer})"
             ),
-            Message::MicrophoneFile { path } => format!("micro        {path}"),
-            Message::SpeakerFile { path } => format!("haut-parleur {path}"),
+            Message::MicrophoneFile { path } => {
+                format!("micro        {path} a parlé à votre place")
+            }
+            Message::SpeakerFile { path } => format!(
+                "haut-parleur {path} contient ce que vous auriez entendu : écoutez-le avec `aplay` ou un autre lecteur. \
+                 Entre deux appels, il ne grandit pas"
+            ),
             Message::CallerFile { path } => format!("l'appelant a entendu {path}"),
             Message::NoDevices => "aucun système de son ne montre de périphérique".to_owned(),
             Message::OwnDevices => "partout : none, loopback, file:CHEMIN.wav".to_owned(),
@@ -136,13 +180,8 @@ impl Message<'_> {
                 format!("capte {rate} Hz, canaux : {channels}")
             }
             Message::Plays { rate, channels } => format!("joue {rate} Hz, canaux : {channels}"),
-            Message::Supports {
-                rates: (low, high),
-                channels,
-                formats,
-            } => format!("peut : de {low} à {high} Hz, jusqu'à {channels} canaux, {formats}"),
-            Message::DefaultMicrophone => "micro par défaut".to_owned(),
-            Message::DefaultSpeaker => "haut-parleur par défaut".to_owned(),
+            Message::TakenMicrophone => "c'est le micro".to_owned(),
+            Message::TakenSpeaker => "c'est le haut-parleur".to_owned(),
             Message::Playing { name } => format!("lecture : {name}"),
             Message::MicrophoneBroken { why } => format!("le micro ne fonctionne pas : {why}"),
             Message::SpeakerBroken { why } => {
@@ -165,6 +204,12 @@ impl Message<'_> {
             }
             Message::LooksLike { what } => format!("forme : {what}"),
             Message::FoundIn { place } => format!("à trouver dans : {place}"),
+            Message::TypedStrange { like } => format!(
+                "accepté, mais la forme habituelle est : {like} ; à vérifier si Twilio le refuse"
+            ),
+            Message::KeptSoFar { path } => format!(
+                "vos réponses sont déjà dans {path} ; le prochain démarrage demandera le reste"
+            ),
             Message::TypedWrong { why } => format!("cela ne va pas, il faut : {why}"),
             Message::OnlyThisMachine { origin } => format!(
                 "PUBLIC_URL n'est pas défini : les webhooks sont attendus à {origin}, hors de portée de Twilio"
@@ -183,6 +228,17 @@ impl Message<'_> {
             Message::StreamLost => "son perdu".to_owned(),
             Message::NothingRings => "aucun appel ne sonne".to_owned(),
             Message::NothingToHangUp => "il n'y a aucun appel à raccrocher".to_owned(),
+            Message::NoCallForThat => "aucun appel ne s'y prête".to_owned(),
+            Message::AtNumber => "à un autre numéro".to_owned(),
+            Message::InConference => "en conférence".to_owned(),
+            Message::Rejected => "refusé ici".to_owned(),
+            Message::Busy => "occupé".to_owned(),
+            Message::TooLong => "durée maximale atteinte".to_owned(),
+            Message::Held => "en attente".to_owned(),
+            Message::Merged => "à plusieurs".to_owned(),
+            Message::Muted => "micro coupé".to_owned(),
+            Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
+            Message::Disturbed => "le poste sonne".to_owned(),
             Message::NoSuchCall => "cet appel n'existe pas".to_owned(),
             Message::WrongState => "l'état de l'appel ne le permet pas".to_owned(),
             Message::StatusSays { calls } => format!("`offhook status` dit : {calls}"),
@@ -193,10 +249,18 @@ impl Message<'_> {
             Message::SocketPathTooLong { most } => {
                 format!("le chemin de la socket de contrôle dépasse {most} octets")
             }
-            Message::DeskBroken { device, why } => format!(
-                "le {device} ne marche pas : {why} ; en attendant, les appels vont aux navigateurs. `offhook devices` \
-                 montre ce qu'il y a"
+            Message::DeskBroken { device, why, then } => format!(
+                "le {device} ne marche pas : {why} ; en attendant, {then}. `offhook devices` montre ce qu'il y a"
             ),
+            Message::DeskWithoutCard { then } => format!(
+                "il n'y a pas de carte son ici ; en attendant, {then}. `--capture none --playout none` s'en passent, et \
+                 file:CHEMIN.wav remplace l'un ou l'autre"
+            ),
+            Message::NoSoundCard => {
+                "il n'y a pas de carte son ici ; none et file:CHEMIN.wav en tiennent lieu".to_owned()
+            }
+            Message::BrowsersTakeThem => "les appels vont aux navigateurs".to_owned(),
+            Message::DeskTakesNone => "personne ici ne peut prendre d'appel".to_owned(),
             Message::DemoRuns { folder } => {
                 format!("la démonstration qui tourne ici s'interroge avec --data-dir {folder}")
             }

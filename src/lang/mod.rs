@@ -6,6 +6,7 @@
 //!
 //! What can be said stands here; how it is said, in `en` and `fr`.
 
+pub mod book;
 mod en;
 mod fr;
 
@@ -64,6 +65,8 @@ pub enum Message<'a> {
         /// The origin.
         origin: &'a str,
     },
+    /// Nothing from elsewhere reaches the daemon.
+    ReachedFromHere,
     /// Where the API key lies that was made, or found.
     ApiKeyFile {
         /// Its path.
@@ -80,10 +83,27 @@ pub enum Message<'a> {
         /// Who calls.
         from: &'a str,
     },
+    /// A call rings at the desk, on a terminal.
+    CallRingsHere {
+        /// Who calls.
+        from: &'a str,
+    },
     /// A call was picked up.
     CallAnswered {
         /// With whom.
         party: &'a str,
+    },
+    /// A call was picked up in another place than the desk.
+    CallAnsweredElsewhere {
+        /// With whom.
+        party: &'a str,
+    },
+    /// A call is over, and why.
+    CallEndedFor {
+        /// With whom.
+        party: &'a str,
+        /// Why, in a few words of this language.
+        why: &'a str,
     },
     /// A call is over.
     CallEnded {
@@ -153,6 +173,8 @@ pub enum Message<'a> {
         mean: f32,
         /// and at its worst.
         worst: f32,
+        /// The network there and back at its best, in ms, which is not in the score.
+        network: Option<f32>,
     },
     /// How long sound takes, where that is known.
     CallDelays {
@@ -190,6 +212,13 @@ pub enum Message<'a> {
         /// How much more of it is taken away, in dB.
         reduction: f32,
     },
+    /// What was done to our sound on its way to the caller.
+    CallerGaps {
+        /// Made shorter to bring the delay down, in ms.
+        hurried_ms: u64,
+        /// Thrown away, in ms.
+        dropped_ms: u64,
+    },
     /// How loud the voices are, in dB below full scale, where that is known.
     CallLoudness {
         /// The other's.
@@ -215,6 +244,20 @@ pub enum Message<'a> {
         word: &'a str,
         /// As a mean opinion score.
         mos: f32,
+        /// And at its worst.
+        worst: f32,
+    },
+    /// How much of a call's sound was not there when it was due.
+    ConcealedInShort {
+        /// In ms.
+        ms: u64,
+    },
+    /// How long sound took on the mean, in ms, where that is known.
+    DelayInShort {
+        /// From the microphone to the network.
+        up: Option<f32>,
+        /// From the network to the speaker.
+        down: Option<f32>,
     },
     /// No microphone answers, in a demonstration.
     MicrophoneStandIn {
@@ -226,6 +269,8 @@ pub enum Message<'a> {
         /// Why not.
         why: &'a str,
     },
+    /// There is no sound card at all, in a demonstration.
+    CardStandIn,
     /// The usual port is somebody else's.
     OtherPort {
         /// The usual port.
@@ -252,6 +297,13 @@ pub enum Message<'a> {
         /// The command.
         command: &'a str,
     },
+    /// Where the page of a daemon is.
+    PageAt {
+        /// Its address.
+        address: &'a str,
+    },
+    /// A call of the demonstration went as it should.
+    AllWell,
     /// Frames of a call, each way.
     MeasuredFrames {
         /// To the speaker.
@@ -328,19 +380,10 @@ pub enum Message<'a> {
         /// Channels.
         channels: u16,
     },
-    /// What else it can.
-    Supports {
-        /// The lowest and the highest rate, in samples a second.
-        rates: (u32, u32),
-        /// Channels at most.
-        channels: u16,
-        /// Kinds of samples.
-        formats: &'a str,
-    },
-    /// It is the sound system's default for capturing.
-    DefaultMicrophone,
-    /// It is the sound system's default for playing.
-    DefaultSpeaker,
+    /// Offhook captures with it.
+    TakenMicrophone,
+    /// Offhook plays with it.
+    TakenSpeaker,
     /// A tone is being played.
     TonePlays,
     /// The microphone does not work, so that nothing can be tried.
@@ -390,6 +433,16 @@ pub enum Message<'a> {
         /// Where.
         place: &'a str,
     },
+    /// What was typed is taken, though it looks strange.
+    TypedStrange {
+        /// What it usually looks like.
+        like: &'a str,
+    },
+    /// What was answered before somebody gave up.
+    KeptSoFar {
+        /// Where it is kept.
+        path: &'a str,
+    },
     /// What was typed will not do.
     TypedWrong {
         /// Why, as a clause in English; in French what it should look like instead.
@@ -422,6 +475,28 @@ pub enum Message<'a> {
     NothingRings,
     /// No call could be hung up.
     NothingToHangUp,
+    /// No call is there that could be meant.
+    NoCallForThat,
+    /// A call is at a number that it was moved to.
+    AtNumber,
+    /// A call is in a conference.
+    InConference,
+    /// The near end turned it away.
+    Rejected,
+    /// The far end was busy.
+    Busy,
+    /// It lasted as long as a call may.
+    TooLong,
+    /// The far end waits.
+    Held,
+    /// Several meet at the desk.
+    Merged,
+    /// The microphone is kept from the far end.
+    Muted,
+    /// The desk does not ring.
+    NotDisturbed,
+    /// The desk rings.
+    Disturbed,
     /// The call that was named is not there.
     NoSuchCall,
     /// The call does not stand where that is possible.
@@ -446,7 +521,20 @@ pub enum Message<'a> {
         device: &'a str,
         /// Why.
         why: &'a str,
+        /// What becomes of the calls meanwhile.
+        then: &'a str,
     },
+    /// The desk has no sound card at all.
+    DeskWithoutCard {
+        /// What becomes of the calls meanwhile.
+        then: &'a str,
+    },
+    /// There is no sound card, where devices are tried.
+    NoSoundCard,
+    /// The browsers take the calls, after "until it does".
+    BrowsersTakeThem,
+    /// Nobody takes the calls, after "until it does".
+    DeskTakesNone,
     /// A demonstration may run, in a folder of its own.
     DemoRuns {
         /// Which.
@@ -501,205 +589,4 @@ fn clock(time: Duration) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// One of each; `text` is exhaustive in both languages, so that none can be forgotten there.
-    fn every_message() -> Vec<Message<'static>> {
-        let x = "«x»";
-        vec![
-            Message::Listening { address: x },
-            Message::PublicOrigin { origin: x },
-            Message::ApiKeyFile { path: x },
-            Message::CtrlCEnds,
-            Message::Keys,
-            Message::NoEmergencies,
-            Message::CallRings { from: x },
-            Message::CallAnswered { party: x },
-            Message::CallEnded { party: x },
-            Message::Stopping,
-            Message::UpFor {
-                time: Duration::from_secs(7509),
-            },
-            Message::NoCalls,
-            Message::Microphone,
-            Message::Speaker,
-            Message::Bell,
-            Message::DeviceWorks { what: x },
-            Message::DeviceBroken { why: x },
-            Message::CallFrom { party: x },
-            Message::CallTo { party: x },
-            Message::StateDialing,
-            Message::StateRinging,
-            Message::StateConnecting,
-            Message::StateTalking,
-            Message::StateEnded,
-            Message::QualityExcellent,
-            Message::QualityGood,
-            Message::QualityFair,
-            Message::QualityPoor,
-            Message::CallRating {
-                word: x,
-                now: 4.4,
-                mean: 4.3,
-                worst: 2.0,
-            },
-            Message::CallDelays {
-                up: Some(25.0),
-                down: None,
-                caller: Some(3.0),
-            },
-            Message::CallArrivals {
-                jitter: Some(1.0),
-                late: Some(4.0),
-                waiting: Some(40.0),
-            },
-            Message::CallGaps {
-                concealed_ms: 20,
-                hurried_ms: 15,
-                shed_ms: 10,
-                time: Duration::from_secs(60),
-            },
-            Message::CallEcho {
-                loss: 12.0,
-                reduction: 38.0,
-            },
-            Message::CallLoudness {
-                far: Some(-20.0),
-                near: None,
-            },
-            Message::CallClocks { pairs: x },
-            Message::NoPastCalls,
-            Message::TalkedFor {
-                time: Duration::from_secs(60),
-            },
-            Message::RatingInShort { word: x, mos: 4.4 },
-            Message::MicrophoneStandIn { why: x },
-            Message::SpeakerStandIn { why: x },
-            Message::OtherPort { port: 3000 },
-            Message::PicksUpIn { seconds: 3 },
-            Message::SpeakAfterTone,
-            Message::NeverTalked,
-            Message::EnterCallsAgain,
-            Message::CommandCallsAgain { command: x },
-            Message::CommandTellsState { command: x },
-            Message::MeasuredFrames { down: 1, up: 2 },
-            Message::MeasuredGaps {
-                dry: 1,
-                missing_ms: 2,
-                dropped: 3,
-            },
-            Message::MeasuredBuffer {
-                depth: 1.0,
-                most: 2.0,
-                shed: 3,
-            },
-            Message::MeasuredDelays {
-                up: 1.0,
-                down: 2.0,
-                back: 13.0,
-            },
-            Message::NoDelays,
-            Message::MeasuredLate { late: 1, timer: 2 },
-            Message::MicrophoneFile { path: x },
-            Message::SpeakerFile { path: x },
-            Message::CallerFile { path: x },
-            Message::NoDevices,
-            Message::OwnDevices,
-            Message::Captures {
-                rate: 8_000,
-                channels: 1,
-            },
-            Message::Plays {
-                rate: 8_000,
-                channels: 1,
-            },
-            Message::Supports {
-                rates: (8_000, 48_000),
-                channels: 2,
-                formats: x,
-            },
-            Message::DefaultMicrophone,
-            Message::DefaultSpeaker,
-            Message::TonePlays,
-            Message::Playing { name: "busy" },
-            Message::MicrophoneBroken { why: x },
-            Message::SpeakerBroken { why: x },
-            Message::ChooseDevices { flags: x },
-            Message::NoSuchTone { tone: x },
-            Message::EveryTone,
-            Message::Level { decibel: -30.0 },
-            Message::SettingsMissing { count: 1 },
-            Message::SettingsMissing { count: 3 },
-            Message::LooksLike { what: x },
-            Message::FoundIn { place: x },
-            Message::TypedWrong { why: x },
-            Message::OnlyThisMachine { origin: x },
-            Message::SignaturesUnchecked,
-            Message::AtDesk,
-            Message::InBrowser,
-            Message::HungUpHere,
-            Message::HungUpThere,
-            Message::NotAnswered,
-            Message::Refused,
-            Message::Failed,
-            Message::StreamLost,
-            Message::NothingRings,
-            Message::NothingToHangUp,
-            Message::NoSuchCall,
-            Message::WrongState,
-            Message::StatusSays { calls: x },
-            Message::NoDaemon,
-            Message::StartDaemon,
-            Message::SocketPathTooLong { most: 107 },
-            Message::DeskBroken { device: x, why: x },
-            Message::DemoRuns { folder: x },
-            Message::ShorterPath,
-            Message::DaemonBroken,
-            Message::DaemonHangs,
-            Message::DaemonStranger,
-            Message::RestartDaemon,
-            Message::EnterForThisMachine,
-            Message::NotShown,
-            Message::WrittenTo { path: x },
-        ]
-    }
-
-    #[test]
-    fn both_languages_say_everything_each_in_its_own_words() {
-        let mut said = BTreeSet::new();
-        for message in every_message() {
-            for lang in Lang::ALL {
-                let text = message.text(lang);
-                assert!(!text.is_empty(), "{message:?} in {lang:?}");
-                let told = format!("{message:?}").contains("«x»");
-                assert_eq!(
-                    text.contains("«x»"),
-                    told,
-                    "{message:?} in {lang:?}: {text}"
-                );
-                assert!(said.insert(text.clone()), "{text} is said twice");
-            }
-        }
-    }
-
-    #[test]
-    fn the_language_follows_the_locale() {
-        for (locale, lang) in [
-            ("fr_CA.UTF-8", Lang::Fr),
-            ("fr", Lang::Fr),
-            ("FR-fr@euro", Lang::Fr),
-            ("en_US.UTF-8", Lang::En),
-            ("de_DE", Lang::En),
-            ("C", Lang::En),
-            ("frr_DE", Lang::En),
-            ("", Lang::En),
-        ] {
-            assert_eq!(Lang::from_locale(locale), lang, "{locale}");
-        }
-        assert_eq!(Lang::parse("fr"), Some(Lang::Fr));
-        assert_eq!(Lang::parse("french"), None);
-    }
-}
+mod tests;

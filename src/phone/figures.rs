@@ -1,4 +1,4 @@
-//! The figures of each call: looked at once a second beside the sound, and kept when the call is over.
+//! The figures of each call: looked at once a second beside the sound, and kept with the call in the history.
 //!
 //! Read [`CallMeter::look`], which turns counters of the engine into what a person is told.
 
@@ -9,19 +9,25 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::learned;
 use crate::audio::{DeviceClocks, MediaHandle, StreamStats};
 use crate::pure::audio::LINE_RATE;
 use crate::pure::audio::speakerphone::Figures;
-use crate::pure::call_report::PastCall;
-use crate::pure::ids::{CallId, StreamId};
+use crate::pure::book::history::{CallNote, INTERRUPTED};
+use crate::pure::call_report::{CallReport, PastCall};
+use crate::pure::ids::{CallId, LegId, StreamId};
 use crate::pure::phone::{CallView, Snapshot, Stage};
 use crate::pure::quality::emodel::{Codec, mos};
 use crate::pure::quality::{CallQuality, Drifts, Rating, Running, Verdict, rating};
-use crate::pure::time::Time;
+use crate::pure::time::{Time, rfc3339};
 use crate::store::StoreHandle;
 
 /// How often the calls are looked at.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is noted that a call goes on while nothing changes: by so much a call that a crash broke off is kept too
+/// short.
+const NOTED_EVERY: Duration = Duration::from_secs(30);
 
 /// Looks over which lost sound counts for the rating of now.
 const RECENT: usize = 10;
@@ -70,6 +76,7 @@ pub(super) async fn run(
             changed = snapshots.changed() => (false, changed.is_err()),
         };
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let mut is_over = gone;
         let at = now();
         calls.retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
         for call in &snapshot.calls {
@@ -79,21 +86,17 @@ pub(super) async fn run(
             followed.see(call, ticked, at, &media);
             if (gone || call.stage == Stage::Ended) && !followed.kept {
                 followed.kept = true;
-                let until = if call.stage == Stage::Ended {
-                    call.since
-                } else {
-                    at
-                };
+                is_over = true;
                 followed.look(at, &media);
-                store.keep_call(PastCall::new(
-                    call,
-                    wall_time(followed.began),
-                    followed.talked(until),
-                    followed.quality(),
-                ));
+                store.note_call(followed.note(call, at, gone, &wall_time));
+            } else if call.stage != Stage::Ended && followed.has_news(call, at) {
+                store.note_call(followed.note(call, at, false, &wall_time));
             }
         }
         board.publish(&calls);
+        if is_over {
+            learned::keep(&media, &store).await;
+        }
         if gone {
             store.flush().await;
             return;
@@ -108,8 +111,16 @@ struct Followed {
     talks: Option<Time>,
     /// The stream while it was at the desk, and its figures.
     desk: Option<(StreamId, CallMeter)>,
+    /// Where it was answered last.
+    place: Option<String>,
+    /// What was told of it last while it went on, and when.
+    told: Option<(Step, Time)>,
     kept: bool,
 }
+
+/// What of a call that goes on is worth a note when it changes: the carrier's name for it, whether it is answered, and
+/// where.
+type Step = (Option<LegId>, bool, Option<String>);
 
 impl Followed {
     fn new(call: &CallView) -> Followed {
@@ -117,6 +128,8 @@ impl Followed {
             began: call.since,
             talks: None,
             desk: None,
+            place: None,
+            told: None,
             kept: false,
         }
     }
@@ -131,6 +144,8 @@ impl Followed {
             return;
         }
         self.talks.get_or_insert(call.since);
+        let place = CallReport::new(call, SystemTime::UNIX_EPOCH).place;
+        self.place = place.or(self.place.take());
         let Some(stream) = call.stream else { return };
         match &mut self.desk {
             None => self.desk = Some((stream, CallMeter::new(call.since))),
@@ -149,6 +164,52 @@ impl Followed {
             && let Some(stats) = media.stats(*stream)
         {
             meter.look(&stats, &media.clocks(), media.echo(), at);
+        }
+    }
+
+    /// Says whether there is something to note of a call that goes on, and takes it as noted.
+    fn has_news(&mut self, call: &CallView, at: Time) -> bool {
+        let step = (call.leg.clone(), self.talks.is_some(), self.place.clone());
+        let stale = |told: &(Step, Time)| {
+            told.0 != step || (self.talks.is_some() && at.since(told.1) >= NOTED_EVERY)
+        };
+        let news = self.told.as_ref().is_none_or(stale);
+        if news {
+            self.told = Some((step, at));
+        }
+        news
+    }
+
+    /// Writes how the call stands; one that goes on when all is `gone` is interrupted.
+    fn note(
+        &mut self,
+        call: &CallView,
+        at: Time,
+        gone: bool,
+        wall_time: &impl Fn(Time) -> SystemTime,
+    ) -> CallNote {
+        let ended = (call.stage == Stage::Ended)
+            .then_some(call.since)
+            .or(gone.then_some(at));
+        let mut past = PastCall::new(
+            call,
+            wall_time(self.began),
+            self.talked(ended.unwrap_or(at)),
+            self.quality(),
+        );
+        if ended.is_some() {
+            // Should it come back, that is news.
+            self.told = None;
+            past.end_reason
+                .get_or_insert_with(|| INTERRUPTED.to_owned());
+        }
+        let written = |moment: Time| rfc3339(wall_time(moment));
+        CallNote {
+            call: past,
+            answered: self.talks.map(written),
+            ended: ended.map(written),
+            place: self.place.clone(),
+            noted: written(at),
         }
     }
 
@@ -326,6 +387,7 @@ impl CallMeter {
             up_ms: self.up.figure(),
             down_ms: self.down.figure(),
             caller_ms: self.caller.figure(),
+            network_round_trip_ms: network_round_trip_ms(&self.latest),
             jitter_ms: self.jitter.figure(),
             late_95_ms: self.late.figure(),
             buffer_ms: self.buffer.figure(),
@@ -349,6 +411,14 @@ impl CallMeter {
             ),
         }
     }
+}
+
+/// Returns what the network takes there and back at its best, in ms: the least round trip of a mark without the frame that
+/// is played before it, to a tenth.
+fn network_round_trip_ms(stats: &StreamStats) -> Option<f32> {
+    const FRAME_MS: f32 = (FRAME / MILLI) as f32;
+    let round_trip = stats.way_up.round_trip_ms?;
+    Some(((round_trip - FRAME_MS).max(0.0) * 10.0).round() / 10.0)
 }
 
 #[cfg(test)]
@@ -410,6 +480,18 @@ mod tests {
         assert!(rating.r.worst < 70.0, "{rating:?}");
         assert_eq!(rating.word, Verdict::Fair);
         assert_eq!(quality.buffer_ms.map(|buffer| buffer.worst), Some(420.0));
+    }
+
+    #[test]
+    fn the_network_is_what_a_mark_takes_beyond_its_frame() {
+        let told = |round_trip_ms| {
+            let mut stats = steady();
+            stats.way_up.round_trip_ms = round_trip_ms;
+            watched(2, |_| stats).network_round_trip_ms
+        };
+        assert_eq!(told(Some(580.0)), Some(560.0));
+        assert_eq!(told(Some(19.0)), Some(0.0));
+        assert_eq!(told(None), None);
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Carrier, Event, StreamControl, StreamOffer, StreamTally};
+use super::{Carrier, DialWish, Event, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::audio::tone::Country;
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
-    Ask, CallView, CarrierRequest, Command, CommandError, Document, Effect, Fresh, Happening,
-    Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, StreamEnd, StreamRefusal,
+    Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document, Effect,
+    Fresh, Happening, Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, StreamEnd,
+    StreamRefusal,
 };
 use crate::pure::time::Time;
 use crate::store::StoreHandle;
@@ -38,7 +39,11 @@ pub(super) enum Message {
         ask: Ask,
         reply: oneshot::Sender<Document>,
     },
-    LegIs(LegId, LegStatus),
+    LegIs {
+        leg: LegId,
+        call: Option<CallId>,
+        status: LegStatus,
+    },
     ChildIs {
         parent: LegId,
         child: LegId,
@@ -56,7 +61,14 @@ pub(super) enum Message {
         command: Command,
         reply: oneshot::Sender<Result<CallView, CommandError>>,
     },
+    Dial {
+        to: String,
+        consults: Option<CallId>,
+        reply: oneshot::Sender<Result<CallView, DialError>>,
+    },
     CarrierDid(CarrierRequest, bool),
+    CarrierDialled(CallId, Result<LegId, DialRefusal>),
+    DoNotDisturb(bool),
     Register(Identity, SystemTime),
     Stop(oneshot::Sender<()>),
 }
@@ -162,6 +174,8 @@ pub(super) struct Task {
     tally: Arc<StreamTally>,
     // Every socket that was let in, so that it can be told to close.
     sockets: HashMap<StreamId, Socket>,
+    // Who waits until the carrier has dialled.
+    dialling: HashMap<CallId, oneshot::Sender<Result<CallView, DialError>>>,
     // What was asked of the carrier and is not answered.
     requests: usize,
     stopping: Option<Stopping>,
@@ -200,6 +214,7 @@ impl Task {
             log,
             tally,
             sockets: HashMap::new(),
+            dialling: HashMap::new(),
             requests: 0,
             stopping: None,
         }
@@ -297,7 +312,7 @@ impl Task {
                 waiting.document = Some(reply);
                 Input::CarrierAsks { leg, ask, fresh }
             }
-            Message::LegIs(leg, status) => Input::LegIs { leg, status },
+            Message::LegIs { leg, call, status } => Input::LegIs { leg, call, status },
             Message::ChildIs {
                 parent,
                 child,
@@ -342,10 +357,32 @@ impl Task {
                 waiting.command = Some(reply);
                 Input::Command { call, command }
             }
+            Message::Dial {
+                to,
+                consults,
+                reply,
+            } => {
+                let Ok(fresh) = fresh() else {
+                    tracing::error!("the system gives no random numbers; nothing is dialled");
+                    let _ = reply.send(Err(DialError::Stopping));
+                    return;
+                };
+                self.dialling.insert(fresh.call.clone(), reply);
+                Input::Dial {
+                    to,
+                    consults,
+                    fresh,
+                }
+            }
             Message::CarrierDid(request, done) => {
                 self.requests = self.requests.saturating_sub(1);
                 Input::CarrierDid { request, done }
             }
+            Message::CarrierDialled(call, outcome) => {
+                self.requests = self.requests.saturating_sub(1);
+                Input::CarrierDialled { call, outcome }
+            }
+            Message::DoNotDisturb(on) => Input::DoNotDisturb(on),
             Message::Register(identity, until) => {
                 self.store.keep_registration(&identity, until);
                 return self.register(identity, until, inputs);
@@ -390,6 +427,7 @@ impl Task {
             .newest;
         let snapshot = Snapshot {
             calls: self.phone.views(),
+            do_not_disturb: self.phone.do_not_disturb(),
             seq,
         };
         self.publish.send_if_modified(|published| {
@@ -440,6 +478,30 @@ impl Task {
                 }
             }
             Effect::Carrier(request) => self.ask_carrier(request, inputs),
+            Effect::CarrierDials {
+                call,
+                to,
+                caller_id,
+                token,
+            } => {
+                let known = self.phone.views().into_iter().filter_map(|call| call.leg);
+                let wish = DialWish {
+                    call,
+                    to,
+                    caller_id,
+                    token,
+                    known: known.collect(),
+                };
+                self.have_dialled(wish, inputs);
+            }
+            Effect::Dialled(call, outcome) => {
+                if let Some(reply) = self.dialling.remove(&call) {
+                    // Who asked may have gone.
+                    let _ = reply.send(outcome);
+                }
+            }
+            Effect::Progress(tone) => self.media.progress(tone, self.country),
+            Effect::Keys(stream, keys) => self.media.keys(stream, keys),
             Effect::Bell(cadence) => self.media.ring(cadence),
             Effect::Beep => self.media.beep(),
             Effect::CallEnded(tone) => self.media.call_ended(tone, self.country),
@@ -483,12 +545,37 @@ impl Task {
         });
     }
 
+    /// Has the carrier dial beside this task.
+    fn have_dialled(&mut self, wish: DialWish, inputs: &mpsc::WeakSender<Message>) {
+        self.requests += 1;
+        let call = wish.call.clone();
+        let dialled = self.carrier.dial(wish);
+        let inputs = inputs.clone();
+        tokio::spawn(async move {
+            let outcome = dialled.await;
+            if let Err(refusal) = &outcome {
+                tracing::warn!(%call, code = refusal.code, cause = refusal.message, "nothing was dialled");
+            }
+            if let Some(inputs) = inputs.upgrade() {
+                let _ = inputs.send(Message::CarrierDialled(call, outcome)).await;
+            }
+        });
+    }
+
     fn note(&self, call: CallId, happening: Happening) {
         match happening {
             Happening::Began => tracing::info!(%call, "a call begins"),
             Happening::Rings => tracing::info!(%call, "it rings at the desk"),
             Happening::RingsBrowsers => tracing::info!(%call, "it rings in the browsers"),
+            Happening::FarEndRings => tracing::info!(%call, "it rings at the far end"),
             Happening::Answered => tracing::info!(%call, "the call is answered"),
+            Happening::Held => tracing::info!(%call, "the call waits"),
+            Happening::Resumed => tracing::info!(%call, "the call goes on"),
+            Happening::Merged => tracing::info!(%call, "the call meets others at the desk"),
+            Happening::Muted => tracing::info!(%call, "the microphone is muted"),
+            Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
+            Happening::Moves => tracing::info!(%call, "the call is moved"),
+            Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
             Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
             Happening::Ended(reason) => tracing::info!(%call, ?reason, "the call is over"),
         }

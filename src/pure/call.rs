@@ -1,16 +1,29 @@
 //! One call: where it stands, and what it becomes.
 
+use super::audio::Route;
 use super::ids::{CallId, Identity, LegId, Party, StreamId, StreamToken};
-use super::phone::{Ask, CallView, Direction, Document, EndReason, Place, Stage};
+use super::keys::Keys;
+use super::phone::{Ask, CallView, Direction, Document, EndReason, Place, Stage, Target};
 use super::time::Time;
 
 /// Where a call stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum CallState {
+    /// The desk dialled; nobody has answered, or the stream is not up yet.
+    Dialing {
+        /// How far it has come.
+        far: Dialed,
+        /// What the stream must bring along that comes when somebody answers.
+        token: StreamToken,
+        /// Until when.
+        until: Time,
+    },
     /// The carrier was told to bring a stream; it has not come yet.
     Offered {
         /// What it must bring along.
         token: StreamToken,
+        /// What becomes of the call when it is there.
+        purpose: Purpose,
         /// Until when.
         until: Time,
     },
@@ -23,10 +36,14 @@ pub enum CallState {
         /// When the desk answers by itself.
         auto: Option<Time>,
     },
-    /// Sound flows both ways at the desk.
+    /// Answered, and at the desk.
     Talking {
         /// The stream.
         stream: StreamId,
+        /// Whether sound flows.
+        part: Part,
+        /// When it is hung up at the latest.
+        until: Time,
     },
     /// The carrier was asked to take the call away from its stream, or to end it.
     Leaving {
@@ -37,27 +54,36 @@ pub enum CallState {
         /// When we stop waiting.
         until: Time,
     },
-    /// No stream, and the carrier's question is awaited: unanswered, so the next stage is its answer.
+    /// No stream, and the carrier's question is awaited.
     Deciding {
+        /// What its answer will be.
+        to: Onward,
         /// When we stop waiting.
         until: Time,
         /// Why it is over if nothing is asked.
         otherwise: EndReason,
     },
-    /// Rings or is held in a browser, or was dialled from one; its sound never passes us.
+    /// Rings or is held in a browser, at a number or in a conference, or was dialled from a browser; its sound never
+    /// passes us.
     Elsewhere {
         /// How far it has come there.
         far: Far,
+        /// What becomes of it if nobody answers there.
+        unanswered: Unanswered,
         /// When it is over at the latest.
         until: Time,
     },
-    /// Elsewhere, and hung up here. There is no stream to close, so only the carrier can end it, and may fail to: then it
-    /// is elsewhere as before.
-    EndingElsewhere {
+    /// Elsewhere, and wanted away from there. There is no stream to close, so only the carrier can do it, and may fail to:
+    /// then it is elsewhere as before.
+    LeavingElsewhere {
         /// How far it has come there.
         far: Far,
+        /// What becomes of it if nobody answers there.
+        unanswered: Unanswered,
         /// When it is over at the latest, if the carrier fails.
         over_by: Time,
+        /// What is to become of the call.
+        then: Next,
         /// When we stop waiting for the carrier.
         until: Time,
     },
@@ -68,6 +94,48 @@ pub enum CallState {
         /// When it is forgotten.
         until: Time,
     },
+}
+
+/// How far a call has come that the desk dialled. News of it comes in any order, so it only ever moves on.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Dialed {
+    /// The carrier was asked to dial, and has not answered.
+    Asked,
+    /// It dials.
+    Placed,
+    /// It rings at the far end.
+    Rings,
+    /// Somebody answered; the stream is to come.
+    Answered,
+}
+
+/// What becomes of a call when the stream is up that it was offered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// The desk rings.
+    Ring,
+    /// The desk talks at once: somebody there asked for the call.
+    Talk,
+}
+
+/// What part an answered call has in what the desk says and hears. Either one talks, or two or more meet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// Sound flows both ways.
+    Talks,
+    /// Sound flows between the desk, this call and the others that meet there.
+    Meets,
+    /// It waits.
+    Held,
+}
+
+/// What becomes of a call that nobody answers where it was moved to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    /// A polite end.
+    Ends,
+    /// The desk rings again.
+    ComesBack,
 }
 
 /// How far a call has come whose sound never passes us. News of it comes in any order, so it only ever moves on.
@@ -81,13 +149,26 @@ pub enum Far {
     HungUp,
 }
 
-/// What is to become of a call that leaves its stream.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// What is to become of a call that leaves where it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Next {
-    /// The browsers, or the spoken end.
+    /// It goes on: the carrier will ask for a document.
+    On(Onward),
+    /// Its end, and why.
+    End(EndReason),
+}
+
+/// Where a call goes on to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Onward {
+    /// To whoever may answer after a desk that did not: the browsers, or a polite end.
     Stage,
-    /// Its end.
-    End,
+    /// To a polite end: it was declined.
+    Declined,
+    /// To the desk, which rings: whoever it was to meet elsewhere has gone.
+    Back,
+    /// To where somebody wants it.
+    Target(Target),
 }
 
 /// One call.
@@ -95,48 +176,129 @@ pub enum Next {
 pub struct Call {
     /// Our name for it.
     pub id: CallId,
-    /// The carrier's name for it.
-    pub leg: LegId,
+    /// The carrier's name for the leg of the far end; nothing until the carrier has told it.
+    pub leg: Option<LegId>,
     /// Who began.
     pub direction: Direction,
     /// Who called.
     pub from: Party,
     /// Who was called.
     pub to: Party,
-    /// What the carrier asked when it began.
-    pub asked: Ask,
+    /// What the carrier asked when it began; nothing where the desk dialled.
+    pub asked: Option<Ask>,
     /// Where it stands.
     pub state: CallState,
     /// Since when.
     pub since: Time,
     /// Whether it was ever answered at the desk.
     pub answered: bool,
+    /// Whether the far end does not hear the desk.
+    pub muted: bool,
+    /// Whether somebody wants it at the desk who has not got it yet.
+    pub wanted: bool,
+    /// Whether it was sent into a conference.
+    pub in_conference: bool,
+    /// Whether the desk's stream was offered a second time, since the first never came up.
+    pub offered_again: bool,
+    /// Legs that had their part in the call where it was before; late news of them is none of its own.
+    pub former: Vec<LegId>,
+    /// Whether whoever dialled at the desk waits to hear how it went.
+    pub dial_is_open: bool,
+    /// The call that this one was dialled for, to be joined with it.
+    pub consults: Option<CallId>,
+    /// Keys that are sent once it is answered, or once somebody says so.
+    pub keys: Option<Keys>,
+    /// The stream whose sound the engine has, and what it was told to do with it.
+    pub attached: Option<(StreamId, Route)>,
     /// What the carrier was told last: said again when it asks again.
     pub told: Document,
 }
 
 impl Call {
+    /// Makes a call that begins now, with nothing attached to it.
+    #[must_use]
+    pub fn new(id: CallId, leg: Option<LegId>, began: Began, state: CallState, now: Time) -> Call {
+        Call {
+            id,
+            leg,
+            direction: began.direction,
+            from: began.from,
+            to: began.to,
+            asked: began.asked,
+            told: began.told,
+            state,
+            since: now,
+            answered: false,
+            muted: false,
+            wanted: false,
+            in_conference: false,
+            offered_again: false,
+            former: Vec::new(),
+            dial_is_open: false,
+            consults: None,
+            keys: None,
+            attached: None,
+        }
+    }
+
     /// Returns the stream that is up.
     #[must_use]
     pub fn stream(&self) -> Option<StreamId> {
         match self.state {
-            CallState::Ringing { stream, .. } | CallState::Talking { stream } => Some(stream),
+            CallState::Ringing { stream, .. } | CallState::Talking { stream, .. } => Some(stream),
             CallState::Leaving { stream, .. } => stream,
-            CallState::Offered { .. }
+            CallState::Dialing { .. }
+            | CallState::Offered { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
-            | CallState::EndingElsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
             | CallState::Ended { .. } => None,
         }
     }
 
-    /// Says whether the desk rings or talks with this call.
+    /// Says whether the desk rings, or talks, or dials, with this call, or holds it.
     #[must_use]
-    pub fn holds_desk(&self) -> bool {
+    pub fn is_at_desk(&self) -> bool {
         matches!(
             self.state,
-            CallState::Ringing { .. } | CallState::Talking { .. }
+            CallState::Dialing { .. } | CallState::Ringing { .. } | CallState::Talking { .. }
         )
+    }
+
+    /// Says whether sound flows between the desk and the far end.
+    #[must_use]
+    pub fn talks(&self) -> bool {
+        matches!(
+            self.state,
+            CallState::Talking {
+                part: Part::Talks | Part::Meets,
+                ..
+            }
+        )
+    }
+
+    /// Says whether it meets others at the desk.
+    #[must_use]
+    pub fn meets(&self) -> bool {
+        matches!(
+            self.state,
+            CallState::Talking {
+                part: Part::Meets,
+                ..
+            }
+        )
+    }
+
+    /// Says whether the desk rings for it.
+    #[must_use]
+    pub fn rings(&self) -> bool {
+        matches!(self.state, CallState::Ringing { .. })
+    }
+
+    /// Says whether a browser, or our own number, dialled it.
+    #[must_use]
+    pub fn was_dialled_in_a_browser(&self) -> bool {
+        self.direction == Direction::Outgoing && self.asked.is_some()
     }
 
     /// Says whether it is over.
@@ -150,13 +312,33 @@ impl Call {
     pub fn deadline(&self) -> Time {
         match self.state {
             CallState::Ringing { until, auto, .. } => auto.map_or(until, |auto| auto.min(until)),
-            CallState::Offered { until, .. }
+            CallState::Dialing { until, .. }
+            | CallState::Offered { until, .. }
+            | CallState::Talking { until, .. }
             | CallState::Leaving { until, .. }
             | CallState::Deciding { until, .. }
             | CallState::Elsewhere { until, .. }
-            | CallState::EndingElsewhere { until, .. }
+            | CallState::LeavingElsewhere { until, .. }
             | CallState::Ended { until, .. } => until,
-            CallState::Talking { .. } => Time::from_micros(u64::MAX),
+        }
+    }
+
+    /// Returns where a call is whose sound never passes us: where its document sent it.
+    fn place_elsewhere(&self) -> Place {
+        match (&self.told, self.direction, &self.asked) {
+            (Document::Conference { .. }, _, _) => Place::Conference,
+            (Document::DialNumber { .. }, Direction::Incoming, _)
+            | (Document::DialNumber { .. }, Direction::Outgoing, None) => Place::Number,
+            (
+                Document::DialNumber { .. }
+                | Document::Stream { .. }
+                | Document::RingBrowsers { .. }
+                | Document::Reject
+                | Document::SayAndHangUp(_)
+                | Document::HangUp,
+                _,
+                _,
+            ) => Place::Browser,
         }
     }
 
@@ -164,26 +346,35 @@ impl Call {
     #[must_use]
     pub fn view(&self) -> CallView {
         let (stage, place, end_reason) = match &self.state {
+            CallState::Dialing {
+                far: Dialed::Answered,
+                ..
+            } => (Stage::Connecting, Place::Desk, None),
+            CallState::Dialing {
+                far: Dialed::Asked | Dialed::Placed | Dialed::Rings,
+                ..
+            } => (Stage::Dialing, Place::Desk, None),
             CallState::Offered { .. }
             | CallState::Leaving {
-                then: Next::Stage, ..
+                then: Next::On(_), ..
             }
             | CallState::Deciding { .. } => (Stage::Connecting, Place::Nowhere, None),
             CallState::Ringing { .. } => (Stage::Ringing, Place::Desk, None),
             CallState::Talking { .. } => (Stage::Talking, Place::Desk, None),
             // While the carrier is asked to end it, it goes on: whoever hung up must see it if that fails.
-            CallState::Elsewhere { far, .. } | CallState::EndingElsewhere { far, .. } => {
+            CallState::Elsewhere { far, .. } | CallState::LeavingElsewhere { far, .. } => {
                 let stage = match (far, self.direction) {
                     (Far::Answered(_) | Far::HungUp, _) => Stage::Talking,
                     (Far::Rings, Direction::Incoming) => Stage::Ringing,
                     (Far::Rings, Direction::Outgoing) => Stage::Dialing,
                 };
-                (stage, Place::Browser, None)
+                (stage, self.place_elsewhere(), None)
             }
             CallState::Leaving {
-                then: Next::End, ..
-            } => (Stage::Ended, Place::Nowhere, Some(EndReason::HungUpHere)),
-            CallState::Ended { reason, .. } => (Stage::Ended, Place::Nowhere, Some(*reason)),
+                then: Next::End(reason),
+                ..
+            }
+            | CallState::Ended { reason, .. } => (Stage::Ended, Place::Nowhere, Some(*reason)),
         };
         CallView {
             id: self.id.clone(),
@@ -194,10 +385,35 @@ impl Call {
             stage,
             place,
             since: self.since,
+            muted: self.muted,
+            held: matches!(
+                self.state,
+                CallState::Talking {
+                    part: Part::Held,
+                    ..
+                }
+            ),
+            merged: self.meets(),
+            consults: self.consults.clone(),
             stream: self.stream(),
             end_reason,
         }
     }
+}
+
+/// How a call began.
+#[derive(Clone, Debug)]
+pub struct Began {
+    /// Who began.
+    pub direction: Direction,
+    /// Who called.
+    pub from: Party,
+    /// Who was called.
+    pub to: Party,
+    /// What the carrier asked; nothing where the desk dialled.
+    pub asked: Option<Ask>,
+    /// What was told.
+    pub told: Document,
 }
 
 /// A browser that can be rung.

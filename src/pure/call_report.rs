@@ -14,8 +14,8 @@ use super::time::rfc3339;
 pub struct CallReport {
     /// Our name for it.
     pub id: String,
-    /// The carrier's name for it.
-    pub sid: String,
+    /// The carrier's name for it; nothing until the carrier has told it.
+    pub sid: Option<String>,
     /// `incoming` or `outgoing`.
     pub direction: String,
     /// Who called.
@@ -24,14 +24,17 @@ pub struct CallReport {
     pub to: String,
     /// `dialing`, `ringing`, `connecting`, `talking` or `ended`.
     pub state: String,
-    /// `desk`, `browser`, or nothing.
+    /// `desk`, `browser`, `number`, `conference`, or nothing.
     pub place: Option<String>,
     /// Since when it stands there: RFC 3339, in UTC.
     pub since: String,
-    /// Whether the near end is not heard; nothing can mute it yet.
+    /// Whether the near end is not heard.
     pub muted: bool,
-    /// Whether the far end waits; nothing can hold a call yet.
+    /// Whether the far end waits.
     pub held: bool,
+    /// Whether it meets others at the desk.
+    #[serde(default)]
+    pub merged: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
     /// What it is like, or was, for one that was answered at the desk.
@@ -47,18 +50,21 @@ impl CallReport {
             Place::Nowhere => None,
             Place::Desk => Some("desk"),
             Place::Browser => Some("browser"),
+            Place::Number => Some("number"),
+            Place::Conference => Some("conference"),
         };
         CallReport {
             id: call.id.as_str().to_owned(),
-            sid: call.leg.as_str().to_owned(),
+            sid: call.leg.as_ref().map(|leg| leg.as_str().to_owned()),
             direction: direction_word(call.direction).to_owned(),
             from: call.from.to_text(),
             to: call.to.to_text(),
-            state: stage_word(call.stage).to_owned(),
+            state: call.stage.word().to_owned(),
             place: place.map(str::to_owned),
             since: rfc3339(since),
-            muted: false,
-            held: false,
+            muted: call.muted,
+            held: call.held,
+            merged: call.merged,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
@@ -76,7 +82,7 @@ impl CallReport {
 pub struct PastCall {
     /// Our name for it.
     pub id: String,
-    /// The carrier's name for it.
+    /// The carrier's name for it; empty where it was never dialled.
     pub sid: String,
     /// `incoming` or `outgoing`.
     pub direction: String,
@@ -105,7 +111,10 @@ impl PastCall {
     ) -> PastCall {
         PastCall {
             id: call.id.as_str().to_owned(),
-            sid: call.leg.as_str().to_owned(),
+            sid: call
+                .leg
+                .as_ref()
+                .map_or_else(String::new, |leg| leg.as_str().to_owned()),
             direction: direction_word(call.direction).to_owned(),
             from: call.from.to_text(),
             to: call.to.to_text(),
@@ -132,7 +141,8 @@ pub struct EventReport {
     pub seq: u64,
     /// Our name for the call.
     pub call: String,
-    /// `began`, `rings`, `rings_browsers`, `answered`, `key` or `ended`.
+    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `moves`,
+    /// `came_back`, `key` or `ended`.
     pub event: &'static str,
     /// Why the call is over, when it is.
     pub reason: Option<&'static str>,
@@ -151,7 +161,15 @@ impl EventReport {
             Happening::Began => ("began", None, None),
             Happening::Rings => ("rings", None, None),
             Happening::RingsBrowsers => ("rings_browsers", None, None),
+            Happening::FarEndRings => ("far_end_rings", None, None),
             Happening::Answered => ("answered", None, None),
+            Happening::Held => ("held", None, None),
+            Happening::Resumed => ("resumed", None, None),
+            Happening::Merged => ("merged", None, None),
+            Happening::Muted => ("muted", None, None),
+            Happening::Unmuted => ("unmuted", None, None),
+            Happening::Moves => ("moves", None, None),
+            Happening::CameBack => ("came_back", None, None),
             Happening::Key(digit) => ("key", None, Some(digit)),
             Happening::Ended(reason) => ("ended", Some(reason_word(reason)), None),
         };
@@ -175,22 +193,15 @@ pub const STAGES: [Stage; 5] = [
     Stage::Ended,
 ];
 
-/// Returns the word for where a call stands.
-#[must_use]
-pub fn stage_word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Dialing => "dialing",
-        Stage::Ringing => "ringing",
-        Stage::Connecting => "connecting",
-        Stage::Talking => "talking",
-        Stage::Ended => "ended",
-    }
-}
-
 /// Returns the word for why a call is over.
-fn reason_word(reason: EndReason) -> &'static str {
+#[must_use]
+pub fn reason_word(reason: EndReason) -> &'static str {
     match reason {
         EndReason::HungUpHere => "hung_up_here",
+        EndReason::Rejected => "rejected",
+        EndReason::Blocked => "blocked",
+        EndReason::Busy => "busy",
+        EndReason::TooLong => "too_long",
         EndReason::HungUpThere => "hung_up_there",
         EndReason::NotAnswered => "not_answered",
         EndReason::Refused => "refused",
@@ -211,20 +222,24 @@ mod tests {
     fn a_call_is_told_in_the_words_of_the_api() {
         let call = CallView {
             id: CallId::new("c1"),
-            leg: LegId::new("CAc1"),
+            leg: Some(LegId::new("CAc1")),
             direction: Direction::Incoming,
             from: Party::parse("+15145550100"),
             to: Party::parse("client:kitchen"),
             stage: Stage::Talking,
             place: Place::Desk,
             since: Time::START,
+            muted: false,
+            held: false,
+            merged: false,
+            consults: None,
             stream: None,
             end_reason: None,
         };
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,

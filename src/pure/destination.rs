@@ -3,6 +3,7 @@
 //! Whoever gets at a telephone line that somebody else pays for dials premium numbers, so those are refused here, before
 //! the carrier hears of them, along with emergency numbers: a phone that knows no address must not be relied on for help.
 
+use super::book::numbering::to_e164;
 use super::ids::{Identity, PhoneNumber};
 use super::phone::Phrase;
 
@@ -88,6 +89,17 @@ pub fn judge(dialled: &str) -> Destination {
         return Destination::Refused(Phrase::DestinationNotAllowed);
     }
     Destination::Number(number)
+}
+
+/// Judges what a person typed the way it is dialled at home: `514 555 0100`, `011 44 …`, `tel:…`, or what [`judge`] takes.
+/// `own` is the line's number, whose country is home.
+#[must_use]
+pub fn judge_typed(typed: &str, own: Option<&PhoneNumber>) -> Destination {
+    match (judge(typed), to_e164(typed, own)) {
+        // A short number first: nobody is to find out in an emergency that theirs was completed to something else.
+        (Destination::Refused(Phrase::NotANumber), Ok(typed)) => judge(typed.number.as_str()),
+        (judged, _) => judged,
+    }
 }
 
 fn is_premium(digits: &str) -> bool {
@@ -193,10 +205,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_typed_as_at_home_is_judged_like_the_whole_number() {
+        let own = PhoneNumber::parse("+18195550100").expect("a number");
+        let typed = |text: &str| judge_typed(text, Some(&own));
+        let number = |text: &str| Destination::Number(PhoneNumber::parse(text).expect("E.164"));
+        assert_eq!(typed("514 555 0100"), number("+15145550100"));
+        assert_eq!(typed("011 44 20 7946 0018"), number("+442079460018"));
+        assert_eq!(typed("tel:+1-514-555-0100;ext=5"), number("+15145550100"));
+        assert!(matches!(typed("client:kitchen"), Destination::Client(_)));
+        for (text, phrase) in [
+            ("911", Phrase::EmergencyRefused),
+            ("9-1-1", Phrase::EmergencyRefused),
+            ("900 555 0100", Phrase::DestinationNotAllowed),
+            ("011 44 909 879 0000", Phrase::DestinationNotAllowed),
+            ("514 976 5555", Phrase::DestinationNotAllowed),
+            ("555 0100", Phrase::NotANumber),
+            ("hello", Phrase::NotANumber),
+        ] {
+            assert_eq!(typed(text), Destination::Refused(phrase), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn anything_can_be_judged(text in any::<String>()) {
             let _ = judge(&text);
+            let _ = judge_typed(&text, None);
         }
     }
 }

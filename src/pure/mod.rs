@@ -4,10 +4,12 @@
 //! input, so that a test can run a day of audio in a second and try any order of events in a microsecond.
 
 pub mod audio;
+pub mod book;
 pub mod call;
 pub mod call_report;
 pub mod destination;
 pub mod ids;
+pub mod keys;
 pub mod ogg;
 pub mod phone;
 pub mod quality;

@@ -35,6 +35,53 @@ pub(super) fn iso8601(time: SystemTime) -> String {
     )
 }
 
+/// A day, or a moment of one, as lists are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Moment {
+    start: SystemTime,
+    length: Duration,
+}
+
+impl Moment {
+    /// Reads `2026-11-25`, or `2026-11-25T16:31:18Z` with or without fractions; nothing where it is neither.
+    pub(super) fn read(text: &str) -> Option<Moment> {
+        let (day, time) = match text.split_once('T') {
+            Some((day, time)) => (day, Some(time)),
+            None => (text, None),
+        };
+        let mut parts = day.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+        let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        let first = (0..60_000).find(|days| civil(*days) == (year, month as usize, day))?;
+        let seconds = match time {
+            None => 0,
+            Some(time) => {
+                let time = time.strip_suffix('Z')?.split('.').next()?;
+                let mut parts = time.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+                let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+                if hours > 23 || minutes > 59 || seconds > 60 {
+                    return None;
+                }
+                hours * 3600 + minutes * 60 + seconds
+            }
+        };
+        let length = if time.is_some() { 1 } else { 86_400 };
+        Some(Moment {
+            start: SystemTime::UNIX_EPOCH + Duration::from_secs(first * 86_400 + seconds),
+            length: Duration::from_secs(length),
+        })
+    }
+
+    /// Returns its beginning.
+    pub(super) fn start(self) -> SystemTime {
+        self.start
+    }
+
+    /// Says whether a time lies in it.
+    pub(super) fn contains(self, time: SystemTime) -> bool {
+        (self.start..self.start + self.length).contains(&time)
+    }
+}
+
 fn since_1970(time: SystemTime) -> Duration {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
@@ -80,5 +127,27 @@ mod tests {
         }
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_599_007);
         assert_eq!(iso8601(time), "2025-12-31T23:59:59.007Z");
+    }
+
+    #[test]
+    fn a_day_or_a_moment_is_read_as_it_is_written() {
+        for (text, seconds) in [
+            ("1970-01-01", Some(0)),
+            ("2000-02-29", Some(951_782_400)),
+            ("2025-12-31T23:59:59Z", Some(1_767_225_599)),
+            ("2025-12-31T23:59:59.007Z", Some(1_767_225_599)),
+            ("2025-02-29", None),
+            ("2025-12-31T24:00:00Z", None),
+            ("2025-12-31T23:59:59", None),
+            ("yesterday", None),
+            ("2025-12", None),
+        ] {
+            let read = Moment::read(text).map(Moment::start);
+            let meant = seconds.map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s));
+            assert_eq!(read, meant, "{text}");
+        }
+        let day = Moment::read("2025-12-31").expect("a day");
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        assert!(day.contains(end - Duration::from_secs(1)) && !day.contains(end));
     }
 }

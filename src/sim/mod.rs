@@ -1,12 +1,14 @@
 //! A Twilio of our own: rings, signs, reads TwiML, talks on the media socket, answers REST, misbehaves on request.
 //!
 //! [`call`] makes one call against a server, ours or any other, and returns what it was like. [`Rest`] is the account's
-//! side that the server may steer running calls by. Everything here is written from Twilio's documentation and on nothing
+//! side by which the server may make calls, to a [`FarEnd`] for each number, and steer those that run. Everything here is written from Twilio's documentation and on nothing
 //! of the daemon's reading of it, so that one misreading cannot hide in both.
 
 mod call;
 mod date;
+mod far_end;
 mod fault;
+mod heard;
 mod lines;
 mod media;
 pub mod network;
@@ -14,9 +16,11 @@ mod playout;
 mod recording;
 mod report;
 mod rest;
+mod room;
 mod script;
 mod sign;
 mod socket;
+mod tones;
 mod twiml;
 pub mod voice;
 mod webhook;
@@ -25,14 +29,17 @@ mod words;
 use std::fmt;
 
 pub use call::{CallPlan, DialOutcome, call};
+pub use far_end::{FarEnd, Trouble, TroubleKind};
 pub use fault::Misbehaviour;
+pub use heard::Heard;
 pub use lines::Lines;
 pub use playout::{MOST_QUEUED, Playout};
 pub use recording::{read_wav, write_recording};
 pub use report::{
-    CallReport, CallerDelay, Dialled, Ended, NetworkReport, StreamReport, Warning, WayReport,
+    CallReport, CallerDelay, Dialled, Ended, NetworkReport, StreamReport, Unanswered, Warning,
+    WayReport,
 };
-pub use rest::{Rest, RestRequest};
+pub use rest::{News, Rest, RestRequest};
 pub use script::Step;
 pub use sign::sign;
 pub use twiml::{Element, parse};

@@ -98,11 +98,16 @@ pub fn write_recording(path: &Path, samples: &[i16]) -> Result<(), String> {
     let bytes = if is_opus {
         to_opus(samples)?
     } else {
-        let mut bytes = Cursor::new(Vec::new());
-        to_wav(&mut bytes, samples).map_err(|error| format!("cannot be made: {error}"))?;
-        bytes.into_inner()
+        wav(samples)?
     };
     std::fs::write(path, bytes).map_err(|error| format!("cannot be written: {error}"))
+}
+
+/// Makes a WAV file of 16 bits of sound at 8 kHz.
+pub(super) fn wav(samples: &[i16]) -> Result<Vec<u8>, String> {
+    let mut bytes = Cursor::new(Vec::new());
+    to_wav(&mut bytes, samples).map_err(|error| format!("cannot be made: {error}"))?;
+    Ok(bytes.into_inner())
 }
 
 fn to_wav(out: impl std::io::Write + Seek, samples: &[i16]) -> Result<(), hound::Error> {

@@ -4,10 +4,12 @@ mod network;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::heard::Heard;
 use super::rest::RestRequest;
 pub use network::{NetworkReport, WayReport};
 
@@ -40,8 +42,33 @@ pub enum Ended {
     Rejected(String),
     /// It lasted as long as the plan allows.
     TooLong,
+    /// A call that went out was never answered.
+    Unanswered(Unanswered),
     /// It could not be carried on; the warnings say why.
     Failed,
+}
+
+/// Why a call that went out was never answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    /// It was busy.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// It could not be reached.
+    Failed,
+}
+
+impl Unanswered {
+    /// Returns the carrier's word for it.
+    #[must_use]
+    pub fn status(self) -> &'static str {
+        match self {
+            Unanswered::Busy => "busy",
+            Unanswered::NoAnswer => "no-answer",
+            Unanswered::Failed => "failed",
+        }
+    }
 }
 
 impl fmt::Display for Ended {
@@ -52,6 +79,7 @@ impl fmt::Display for Ended {
             Ended::ByRest => "it was ended over REST",
             Ended::Rejected(reason) => return write!(f, "it was rejected ({reason})"),
             Ended::TooLong => "it reached the longest time allowed",
+            Ended::Unanswered(why) => return write!(f, "nobody answered ({})", why.status()),
             Ended::Failed => "it failed",
         })
     }
@@ -195,12 +223,33 @@ pub struct CallReport {
     pub dialled: Vec<Dialled>,
     /// The media streams.
     pub stream: StreamReport,
+    /// What the far end heard all through the call, on one time line.
+    pub heard: Heard,
     /// What the network did to them, where the plan has one.
     pub network: Option<NetworkReport>,
     /// From the first webhook to the end.
     pub duration: Duration,
     /// Who is told of what happens as it happens.
-    pub(super) tell: Option<fn(&str)>,
+    pub(super) tell: Tell,
+}
+
+/// Takes a sentence.
+type Told = dyn Fn(&str) + Send + Sync;
+
+/// Somebody who is told of what happens; or nobody.
+#[derive(Clone, Default)]
+pub(super) struct Tell(Option<Arc<Told>>);
+
+impl Tell {
+    pub(super) fn new(tell: impl Fn(&str) + Send + Sync + 'static) -> Tell {
+        Tell(Some(Arc::new(tell)))
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tell").field(&self.0.is_some()).finish()
+    }
 }
 
 impl CallReport {
@@ -242,7 +291,7 @@ impl CallReport {
 
     /// Tells of what happens.
     pub(super) fn news(&self, text: &str) {
-        if let Some(tell) = self.tell {
+        if let Tell(Some(tell)) = &self.tell {
             tell(text);
         }
     }
@@ -293,6 +342,10 @@ impl CallReport {
                 "heard_ms": stream.heard.len() / 8,
                 "first_sound_ms": first_sound(&stream.heard).map(|at| at / 8),
             },
+            "moves": self.heard.moves().iter().map(|moved| json!({
+                "at_ms": millis(*moved),
+                "gap_ms": millis(self.heard.gap_after(*moved)),
+            })).collect::<Vec<_>>(),
             "network": self.network.as_ref().map(NetworkReport::to_json),
         })
     }
@@ -353,6 +406,14 @@ impl fmt::Display for CallReport {
         }
         if stream.dropped > 0 {
             writeln!(f, "  dropped          {} messages", stream.dropped)?;
+        }
+        for moved in self.heard.moves() {
+            writeln!(
+                f,
+                "  moved            at {} ms; the longest silence around it: {} ms",
+                millis(*moved),
+                millis(self.heard.gap_after(*moved))
+            )?;
         }
         for request in &self.rest {
             writeln!(f, "  REST             {request}")?;

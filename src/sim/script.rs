@@ -49,7 +49,7 @@ pub(super) enum Act {
 }
 
 /// Follows a script. Lives as long as the call: a second stream goes on where the first one ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Caller {
     steps: VecDeque<Step>,
     /// Where in the first step it is, in samples, frames or digits.

@@ -16,6 +16,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(15);
 /// The most that a document may have.
 const MOST_TWIML: usize = 64 * 1024;
 
+/// The most that a sound may have: ten minutes of the best that telephones are played.
+const MOST_SOUND: usize = 64 * 1024 * 1024;
+
 /// The most redirects that are followed.
 const MOST_REDIRECTS: usize = 10;
 
@@ -37,6 +40,14 @@ pub struct NoAnswer {
     pub code: u32,
     /// What happened, and what to look at.
     pub text: String,
+}
+
+/// An answer as it came.
+struct Fetched {
+    status: u16,
+    content_type: String,
+    body: Vec<u8>,
+    location: Option<String>,
 }
 
 /// Signs and posts.
@@ -166,6 +177,22 @@ impl Poster {
             })
     }
 
+    /// Fetches sound, as the carrier does for `<Play>`: signed, by GET, without parameters; returns its media type, too.
+    ///
+    /// # Errors
+    /// As [`Poster::ask`], and any status but 2xx.
+    pub(super) async fn sound(&self, public: &str) -> Result<(String, Vec<u8>), NoAnswer> {
+        let fetching = async { self.fetch(public, "GET", &[], MOST_SOUND).await };
+        let fetched = self.within_the_limit(public, fetching).await?;
+        if fetched.status >= 300 {
+            return Err(NoAnswer {
+                code: 11200,
+                text: format!("{public} answered {}", fetched.status),
+            });
+        }
+        Ok((fetched.content_type, fetched.body))
+    }
+
     /// Asks once; a redirect's address comes beside the answer.
     async fn ask_once(
         &self,
@@ -173,6 +200,22 @@ impl Poster {
         method: &str,
         params: &[(String, String)],
     ) -> Result<(Answer, Option<String>), NoAnswer> {
+        let fetched = self.fetch(public, method, params, MOST_TWIML).await?;
+        let answer = Answer {
+            status: fetched.status,
+            content_type: fetched.content_type,
+            body: String::from_utf8_lossy(&fetched.body).into_owned(),
+        };
+        Ok((answer, fetched.location))
+    }
+
+    async fn fetch(
+        &self,
+        public: &str,
+        method: &str,
+        params: &[(String, String)],
+        most: usize,
+    ) -> Result<Fetched, NoAnswer> {
         let form = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(params)
             .finish();
@@ -226,10 +269,10 @@ impl Poster {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| failed(&error))? {
             body.extend_from_slice(&piece);
-            if body.len() > MOST_TWIML {
+            if body.len() > most {
                 return Err(NoAnswer {
                     code: 11750,
-                    text: format!("{public} answered with more than 64 KB"),
+                    text: format!("{public} answered with more than {} KB", most / 1024),
                 });
             }
         }
@@ -246,12 +289,12 @@ impl Poster {
         let location = header("location")
             .filter(|_| matches!(status, 301 | 302 | 307 | 308))
             .map(str::to_owned);
-        let answer = Answer {
+        Ok(Fetched {
             status,
             content_type,
-            body: String::from_utf8_lossy(&body).into_owned(),
-        };
-        Ok((answer, location))
+            body,
+            location,
+        })
     }
 
     /// Returns the client for an address.
@@ -278,6 +321,12 @@ fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
         let causes = causes(&error);
         format!("the way to the webhook cannot be prepared: {error}{causes}")
     })
+}
+
+/// Says whether an address is a whole one that can be asked.
+pub(super) fn is_address(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 /// Reads an address as seen from the document that holds it.

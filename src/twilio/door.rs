@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use super::media;
 use crate::config::Settings;
 use crate::phone::PhoneHandle;
+use crate::pure::audio::MostDelay;
 use crate::pure::ids::LegId;
 use crate::pure::phone::{Ask, Document, Phrase};
 use crate::pure::twilio::form::{self, Form, FormError, StreamNews};
@@ -52,6 +53,8 @@ pub(super) struct Door {
     links: Links,
     pub(super) phone: PhoneHandle,
     pub(super) clock: Instant,
+    /// The most delay that is made up.
+    pub(super) most_delay: MostDelay,
     /// Where the next stream's transcript goes; taken by it.
     record_stream: Mutex<Option<PathBuf>>,
     turned_away: TurnedAway,
@@ -204,14 +207,10 @@ pub(super) fn router(settings: &Settings, phone: PhoneHandle, clock: Instant) ->
         .then(|| Verifier::new(settings.auth_tokens.iter().map(|token| token.reveal())));
     let door = Arc::new(Door {
         verifier,
-        links: Links {
-            origin: settings.public_url.as_str().to_owned(),
-            websocket: settings.public_url.websocket(),
-            ring_seconds: u32::try_from(settings.ring_for.as_secs()).unwrap_or(u32::MAX),
-            lang: settings.lang,
-        },
+        links: super::links(settings),
         phone,
         clock,
+        most_delay: settings.audio.most_delay,
         record_stream: Mutex::new(settings.record_stream.clone()),
         turned_away: TurnedAway::default(),
     });
@@ -248,6 +247,12 @@ async fn after_dial(State(door): State<Arc<Door>>, request: Request) -> Response
 }
 
 async fn call_status(State(door): State<Arc<Door>>, request: Request) -> Response {
+    // Our name for a call that was dialled over REST stands in the address, which is signed.
+    let call = request
+        .uri()
+        .query()
+        .and_then(|query| form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "call"))
+        .and_then(|(_, call)| form::call_id(&call));
     let news = match door.signed_form(request).await {
         Ok(form) => form::call_status(&form).map_err(Refused::Form),
         Err(refused) => Err(refused),
@@ -257,7 +262,7 @@ async fn call_status(State(door): State<Arc<Door>>, request: Request) -> Respons
             debug!(leg = %news.leg, status = ?news.status, "the carrier tells where a leg stands");
             match (news.status, news.parent) {
                 (Some(status), Some(parent)) => door.phone.child_is(parent, news.leg, status).await,
-                (Some(status), None) => door.phone.leg_is(news.leg, status).await,
+                (Some(status), None) => door.phone.leg_is(news.leg, call, status).await,
                 // A word that we do not know is no news.
                 (None, _) => {}
             }

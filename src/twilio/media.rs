@@ -58,7 +58,7 @@ pub(super) async fn serve(socket: WebSocket, door: Arc<Door>) {
         phone: door.phone.clone(),
         clock: door.clock,
         session: Session::new(now(door.clock)),
-        upward: Upward::default(),
+        upward: Upward::bounded(door.most_delay),
         socket,
         port: None,
         control_in,
@@ -427,7 +427,9 @@ impl Line {
     /// Throws away the oldest frames that a blocked socket has made wait.
     fn shed(&mut self) {
         if let Some(port) = &mut self.port {
-            while port.up.slots() > WAITING_FRAMES && port.up.pop().is_ok() {
+            // A key waits: without a part of it it would be another, or none.
+            let is_key = |port: &SocketEnd| port.up.peek().is_ok_and(|frame| frame.whole);
+            while port.up.slots() > WAITING_FRAMES && !is_key(port) && port.up.pop().is_ok() {
                 self.counts.shed_up += 1;
                 self.upward.missed();
             }

@@ -12,10 +12,21 @@ use std::time::Instant;
 
 use crate::config::Settings;
 use crate::phone::{Carrier, PhoneHandle};
+use crate::pure::twilio::twiml::Links;
 
 /// Builds the routes of the carrier's door: see the contract for paths and rules.
 pub fn door(settings: &Settings, phone: PhoneHandle, clock: Instant) -> axum::Router {
     door::router(settings, phone, clock)
+}
+
+/// Returns where documents send the carrier.
+fn links(settings: &Settings) -> Links {
+    Links {
+        origin: settings.public_url.as_str().to_owned(),
+        websocket: settings.public_url.websocket(),
+        ring_seconds: u32::try_from(settings.ring_for.as_secs()).unwrap_or(u32::MAX),
+        lang: settings.lang,
+    }
 }
 
 /// Builds the REST client.

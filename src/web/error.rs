@@ -6,7 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::pure::phone::CommandError;
+use crate::pure::keys::NoKeys;
+use crate::pure::phone::{CommandError, DialError, Phrase};
 
 /// Why a request at the person's door is not served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,8 +36,18 @@ pub(super) enum ApiError {
     InvalidAfter,
     /// It should have been a websocket's handshake.
     NoWebsocket,
+    /// The body lacks what is needed; what that is.
+    Missing(&'static str),
+    /// What is to be sent are no keys.
+    InvalidDigits(NoKeys),
     /// A command was not carried out.
     Command(CommandError),
+    /// Nothing was dialled.
+    Dial(DialError),
+    /// The key of a wish is empty, too long, or no plain text.
+    InvalidKey,
+    /// The same key came with another wish.
+    OtherWish,
     /// Our fault.
     Internal,
 }
@@ -57,7 +68,37 @@ impl ApiError {
             | ApiError::InvalidIdentity
             | ApiError::InvalidAfter => StatusCode::BAD_REQUEST,
             ApiError::NoWebsocket => StatusCode::UPGRADE_REQUIRED,
-            ApiError::Command(CommandError::WrongState) => StatusCode::CONFLICT,
+            ApiError::Missing(_) | ApiError::InvalidDigits(_) | ApiError::InvalidKey => {
+                StatusCode::BAD_REQUEST
+            }
+            ApiError::Command(CommandError::Destination(phrase))
+            | ApiError::Dial(DialError::Destination(phrase)) => match phrase {
+                Phrase::NotANumber => StatusCode::BAD_REQUEST,
+                Phrase::DestinationNotAllowed
+                | Phrase::EmergencyRefused
+                | Phrase::NotAllowedToDial
+                | Phrase::NobodyCanAnswer
+                | Phrase::CouldNotBeReached => StatusCode::FORBIDDEN,
+            },
+            ApiError::Command(
+                CommandError::WrongState(_)
+                | CommandError::NoKeysLeft
+                | CommandError::NotConsulted
+                | CommandError::NoBrowser
+                | CommandError::NoDesk,
+            ) => StatusCode::CONFLICT,
+            ApiError::Dial(DialError::Keys(_)) => StatusCode::BAD_REQUEST,
+            ApiError::Dial(DialError::NoSuchCall) => StatusCode::NOT_FOUND,
+            ApiError::Dial(
+                DialError::WrongState(_)
+                | DialError::NoLine
+                | DialError::NoDesk
+                | DialError::NoOwnNumber
+                | DialError::HungUp,
+            ) => StatusCode::CONFLICT,
+            ApiError::Dial(DialError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Dial(DialError::Carrier(_)) => StatusCode::BAD_GATEWAY,
+            ApiError::OtherWish => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -76,8 +117,12 @@ impl ApiError {
             ApiError::InvalidIdentity => "invalid_identity",
             ApiError::InvalidAfter => "invalid_after",
             ApiError::NoWebsocket => "no_websocket",
-            ApiError::Command(CommandError::NoSuchCall) => "no_such_call",
-            ApiError::Command(CommandError::WrongState) => "wrong_state",
+            ApiError::Missing(_) => "invalid_request",
+            ApiError::InvalidDigits(_) => "invalid_digits",
+            ApiError::Command(why) => why.code(),
+            ApiError::Dial(why) => why.code(),
+            ApiError::InvalidKey => "invalid_idempotency_key",
+            ApiError::OtherWish => "idempotency_key_reused",
             ApiError::Internal => "internal",
         }
     }
@@ -132,8 +177,15 @@ impl ApiError {
                 "there is no such call; hint: GET /api/calls lists them, and those that ended stay for a minute"
                     .to_owned()
             }
-            ApiError::Command(CommandError::WrongState) => {
-                "the call is not in a state for that; hint: GET /api/calls tells where it stands"
+            ApiError::Missing(what) => format!("the body does not say {what}"),
+            ApiError::InvalidDigits(why) => why.to_string(),
+            ApiError::Command(why) => why.to_string(),
+            ApiError::Dial(why) => why.to_string(),
+            ApiError::InvalidKey => {
+                "an Idempotency-Key is 1 to 255 plain characters; hint: a UUID will do".to_owned()
+            }
+            ApiError::OtherWish => {
+                "this Idempotency-Key came before with another wish; hint: draw a new one for each wish"
                     .to_owned()
             }
             ApiError::Internal => {
@@ -167,7 +219,12 @@ impl IntoResponse for ApiError {
             | ApiError::InvalidJson
             | ApiError::InvalidIdentity
             | ApiError::InvalidAfter
+            | ApiError::Missing(_)
+            | ApiError::InvalidDigits(_)
             | ApiError::Command(_)
+            | ApiError::Dial(_)
+            | ApiError::InvalidKey
+            | ApiError::OtherWish
             | ApiError::Internal => {}
         }
         response

@@ -12,7 +12,7 @@ use super::Door;
 use super::error::ApiError;
 use crate::audio::{AudioStatus, DeviceClocks, DeviceState, StreamStats};
 use crate::pure::audio::drift::Drift;
-use crate::pure::call_report::{STAGES, stage_word};
+use crate::pure::call_report::STAGES;
 use crate::pure::ids::{CallId, StreamId};
 use crate::pure::phone::Snapshot;
 use crate::pure::quality::CallQuality;
@@ -226,7 +226,7 @@ fn write(
     )?;
     for stage in STAGES {
         let calls = snapshot.calls.iter().filter(|call| call.stage == stage);
-        let word = stage_word(stage);
+        let word = stage.word();
         writeln!(text, "offhook_calls{{state=\"{word}\"}} {}", calls.count())?;
     }
     writeln!(

@@ -1,6 +1,6 @@
 //! The person's door: tokens, identities, calls and events, for whoever brings the API key.
 //!
-//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events` and `metrics` is what one family of paths
+//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory` and `metrics` is what one family of paths
 //! does. `page` is what everybody may see. `docs/api.md` is what their callers read.
 
 mod calls;
@@ -9,7 +9,9 @@ mod events;
 mod gate;
 mod hosts;
 mod limit;
+mod memory;
 mod metrics;
+mod once;
 mod page;
 mod tokens;
 
@@ -27,6 +29,7 @@ use crate::pure::twilio::access_token::TokenMaker;
 use error::ApiError;
 use gate::Gate;
 use hosts::Hosts;
+use once::Once;
 
 /// The largest body that is read; an identity has 121 characters.
 const MAX_BODY: usize = 16 * 1024;
@@ -38,6 +41,7 @@ struct Door {
     tokens: TokenMaker,
     token_ttl: Duration,
     hosts: Hosts,
+    once: Once,
 }
 
 /// Builds the routes of the person's door; `api_key` is the one in force.
@@ -58,6 +62,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         ),
         token_ttl: settings.token_ttl,
         hosts,
+        once: Once::default(),
     });
     Router::new()
         .route(page::PATHS[0], get(move || async move { page::page(lang) }))
@@ -66,11 +71,25 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         .route("/metrics", get(metrics::metrics))
         .route("/api/token", get(tokens::by_query).post(tokens::by_body))
         .route("/api/register-identity", post(tokens::register))
-        .route("/api/calls", get(calls::all))
+        .route("/api/calls", get(calls::all).post(calls::dial))
         .route("/api/calls/{id}", get(calls::one))
         .route("/api/calls/{id}/answer", post(calls::answer))
         .route("/api/calls/{id}/hangup", post(calls::hang_up))
+        .route("/api/calls/{id}/reject", post(calls::reject))
+        .route("/api/calls/{id}/hold", post(calls::hold))
+        .route("/api/calls/{id}/resume", post(calls::resume))
+        .route("/api/calls/{id}/mute", post(calls::mute))
+        .route("/api/calls/{id}/dtmf", post(calls::dtmf))
+        .route("/api/calls/{id}/merge", post(calls::merge))
+        .route("/api/calls/{id}/move", post(calls::move_to))
+        .route("/api/calls/{id}/transfer", post(calls::transfer))
+        .route("/api/calls/{id}/transfer/complete", post(calls::join))
+        .route(
+            "/api/do-not-disturb",
+            get(calls::disturb).post(calls::do_not_disturb),
+        )
         .route("/api/events", get(events::events))
+        .merge(memory::routes())
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
         .fallback(|| async { ApiError::NotFound })
         .with_state(door)

@@ -36,7 +36,7 @@ pub(super) struct Registered {
 }
 
 /// A body, or why there is none.
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// `GET /api/token`.
 pub(super) async fn by_query(
@@ -97,7 +97,7 @@ async fn token(door: &Door, identity: Identity) -> Result<Json<Token>, ApiError>
 }
 
 /// Takes the body, as far as it goes.
-fn read(body: Body) -> Result<Bytes, ApiError> {
+pub(super) fn read(body: Body) -> Result<Bytes, ApiError> {
     body.map_err(|rejection| {
         if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
             ApiError::TooLarge

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use offhook::audio::MediaHandle;
 use offhook::config::Settings;
-use offhook::phone::{Carrier, PhoneHandle};
-use offhook::pure::phone::{CarrierRequest, PhoneSettings};
+use offhook::phone::{Carrier, DialWish, PhoneHandle};
+use offhook::pure::ids::LegId;
+use offhook::pure::phone::{CarrierRequest, DialRefusal, PhoneSettings};
 use offhook::store::StoreHandle;
 
 /// Whatever is awaited comes within this, or the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// A carrier that does whatever it is asked, and tells nobody.
+/// A carrier that does whatever it is asked, and tells nobody. Whoever is dialled gets a leg of that name.
 struct Obliging;
 
 impl Carrier for Obliging {
@@ -23,6 +24,14 @@ impl Carrier for Obliging {
         _: CarrierRequest,
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn dial(
+        &self,
+        wish: DialWish,
+    ) -> Pin<Box<dyn Future<Output = Result<LegId, DialRefusal>> + Send>> {
+        let leg = LegId::new(format!("CA{}", wish.to.as_str().trim_start_matches('+')));
+        Box::pin(async { Ok(leg) })
     }
 }
 
@@ -36,6 +45,8 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
         auto_answer: settings.auto_answer,
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,
+        call_waiting: settings.call_waiting,
+        longest_call: settings.longest_call,
     };
     PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await
 }

@@ -1,9 +1,12 @@
 //! A far end of a stranger's making: it holds a call with a phone that checks no signatures, and sends back at once
-//! every frame that it hears, noting when each one came.
+//! every frame that it hears, or as late as a rough network would make it, noting when each one came.
 
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
+use offhook::sim::network::{Conditions, Jitter, Path};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
@@ -14,8 +17,12 @@ pub(crate) struct Heard {
     pub(crate) frames: Vec<(Instant, Vec<u8>)>,
 }
 
-/// Calls the phone that listens at `port`, and echoes until told to stop.
-pub(crate) async fn echo(port: u16, mut until: oneshot::Receiver<()>) -> Heard {
+/// What a rough network adds to a frame at most.
+pub(crate) const ROUGH: Duration = Duration::from_millis(30);
+
+/// Calls the phone that listens at `port`, and echoes until told to stop. While `rough`, each frame is held back by
+/// anything up to [`ROUGH`], evenly, and none overtakes another; a timer's millisecond comes on top.
+pub(crate) async fn echo(port: u16, mut until: oneshot::Receiver<()>, rough: &AtomicBool) -> Heard {
     let leg = format!("CA{:032x}", std::process::id());
     // Whoever came first has chosen the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -53,9 +60,26 @@ pub(crate) async fn echo(port: u16, mut until: oneshot::Receiver<()>) -> Heard {
             .expect("the phone reads");
     }
     let mut frames = Vec::new();
+    let conditions = Conditions {
+        jitter: Jitter::Uniform { most: ROUGH },
+        ..Conditions::default()
+    };
+    let mut network = Path::new(&conditions, 1);
+    let epoch = Instant::now();
+    let mut held: VecDeque<(Instant, String)> = VecDeque::new();
     loop {
+        let due = held
+            .front()
+            .map(|(due, _)| tokio::time::Instant::from_std(*due));
         let message = tokio::select! {
+            biased;
             _ = &mut until => break,
+            () = async { tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
+                if let Some((_, frame)) = held.pop_front() {
+                    socket.send(Message::text(frame)).await.expect("the phone reads");
+                }
+                continue;
+            }
             message = socket.next() => message.expect("the phone keeps the socket open").expect("it is well formed"),
         };
         let now = Instant::now();
@@ -70,10 +94,18 @@ pub(crate) async fn echo(port: u16, mut until: oneshot::Receiver<()>) -> Heard {
         let back = json!({"event": "media", "sequenceNumber": (sequence + 2).to_string(), "streamSid": sid, "media": {
             "track": "inbound", "chunk": (sequence + 1).to_string(), "timestamp": (sequence * 20).to_string(),
             "payload": payload}});
-        socket
-            .send(Message::text(back.to_string()))
-            .await
-            .expect("the phone reads");
+        if rough.load(Ordering::Relaxed) {
+            held.push_back((epoch + network.arrival(now - epoch, 0), back.to_string()));
+        } else {
+            // What is still held back goes first: TCP keeps the order.
+            let waiting = held.drain(..).map(|(_, frame)| frame);
+            for frame in waiting.chain([back.to_string()]) {
+                socket
+                    .send(Message::text(frame))
+                    .await
+                    .expect("the phone reads");
+            }
+        }
         use base64::Engine as _;
         frames.push((
             now,

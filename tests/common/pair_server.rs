@@ -25,6 +25,9 @@ const MIC: &str = "module-remap-sink sink_name=mic master=pair channels=1 channe
 const SPK: &str = "module-remap-sink sink_name=spk master=pair channels=1 channel_map=mono \
                    master_channel_map=front-right remix=no";
 
+/// How far away, in seconds, what came tells when a sample of the recording sounded.
+const NEARBY: f64 = 0.1;
+
 /// The running server; it and its folder are gone when this is dropped.
 pub(crate) struct PairServer {
     folder: PathBuf,
@@ -216,10 +219,15 @@ impl PairServer {
                 .expect("the disk has room");
         }
         writer.finalize().expect("the disk has room");
+        self.play(&path);
+    }
+
+    /// Plays a WAV file into the microphone; returns when it was played.
+    pub(crate) fn play(&self, path: &Path) {
         let status = self
             .client("paplay")
             .args(["-d", "mic", "--latency-msec=60"])
-            .arg(&path)
+            .arg(path)
             .status();
         assert!(
             status.is_ok_and(|status| status.success()),
@@ -263,11 +271,8 @@ impl PairServer {
                         .push(f32::from(i16::from_le_bytes([frame[2], frame[3]])) / 32_768.0);
                 }
                 rest.drain(..whole);
-                // When a block is delivered its last sample is new: the earliest such moment dates the first sample.
-                let length = Duration::from_secs_f64(taken.speaker.len() as f64 / f64::from(RATE));
-                if let Some(began) = now.checked_sub(length) {
-                    taken.began = Some(taken.began.map_or(began, |earliest| earliest.min(began)));
-                }
+                let recorded = taken.speaker.len();
+                taken.came.push((recorded, now));
             }
         });
         Recorder {
@@ -325,8 +330,43 @@ pub(crate) struct Taken {
     pub(crate) microphone: Vec<f32>,
     /// The speaker's channel.
     pub(crate) speaker: Vec<f32>,
-    /// When the first sample sounded.
-    pub(crate) began: Option<Instant>,
+    /// How much there was when a piece of it had come, in samples, and when that was.
+    came: Vec<(usize, Instant)>,
+}
+
+impl Taken {
+    /// When the first sample sounded, as the piece says that came earliest for its place: to some 20 ms.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.came
+            .iter()
+            .filter_map(|(recorded, when)| {
+                when.checked_sub(Duration::from_secs_f64(*recorded as f64 / f64::from(RATE)))
+            })
+            .min()
+    }
+
+    /// When what lies at `at` seconds of the recording sounded; nothing where nothing was recorded nearby.
+    ///
+    /// When a piece comes its last sample is new, and whatever holds it up only makes it later: the earliest of the pieces
+    /// nearby dates the sample. Those far away do not: a server that got no processor for a moment is behind, and catches up
+    /// by one or two milliseconds a second, so that for ten seconds its samples come faster than the clock has them.
+    pub(crate) fn sounded(&self, at: f64) -> Option<Instant> {
+        self.came
+            .iter()
+            .filter_map(|(recorded, when)| {
+                let behind = *recorded as f64 / f64::from(RATE) - at;
+                if behind.abs() > NEARBY {
+                    return None;
+                }
+                let length = Duration::from_secs_f64(behind.abs());
+                if behind < 0.0 {
+                    when.checked_add(length)
+                } else {
+                    when.checked_sub(length)
+                }
+            })
+            .min()
+    }
 }
 
 /// A recorder at work.

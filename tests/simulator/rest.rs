@@ -143,7 +143,7 @@ async fn what_was_refused_over_rest_is_a_complaint() {
         (wrong, "Calls/SID.json", "Status=completed", 20003),
         (right, "Calls/CA0.json", "Status=completed", 20404),
         (right, "Messages.json", "Body=hi", 20404),
-        (right, "Calls/SID.json", "Status=canceled", 21218),
+        (right, "Calls/SID.json", "Status=canceled", 21220),
         (
             right,
             "Calls/SID.json",

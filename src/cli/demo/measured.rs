@@ -83,6 +83,9 @@ impl Measured {
         if let Some(path) = &files.caller {
             lines.push(Message::CallerFile { path: &text(path) }.text(lang));
         }
+        if self.verdict().is_ok() {
+            lines.push(Message::AllWell.text(lang));
+        }
         lines.join("\n")
     }
 

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::audio::{AudioSettings, AudioStatus, DeviceState, MediaHandle, SocketEnd, stream_port};
+use crate::audio::{
+    AudioSettings, AudioStatus, DeviceState, MediaHandle, NO_SOUND_CARD, SocketEnd, stream_port,
+};
 use crate::cli::failure::Failure;
-use crate::cli::flags::{Devices, Flags};
+use crate::cli::flags::{Flags, Trial};
 use crate::cli::output::{print, print_json, tell};
 use crate::cli::runtime;
 use crate::cli::terminal::Stop;
@@ -32,13 +34,13 @@ const QUIETEST: f32 = -90.0;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long [default: until Ctrl-C on a terminal, else 5 s]
-    #[arg(long = "for", value_name = "SECONDS")]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = super::seconds)]
     seconds: Option<u64>,
     /// Print devices and levels as JSON, one line a second
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pub(crate) flags: Flags<Devices>,
+    pub(crate) flags: Flags<Trial>,
 }
 
 /// Tries the chosen devices.
@@ -204,6 +206,11 @@ fn devices_page(status: &AudioStatus, lang: Lang) -> String {
 
 /// Fails where one of the two does not work.
 fn verdict(status: &AudioStatus, lang: Lang) -> Result<(), Failure> {
+    let is_cardless =
+        |state: &DeviceState| matches!(state, DeviceState::Broken(why) if why == NO_SOUND_CARD);
+    if is_cardless(&status.capture) && is_cardless(&status.playout) {
+        return Err(Failure::world(Message::NoSoundCard.text(lang)));
+    }
     let mut broken = Vec::new();
     if let DeviceState::Broken(why) = &status.capture {
         broken.push(Message::MicrophoneBroken { why }.text(lang));

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CODE", value_parser = country)]
     country: Option<Country>,
     /// How long [default: until Ctrl-C on a terminal, else 5 s]
-    #[arg(long = "for", value_name = "SECONDS")]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = super::seconds)]
     seconds: Option<u64>,
     #[command(flatten)]
     pub(crate) flags: Flags<Devices>,
@@ -49,14 +49,32 @@ enum Sound {
 }
 
 fn sound(text: &str) -> Result<Sound, String> {
-    Progress::parse(text)
+    // The case of a path counts, that of a name does not.
+    let name = if text.starts_with("file:") {
+        text.to_owned()
+    } else {
+        text.to_ascii_lowercase()
+    };
+    Progress::parse(&name)
         .map(Sound::Tone)
-        .or_else(|| Ringtone::parse(text).map(Sound::Ring))
-        .ok_or_else(|| "there is no such tone or ringtone; --help lists them".to_owned())
+        .or_else(|| Ringtone::parse(&name).map(Sound::Ring))
+        .ok_or_else(|| {
+            let tones = Progress::ALL.map(Progress::name).join(", ");
+            let ringtones = Ringtone::BUILT_IN
+                .map(|ringtone| ringtone.name())
+                .join(", ");
+            format!(
+                "there is no such tone ({tones}) and no such ringtone ({ringtones}, file:PATH.wav)"
+            )
+        })
 }
 
 fn country(text: &str) -> Result<Country, String> {
-    Country::parse(text).ok_or_else(|| "no country whose tones are known".to_owned())
+    Country::parse(text).ok_or_else(|| {
+        let mut codes: Vec<String> = Country::codes().map(str::to_ascii_lowercase).collect();
+        codes.sort();
+        format!("the tones of these are known: {}", codes.join(", "))
+    })
 }
 
 /// Plays it.
@@ -197,8 +215,12 @@ mod tests {
             };
             assert_eq!(named(&ringtone), typed);
         }
-        assert!(sound("engaged").is_err());
+        assert_eq!(sound("Busy"), Ok(Sound::Tone(Progress::Busy)));
+        assert_eq!(sound("MARIMBA"), Ok(Sound::Ring(Ringtone::Marimba)));
+        let why = sound("engaged").expect_err("no such name");
+        assert!(why.contains("ringback") && why.contains("marimba"), "{why}");
         assert_eq!(country("fr"), Ok(Country::France));
-        assert!(country("xx").is_err());
+        let why = country("xx").expect_err("no such country");
+        assert!(why.contains("at, au, be, ca"), "{why}");
     }
 }

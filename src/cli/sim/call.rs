@@ -150,6 +150,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let side = config::load_carrier_side(
         &context.sources,
         CarrierWants {
+            token: true,
             server: args.webhook.starts_with('/'),
             number: args.to.is_none(),
             key: args.rest.is_some(),

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let side = config::load_carrier_side(
         &context.sources,
         CarrierWants {
+            token: true,
             server: is_path,
             number: false,
             key: false,
@@ -53,7 +54,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         warn(warning);
     }
     let named = super::lines(&side, &args.to, args.origin.as_deref())?;
-    let poster = Poster::new(side.auth_token.reveal(), named.lines).map_err(Failure::world)?;
+    let poster =
+        Poster::new(&super::account(&side).auth_token, named.lines).map_err(Failure::world)?;
     let public = poster.lines().public();
     let curl = curl(&poster, &public, &args.parameters);
     let answer = runtime()?

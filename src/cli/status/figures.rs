@@ -18,6 +18,7 @@ pub(super) fn lines(quality: &CallQuality, lang: Lang) -> Vec<String> {
             now: rating.mos.now,
             mean: rating.mos.mean,
             worst: rating.mos.worst,
+            network: quality.network_round_trip_ms,
         });
     }
     let now = |figure: &Option<Figure>| figure.map(|figure| figure.now);
@@ -36,6 +37,10 @@ pub(super) fn lines(quality: &CallQuality, lang: Lang) -> Vec<String> {
         hurried_ms: quality.hurried_ms,
         shed_ms: quality.shed_ms,
         time: Duration::from_secs(quality.seconds),
+    });
+    messages.push(Message::CallerGaps {
+        hurried_ms: quality.hurried_up_ms,
+        dropped_ms: quality.dropped_up_ms,
     });
     messages.push(Message::CallLoudness {
         far: quality.far_end.map(|loudness| loudness.speech_dbfs),
@@ -98,12 +103,24 @@ fn past_line(call: &PastCall, lang: Lang) -> String {
         let time = Duration::from_secs(call.talk_seconds);
         line.push_str(&format!("  {}", Message::TalkedFor { time }.text(lang)));
     }
-    if let Some(rating) = call.quality.as_ref().and_then(|quality| quality.rating) {
-        let short = Message::RatingInShort {
-            word: &word(rating.word, lang),
-            mos: rating.mos.mean,
-        };
-        line.push_str(&format!("  {}", short.text(lang)));
+    if let Some(quality) = &call.quality {
+        if let Some(rating) = quality.rating {
+            let short = Message::RatingInShort {
+                word: &word(rating.word, lang),
+                mos: rating.mos.mean,
+                worst: rating.mos.worst,
+            };
+            line.push_str(&format!("  {}", short.text(lang)));
+        }
+        let mean = |figure: &Option<Figure>| figure.map(|figure| figure.mean);
+        let ms = quality.concealed_ms;
+        let (up, down) = (mean(&quality.up_ms), mean(&quality.down_ms));
+        for short in [
+            Message::ConcealedInShort { ms },
+            Message::DelayInShort { up, down },
+        ] {
+            line.push_str(&format!("  {}", short.text(lang)));
+        }
     }
     if let Some(reason) = &call.end_reason {
         line.push_str(&format!("  ({})", super::word(reason, lang)));
@@ -155,6 +172,9 @@ mod tests {
             concealed_ms: 120,
             hurried_ms: 90,
             shed_ms: 100,
+            hurried_up_ms: 240,
+            dropped_up_ms: 20,
+            network_round_trip_ms: Some(560.0),
             echo_return_loss_db: Some(12.3),
             echo_reduction_db: Some(38.0),
             far_end: Some(Loudness {
@@ -178,24 +198,30 @@ mod tests {
         assert_eq!(
             lines(&quality(), Lang::En),
             [
-                "    quality    good: MOS 4.4 now, 4.2 on the whole, 2.9 at worst",
-                "    delay      25 ms from the microphone to the network, 3 ms more held there, 62 ms from there to the speaker",
-                "    arrival    jitter 1 ms, 95 % at most 4 ms late, 40 ms waiting to be played",
+                "    quality    good on the whole: MOS 4.2, 4.4 now, 2.9 at worst, without the network's own delay (560 ms there \
+                 and back)",
+                "    delay      25 ms from the microphone to the network, 3 ms more held there, 62 ms from there to the speaker \
+                 (means of two seconds)",
+                "    arrival    jitter 1 ms, 95 % at most 4 ms late, 40 ms waiting to be played at this moment",
                 "    concealed  120 ms of 0:03:10, 90 ms caught up, 100 ms thrown away",
+                "    for them   240 ms caught up on the way to the caller, 20 ms thrown away",
                 "    loudness   far end -24 dB, microphone -",
                 "    echo       12 dB below what is played, and 38 dB more taken away",
                 "    clocks     microphone/Twilio +12 ±2 ppm",
             ]
         );
         let french = lines(&quality(), Lang::Fr).join("\n");
-        assert!(french.contains("qualité     bonne : MOS 4,4"), "{french}");
+        assert!(
+            french.contains("qualité     bonne en moyenne : MOS 4,2, 4,4 à présent"),
+            "{french}"
+        );
         assert!(french.contains("micro/Twilio +12 ±2 ppm"), "{french}");
     }
 
     #[test]
     fn a_call_of_which_nothing_is_known_yet_says_so_in_dashes() {
         let lines = lines(&CallQuality::default(), Lang::En);
-        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert_eq!(lines.len(), 5, "{lines:?}");
         assert!(lines[0].contains("- from the microphone"), "{lines:?}");
     }
 
@@ -221,7 +247,8 @@ mod tests {
         assert_eq!(
             past(&[missed, answered], Lang::En),
             "2026-01-01T00:00:00Z  from +15145550100  (not answered)\n\
-             2026-01-01T00:00:00Z  from +15145550100  talked 0:03:10  good (MOS 4.2)  (hung up there)"
+             2026-01-01T00:00:00Z  from +15145550100  talked 0:03:10  good (MOS 4.2, 2.9 at worst)  120 ms concealed  \
+             delay 25 ms up, 62 ms down  (hung up there)"
         );
         assert_eq!(past(&[], Lang::En), "no call is remembered yet");
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::comfort::{Loudest, Volume};
 use super::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle};
+use super::hold::Music;
 use super::mouth::Mouth;
 use super::ringtone::RingStyle;
 use super::sidetone::sidetone;
 use super::tone::{Country, Progress};
 use super::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, g711};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 /// A desk whose callers all say the same: a sine of full level.
@@ -162,6 +164,7 @@ fn bell_beep_and_the_tone_after_a_call_begin_and_end_without_a_click() {
     // The classic bell at its loudest.
     let most = 0.16 * (880.0 + 1_108.73) * std::f32::consts::TAU / 48_000.0 + 0.33 / 240.0;
     let ring = |on: bool| EarCommand::Ring(on.then_some(Country::UnitedKingdom));
+    let tell = |tone| EarCommand::Progress(Some((tone, Country::Belgium)));
     for turn in 0..30 {
         let commands = [
             ("rings", ring(true)),
@@ -172,7 +175,10 @@ fn bell_beep_and_the_tone_after_a_call_begin_and_end_without_a_click() {
                 "is over",
                 EarCommand::CallEnded(Progress::Busy, Country::France),
             ),
+            ("tells that it rings there", tell(Progress::Ringback)),
+            ("tells that another waits", tell(Progress::CallWaiting)),
             ("rings again", ring(true)),
+            ("tells no more", EarCommand::Progress(None)),
             (
                 "is over while it rings",
                 EarCommand::CallEnded(Progress::Busy, Country::France),
@@ -182,9 +188,9 @@ fn bell_beep_and_the_tone_after_a_call_begin_and_end_without_a_click() {
         for (what, command) in commands {
             desk.tell(command);
             desk.hear(1 + turn);
-            // A beep and a bell may sound at once.
+            // A beep, a tone and a bell may sound at once.
             let (step, _) = desk.steepest();
-            assert!(step < most + 0.025, "{what}, turn {turn}: {step}");
+            assert!(step < most + 0.025 + 0.02, "{what}, turn {turn}: {step}");
         }
         desk.hear(100);
         desk.steepest();
@@ -253,6 +259,46 @@ fn the_tone_after_a_call_gives_way_to_a_bell_and_to_a_caller_and_never_sounds_ov
 }
 
 #[test]
+fn a_tone_of_progress_is_for_the_near_end_alone_and_the_tone_after_a_call_gives_way_to_it() {
+    let told = |tone: Option<Progress>| {
+        EarCommand::Progress(tone.map(|tone| (tone, Country::NorthAmerica)))
+    };
+    let mut desk = Desk::new(0.0, EarStyle::default());
+    desk.attach();
+    desk.tell(told(Some(Progress::CallWaiting)));
+    desk.hear(20);
+    let (mut out, mut far) = ([0.0; 480], [0.0; 480]);
+    desk.ear
+        .render(&mut out, &mut far, Time::from_micros(desk.at * 10_000));
+    assert!(out.iter().any(|sample| sample.abs() > 0.03));
+    assert!(
+        far.iter().all(|sample| sample.abs() < 0.001),
+        "nor the loopback microphone"
+    );
+
+    let mut desk = Desk::new(437.0, EarStyle::default());
+    let ended = || EarCommand::CallEnded(Progress::Busy, Country::NorthAmerica);
+    desk.tell(told(Some(Progress::Ringback)));
+    desk.tell(ended());
+    desk.hear(250);
+    desk.steepest();
+    desk.hear(300);
+    assert!(
+        !desk.steepest().1,
+        "two seconds of ringback are over, and nothing else sounds"
+    );
+    desk.tell(told(None));
+    desk.tell(ended());
+    desk.hear(20);
+    assert!(desk.steepest().1, "the tone after a call");
+    desk.tell(told(Some(Progress::CallWaiting)));
+    desk.hear(40);
+    desk.steepest();
+    desk.hear(100);
+    assert!(!desk.steepest().1, "it has given way");
+}
+
+#[test]
 fn far_ends_are_limited_and_the_far_end_tap_with_them() {
     let style = EarStyle {
         loudest: Loudest::new(-12),
@@ -297,6 +343,38 @@ fn a_change_of_microphone_and_a_leg_that_is_new_do_not_click() {
         assert!(line.len() > 1_000);
         assert!(steepest(&line) < most, "{from}: {}", steepest(&line));
     }
+}
+
+#[test]
+fn whatever_a_far_end_hears_changes_without_a_click() {
+    let voice: Vec<f32> = (0..9_600)
+        .map(|n| (n as f32 * 435.0 * std::f32::consts::TAU / 48_000.0).sin() * 0.9)
+        .collect();
+    let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(Music::built_in());
+    mouth.attach(StreamId(1), Feed::Silence);
+    let keys = Keys::parse("5#").expect("keys");
+    // The highest key goes as fast as this, the voice more slowly; with mu-law's steps.
+    let key = (0.2764 * 941.0 + 0.348 * 1_477.0) * std::f32::consts::TAU / 8_000.0;
+    let most = key + 1.0 / 80.0 + 0.04;
+    let feeds = [
+        Feed::Desk,
+        Feed::Hold,
+        Feed::Ringback(Country::NorthAmerica),
+        Feed::Hold,
+        Feed::Silence,
+        Feed::Hold,
+    ];
+    let mut line = vec![0.0];
+    for (n, feed) in feeds.into_iter().cycle().take(60).enumerate() {
+        mouth.feed(StreamId(1), feed);
+        if n % 5 == 0 {
+            assert!(mouth.keys(StreamId(1), keys.signs()));
+        }
+        mouth.push(&voice, |_, frame, _| {
+            line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)));
+        });
+    }
+    assert!(steepest(&line) < most, "{}", steepest(&line));
 }
 
 #[test]

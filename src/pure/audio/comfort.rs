@@ -112,6 +112,32 @@ impl Ringtone {
     }
 }
 
+/// What a far end hears while it is held.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum HoldMusic {
+    /// A quiet piece of our own.
+    #[default]
+    BuiltIn,
+    /// Nothing.
+    Silence,
+    /// A WAV file.
+    File(PathBuf),
+}
+
+impl HoldMusic {
+    /// Reads a name, or `file:` and a path.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<HoldMusic> {
+        match text.strip_prefix("file:") {
+            Some("") => None,
+            Some(path) => Some(HoldMusic::File(PathBuf::from(path))),
+            None if text == "default" => Some(HoldMusic::BuiltIn),
+            None if text == "silence" => Some(HoldMusic::Silence),
+            None => None,
+        }
+    }
+}
+
 /// All that a person may choose.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Comfort {
@@ -129,6 +155,8 @@ pub struct Comfort {
     pub ring_volume: Volume,
     /// Whether ringing begins softly.
     pub ring_rising: bool,
+    /// What a far end hears while it is held.
+    pub hold_music: HoldMusic,
     /// Whether a tone is heard when the far end has gone.
     pub call_ended_tone: bool,
     /// How loud the near end hears itself, in dB relative to the microphone; nothing: not at all.
@@ -145,6 +173,7 @@ impl Default for Comfort {
             ringtone: Ringtone::default(),
             ring_volume: Volume::default(),
             ring_rising: true,
+            hold_music: HoldMusic::default(),
             call_ended_tone: true,
             sidetone: None,
         }
@@ -182,5 +211,15 @@ mod tests {
         assert_eq!(Ringtone::parse("file:ring.wav"), Some(file));
         assert_eq!(Ringtone::parse("file:"), None);
         assert_eq!(Ringtone::parse("gong"), None);
+    }
+
+    #[test]
+    fn music_for_those_who_wait_is_known_by_its_name_and_a_file_by_its_path() {
+        assert_eq!(HoldMusic::parse("default"), Some(HoldMusic::default()));
+        assert_eq!(HoldMusic::parse("silence"), Some(HoldMusic::Silence));
+        let file = HoldMusic::File(PathBuf::from("wait.wav"));
+        assert_eq!(HoldMusic::parse("file:wait.wav"), Some(file));
+        assert_eq!(HoldMusic::parse("file:"), None);
+        assert_eq!(HoldMusic::parse("wait.wav"), None);
     }
 }

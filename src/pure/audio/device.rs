@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::MostDelay;
 use super::comfort::Comfort;
 use super::speakerphone::Stages;
 
@@ -78,10 +79,14 @@ pub struct AudioSettings {
     pub playout: DeviceChoice,
     /// Where it rings; nothing: on the playout device.
     pub ringer: Option<DeviceChoice>,
+    /// Whether a `file:` speaker leaves out the silence of the time when nobody calls, so that it stays small.
+    pub skips_idle: bool,
     /// A cpal host to force (`alsa`, `pulseaudio`, `pipewire`); nothing: whichever answers, best first.
     pub host: Option<String>,
     /// The length of a device callback asked for, in milliseconds: 1 to 100, 10 by default.
     pub callback_ms: u32,
+    /// The most delay that is made up, either way.
+    pub most_delay: MostDelay,
     /// What the person likes.
     pub comfort: Comfort,
     /// What stands between the microphone and the line.

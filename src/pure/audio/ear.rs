@@ -3,24 +3,29 @@
 //! It runs in the playout callback itself, so nothing in [`Ear::render`] locks, allocates, logs or waits. What it must be
 //! told comes through a ring of [`EarCommand`]s; legs that it lets go leave through another ring, to be freed elsewhere.
 
+mod meter;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::comfort::{Loudest, Volume};
+use super::dtmf::{KeyTone, SoundingKey};
 use super::fader::Fader;
-use super::level::{LevelCell, LevelMeter, Levels};
+use super::level::LevelMeter;
 use super::leveller::Leveller;
 use super::limiter::Limiter;
-use super::playout::{Counts, PlayoutBuffer};
+use super::meeting::MeetingIn;
+use super::playout::PlayoutBuffer;
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
 use super::tap::LegTap;
-use super::tone::{Beep, Country, Progress, Tone};
-use super::{DeviceRate, DownFrame, LINE_RATE, Route};
+use super::tone::{Beep, Country, Progress, Teller, Tone};
+use super::{DeviceRate, DownFrame, Feed, LINE_RATE, MostDelay, Route};
 use crate::pure::ids::StreamId;
 use crate::pure::time::Time;
+
+pub use meter::LegMeter;
 
 /// Legs that the ear hears at once.
 pub const MOST_LEGS: usize = 16;
@@ -47,7 +52,10 @@ pub enum EarCommand {
     Ring(Option<Country>),
     /// Beep once.
     Beep,
-    /// Tell with a few beats of a country's tone that the far end has gone. Ringing, or a leg that is heard, ends it.
+    /// Sound a country's tone until something else is said; nothing: stop it.
+    Progress(Option<(Progress, Country)>),
+    /// Tell with a few beats of a country's tone that the far end has gone. Ringing, a leg that is heard or a tone of
+    /// progress ends it.
     CallEnded(Progress, Country),
 }
 
@@ -72,6 +80,9 @@ pub struct EarLeg {
     leveller: Option<Leveller>,
     tap: Option<LegTap>,
     audible: bool,
+    meeting: Option<MeetingIn>,
+    /// Whether the others of a meeting hear it.
+    meets: bool,
     // Let go: it leaves once it has faded.
     leaving: bool,
     fader: Fader,
@@ -98,12 +109,28 @@ impl EarLeg {
             leveller: None,
             tap: None,
             audible: route.to_speaker,
+            meeting: None,
+            meets: meets(route),
             leaving: false,
             fader: Fader::new(0.0, DeviceRate::LINE),
             delay_ms: None,
             level: LevelMeter::default(),
             told: 0,
         }
+    }
+
+    /// Gives the far end a way to the others of a meeting.
+    #[must_use]
+    pub fn with_meeting(mut self, meeting: MeetingIn) -> EarLeg {
+        self.meeting = Some(meeting);
+        self
+    }
+
+    /// Throws away what is later than so much; a second, where nothing is said.
+    #[must_use]
+    pub fn bounded(mut self, most_delay: MostDelay) -> EarLeg {
+        self.playout = PlayoutBuffer::bounded(most_delay);
+        self
     }
 
     /// Brings the far end to the level of others, where it is much too quiet or too loud.
@@ -118,91 +145,6 @@ impl EarLeg {
     pub fn tapped(mut self, tap: LegTap) -> EarLeg {
         self.tap = Some(tap);
         self
-    }
-}
-
-/// How one leg does, written by the ear and read by anybody, at any time.
-#[derive(Debug, Default)]
-pub struct LegMeter {
-    frames: AtomicU64,
-    stale: AtomicU64,
-    underruns: AtomicU64,
-    missing: AtomicU64,
-    shed: AtomicU64,
-    concealed: AtomicU64,
-    shortened: AtomicU64,
-    lengthened: AtomicU64,
-    target: AtomicU32,
-    depth: AtomicU32,
-    deepest: AtomicU32,
-    delay_ms: AtomicU32,
-    level: LevelCell,
-}
-
-impl LegMeter {
-    /// Returns what was counted. Taken while the ear works, the figures may be of two neighbouring blocks.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        Counts {
-            frames: self.frames.load(Ordering::Relaxed),
-            stale: self.stale.load(Ordering::Relaxed),
-            underruns: self.underruns.load(Ordering::Relaxed),
-            missing: self.missing.load(Ordering::Relaxed),
-            shed: self.shed.load(Ordering::Relaxed),
-            concealed: self.concealed.load(Ordering::Relaxed),
-            shortened: self.shortened.load(Ordering::Relaxed),
-            lengthened: self.lengthened.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Returns the sound that waits, in ms, and the most that ever waited.
-    #[must_use]
-    pub fn depth_ms(&self) -> (f32, f32) {
-        (line_ms(&self.depth), line_ms(&self.deepest))
-    }
-
-    /// Returns the delay that the frames of the last seconds need to come in time, in ms.
-    #[must_use]
-    pub fn target_ms(&self) -> f32 {
-        line_ms(&self.target)
-    }
-
-    /// Returns the mean delay from socket to speaker, in ms, once there is one.
-    #[must_use]
-    pub fn delay_ms(&self) -> Option<f32> {
-        let ms = f32::from_bits(self.delay_ms.load(Ordering::Relaxed));
-        (ms > 0.0).then_some(ms)
-    }
-
-    /// Returns how loud the far end is, since it is heard.
-    #[must_use]
-    pub fn levels(&self) -> Option<Levels> {
-        self.level.get()
-    }
-
-    fn write(&self, playout: &PlayoutBuffer, delay_ms: Option<f32>) {
-        let counts = playout.counts();
-        self.frames.store(counts.frames, Ordering::Relaxed);
-        self.stale.store(counts.stale, Ordering::Relaxed);
-        self.underruns.store(counts.underruns, Ordering::Relaxed);
-        self.missing.store(counts.missing, Ordering::Relaxed);
-        self.shed.store(counts.shed, Ordering::Relaxed);
-        self.concealed.store(counts.concealed, Ordering::Relaxed);
-        self.shortened.store(counts.shortened, Ordering::Relaxed);
-        self.lengthened.store(counts.lengthened, Ordering::Relaxed);
-        for (to, samples) in [
-            (&self.target, playout.target()),
-            (&self.depth, playout.depth()),
-            (&self.deepest, playout.deepest()),
-        ] {
-            to.store(
-                u32::try_from(samples).unwrap_or(u32::MAX),
-                Ordering::Relaxed,
-            );
-        }
-        if let Some(ms) = delay_ms {
-            self.delay_ms.store(ms.to_bits(), Ordering::Relaxed);
-        }
     }
 }
 
@@ -225,6 +167,8 @@ pub struct Ear {
     ringer: Ringer,
     beep: Beep,
     ended: Option<Tone>,
+    progress: Teller,
+    keys: Option<KeyTone>,
     sidetone: Option<Sidetone>,
 }
 
@@ -255,6 +199,8 @@ impl Ear {
             ringer: Ringer::new(RingStyle::default(), rate),
             beep: Beep::new(rate),
             ended: None,
+            progress: Teller::new(rate),
+            keys: None,
             sidetone: None,
         }
     }
@@ -277,6 +223,13 @@ impl Ear {
         self
     }
 
+    /// Lets the near end hear the keys that are sent.
+    #[must_use]
+    pub fn with_keys(mut self, sounding: Arc<SoundingKey>) -> Ear {
+        self.keys = Some(KeyTone::new(sounding, self.rate));
+        self
+    }
+
     /// Moves to a device of another rate. Allocates: never called in a callback.
     pub fn set_rate(&mut self, rate: DeviceRate) {
         self.fresh.begin_anew();
@@ -296,7 +249,11 @@ impl Ear {
         }
         self.beep = Beep::new(rate);
         self.ended = None;
-        // It rings on, from the beginning of its cadence.
+        // These go on, from the beginning of their cadences.
+        self.progress.set_rate(rate);
+        if let Some(keys) = &mut self.keys {
+            keys.set_rate(rate);
+        }
         self.ringer.set_rate(rate);
     }
 
@@ -313,8 +270,9 @@ impl Ear {
         self.obey();
         let largest = self.to_device.largest();
         let mut at = heard_at.micros();
+        let callback = out.len() * LINE_RATE as usize / self.rate.hz() as usize + 1;
         for (out, far) in out.chunks_mut(largest).zip(far.chunks_mut(largest)) {
-            self.render_far(far, Time::from_micros(at));
+            self.render_far(far, Time::from_micros(at), callback);
             out.copy_from_slice(far);
             if let Some(sidetone) = &mut self.sidetone {
                 let heard = self.legs.iter().flatten().any(|leg| leg.audible);
@@ -326,6 +284,10 @@ impl Ear {
                 tone.add_to(out);
             }
             self.ended.take_if(|tone| tone.is_over());
+            self.progress.add_to(out);
+            if let Some(keys) = &mut self.keys {
+                keys.add_to(out);
+            }
             self.fresh.process(out);
             for sample in out.iter_mut() {
                 *sample = sample.clamp(-1.0, 1.0);
@@ -334,14 +296,16 @@ impl Ear {
         }
     }
 
-    /// Fills a block with the far ends that are to be heard.
-    fn render_far(&mut self, far: &mut [f32], heard_at: Time) {
+    /// Fills a block with the far ends that are to be heard, as a part of a callback of so many samples of the line.
+    fn render_far(&mut self, far: &mut [f32], heard_at: Time, callback: usize) {
         let needed = self.to_device.needs(far.len()).min(self.sum.len());
         let sum = &mut self.sum[..needed];
         let one = &mut self.one[..needed];
         sum.fill(0.0);
         for leg in self.legs.iter_mut().flatten() {
             leg.pull(one, heard_at, self.to_device.delay_ms());
+            leg.tell_others(one, callback);
+            leg.fade(one);
             for (sum, sample) in sum.iter_mut().zip(&*one) {
                 *sum += sample;
             }
@@ -376,6 +340,7 @@ impl Ear {
                         .find(|leg| leg.stream == stream)
                     {
                         leg.audible = route.to_speaker && !leg.leaving;
+                        leg.meets = meets(route);
                         self.hush(route.to_speaker);
                     }
                 }
@@ -385,6 +350,10 @@ impl Ear {
                     self.hush(country.is_some());
                 }
                 EarCommand::Beep => self.beep.start(),
+                EarCommand::Progress(wanted) => {
+                    self.progress.tell(wanted);
+                    self.hush(wanted.is_some());
+                }
                 EarCommand::CallEnded(tone, country) => self.end_call(tone, country),
             }
         }
@@ -393,7 +362,8 @@ impl Ear {
     /// Tells that a call is over, unless something else is to be heard.
     fn end_call(&mut self, tone: Progress, country: Country) {
         let heard = self.legs.iter().flatten().any(|leg| leg.audible);
-        if !heard && !self.ringer.rings() && self.ended.is_none() {
+        let else_heard = heard || self.ringer.rings() || self.progress.tells();
+        if !else_heard && self.ended.is_none() {
             let tone = Tone::progress(tone, country, self.rate);
             self.ended = tone.map(|tone| tone.for_beats(ENDED_BEATS));
         }
@@ -457,7 +427,7 @@ impl Ear {
 }
 
 impl EarLeg {
-    /// Takes what has come, and fills a block of the line with what is to be heard of this leg.
+    /// Takes what has come, and fills a block of the line with what this leg says.
     fn pull(&mut self, block: &mut [f32], heard_at: Time, filter_ms: f32) {
         while let Ok(frame) = self.down.pop() {
             self.playout.push(&frame);
@@ -485,6 +455,18 @@ impl EarLeg {
         if let Some(leveller) = &mut self.leveller {
             leveller.process(block);
         }
+    }
+
+    /// Lets the others of a meeting hear it.
+    fn tell_others(&mut self, block: &[f32], callback: usize) {
+        if self.meets
+            && let Some(meeting) = &mut self.meeting
+        {
+            meeting.push(block, callback);
+        }
+    }
+
+    fn fade(&mut self, block: &mut [f32]) {
         self.fader.set(if self.audible { 1.0 } else { 0.0 });
         self.fader.process(block);
     }
@@ -499,8 +481,11 @@ impl EarLeg {
     }
 }
 
-fn line_ms(samples: &AtomicU32) -> f32 {
-    samples.load(Ordering::Relaxed) as f32 * 1000.0 / LINE_RATE as f32
+fn meets(route: Route) -> bool {
+    match route.feed {
+        Feed::Meeting { .. } => true,
+        Feed::Silence | Feed::Ringback(_) | Feed::Desk | Feed::Hold => false,
+    }
 }
 
 /// The largest piece that is rendered at once: 20 ms.
@@ -511,7 +496,7 @@ fn largest(rate: DeviceRate) -> usize {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::pure::audio::{FRAME_LEN, Feed, g711};
+    use crate::pure::audio::{FRAME_LEN, g711};
 
     /// An ear with one leg, and what the world holds of it.
     pub(crate) struct Rig {

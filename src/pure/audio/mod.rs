@@ -12,14 +12,18 @@ pub mod clock_track;
 pub mod comfort;
 pub mod device;
 pub mod drift;
+pub mod dtmf;
 pub mod ear;
 pub mod fader;
 pub mod g711;
+pub mod hold;
 pub mod level;
 pub mod leveller;
 pub mod limiter;
+pub mod meeting;
 pub mod mouth;
 pub mod pace;
+pub mod pair;
 pub mod playout;
 pub mod resample;
 pub mod ringtone;
@@ -32,6 +36,8 @@ pub mod tone;
 
 #[cfg(test)]
 mod clicks_tests;
+#[cfg(test)]
+mod meeting_tests;
 
 /// Samples a second on the wire: 8 kHz, one channel, mu-law.
 pub const LINE_RATE: u32 = 8_000;
@@ -63,6 +69,38 @@ impl DeviceRate {
     }
 }
 
+/// The most delay that is ever made up, in ms: 200 to 3,000, and a second where nothing else is wanted. Beyond it sound is
+/// thrown away, in either direction: whoever waits a second for an answer has asked again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MostDelay(u16);
+
+impl MostDelay {
+    /// Takes a delay in ms, or nothing where it is out of all sense: a network may be uneven by more than 200 ms, and no more
+    /// than 4 s wait at the speaker.
+    #[must_use]
+    pub fn from_ms(ms: u16) -> Option<MostDelay> {
+        (200..=3_000).contains(&ms).then_some(MostDelay(ms))
+    }
+
+    /// Returns it in ms.
+    #[must_use]
+    pub fn ms(self) -> f64 {
+        f64::from(self.0)
+    }
+
+    /// Returns it in samples of the line.
+    #[must_use]
+    pub fn samples(self) -> usize {
+        usize::from(self.0) * LINE_RATE as usize / 1_000
+    }
+}
+
+impl Default for MostDelay {
+    fn default() -> MostDelay {
+        MostDelay(1_000)
+    }
+}
+
 /// Up to 20 ms of mu-law on its way down, with its place in the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct DownFrame {
@@ -89,6 +127,8 @@ impl DownFrame {
 pub struct UpFrame {
     /// The sound.
     pub ulaw: [u8; FRAME_LEN],
+    /// Whether nothing of it may be cut out on its way: a part of a key is in it.
+    pub whole: bool,
 }
 
 /// What the far end of a leg hears from us.
@@ -101,6 +141,13 @@ pub enum Feed {
     Ringback(tone::Country),
     /// The microphone of the desk.
     Desk,
+    /// All others of the meeting, and the desk where that is not muted.
+    Meeting {
+        /// Whether the microphone of the desk is in it.
+        desk: bool,
+    },
+    /// The music of those who wait, from the place where it stopped for this leg.
+    Hold,
 }
 
 /// What is done with the sound of a leg's far end, and what it gets from us: one row of the engine's table.

@@ -3,14 +3,22 @@
 //! It runs on a thread that the capture callback wakes. A frame leaves in the push that brings its 160th sample, never
 //! later; with a speakerphone it holds sound that is a block older. There is no clock here.
 
+mod leg;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::dtmf::SoundingKey;
+use super::hold::Music;
+use super::meeting::MeetingOut;
+use super::pair::{Trial, Verdict, is_true};
 use super::resample::ToLine;
-use super::speakerphone::{BLOCK, Speakerphone, Stages};
-use super::tone::{Country, Tone};
-use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame, g711};
+use super::speakerphone::{BLOCK, Learned, Speakerphone, Stages};
+use super::{DeviceRate, FRAME_LEN, Feed, LINE_RATE, UpFrame};
 use crate::pure::ids::StreamId;
+use crate::pure::keys::Sign;
 use crate::pure::time::Time;
+use leg::{Heard, MouthLeg};
 
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
@@ -27,6 +35,8 @@ pub struct Mouth {
     frame: [f32; FRAME_LEN],
     filled: usize,
     legs: Vec<MouthLeg>,
+    music: Music,
+    sounding_key: Arc<SoundingKey>,
     // The last sample that was made, for as long as another microphone blends in after it.
     last: f32,
     blends: usize,
@@ -37,15 +47,8 @@ pub struct Mouth {
     reference: ToLine,
     played: Vec<f32>,
     newest_at: Option<Time>,
-}
-
-#[derive(Debug)]
-struct MouthLeg {
-    stream: StreamId,
-    feed: Feed,
-    // What was fed before: faded out under the first frame of what is fed now.
-    before: Feed,
-    ringback: Option<(Country, Tone)>,
+    // While what was learned earlier of these devices has not shown itself true.
+    trial: Option<Trial>,
 }
 
 impl Mouth {
@@ -65,17 +68,34 @@ impl Mouth {
             played: vec![0.0; reference.most_made()],
             reference,
             newest_at: None,
+            trial: None,
             rate,
             line: vec![0.0; to_line.most_made()],
             to_line,
             frame: [0.0; FRAME_LEN],
             filled: 0,
             legs: Vec::with_capacity(super::ear::MOST_LEGS),
+            music: Music::silence(),
+            sounding_key: Arc::default(),
             last: 0.0,
             blends: 0,
             made: 0,
             trim_ppm: 0.0,
         }
+    }
+
+    /// Gives it what held legs hear.
+    #[must_use]
+    pub fn with_music(mut self, music: Music) -> Mouth {
+        self.music = music;
+        self
+    }
+
+    /// Gives it whom to tell which key is being sent.
+    #[must_use]
+    pub fn telling(mut self, sounding_key: Arc<SoundingKey>) -> Mouth {
+        self.sounding_key = sounding_key;
+        self
     }
 
     /// Begins anew with another device, of whatever rate; what is in the filter and in a frame that is not full is lost.
@@ -87,7 +107,7 @@ impl Mouth {
         self.filled = 0;
         self.blends = BLEND;
         self.made = 0;
-        self.trim_ppm = 0.0;
+        self.trim(0.0);
     }
 
     /// Makes so many ppm more of what the microphone brings from now on, until another one is listened to: see
@@ -111,6 +131,25 @@ impl Mouth {
         self.speakerphone.as_mut()
     }
 
+    /// Begins with another pair of devices, of which something may be known: that is on trial until the echo is gone.
+    pub fn meet(&mut self, known: Option<Learned>) {
+        if let Some(speakerphone) = &mut self.speakerphone {
+            speakerphone.meet(known);
+            self.trial = known.map(|_| Trial::default());
+        }
+    }
+
+    /// Returns what was learned of these devices, where the echo shows that it is true; as of a microphone that is not
+    /// trimmed.
+    #[must_use]
+    pub fn learned(&self) -> Option<Learned> {
+        let speakerphone = self.speakerphone.as_ref()?;
+        let learned = speakerphone
+            .learned()
+            .filter(|_| is_true(speakerphone.cancelled_db()))?;
+        Learned::new(learned.lead_blocks(), learned.drift_ppm() + self.trim_ppm)
+    }
+
     /// Begins anew with what another speaker plays, of whatever rate. Allocates.
     pub fn play(&mut self, rate: DeviceRate) {
         self.reference = ToLine::new(rate, largest(rate));
@@ -126,9 +165,19 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.reference.largest()) {
             left -= block.len();
-            let made = self.reference.convert(block, &mut self.played);
+            let made = if self.legs.is_empty() {
+                // What nobody hears needs no canceller: it only keeps count.
+                let made = self.reference.pass(block, &mut self.played);
+                self.played[..made].fill(0.0);
+                made
+            } else {
+                self.reference.convert(block, &mut self.played)
+            };
             let newer =
                 late + Duration::from_secs_f32(left as f32 / self.reference.rate().hz() as f32);
+            if let Some(trial) = &mut self.trial {
+                trial.hear(&self.played[..made]);
+            }
             speakerphone.hear_reference(
                 &self.played[..made],
                 newest_at.map(|newest| newest.before(newer)),
@@ -143,32 +192,57 @@ impl Mouth {
 
     /// Takes a leg in; its first frame is the next that is complete. The first leg's frames begin with the next push.
     pub fn attach(&mut self, stream: StreamId, feed: Feed) {
-        self.detach(stream);
+        self.take_in(MouthLeg::new(stream, feed));
+    }
+
+    /// Takes a leg in, with the way of what its far end says to the others of a meeting.
+    pub fn attach_with(&mut self, stream: StreamId, feed: Feed, meeting: MeetingOut) {
+        self.take_in(MouthLeg::new(stream, feed).meeting(meeting));
+    }
+
+    fn take_in(&mut self, leg: MouthLeg) {
+        self.detach(leg.stream());
         if self.legs.is_empty() {
             if let Some(speakerphone) = &mut self.speakerphone {
                 speakerphone.skip(self.filled % BLOCK);
             }
             self.filled = 0;
         }
-        self.legs.push(MouthLeg {
-            stream,
-            feed,
-            // It fades in.
-            before: Feed::Silence,
-            ringback: None,
-        });
+        self.legs.push(leg);
+    }
+
+    fn leg(&mut self, stream: StreamId) -> Option<&mut MouthLeg> {
+        self.legs.iter_mut().find(|leg| leg.is(stream))
     }
 
     /// Changes what a leg hears, from the next frame on and without a click.
     pub fn feed(&mut self, stream: StreamId, feed: Feed) {
-        if let Some(leg) = self.legs.iter_mut().find(|leg| leg.stream == stream) {
-            leg.feed = feed;
+        if let Some(leg) = self.leg(stream) {
+            leg.feed(feed);
         }
     }
 
-    /// Lets a leg go.
+    /// Sends keys to a leg, after those that are still to be sent: see [`super::dtmf::KeySender::send`]. Says whether there
+    /// is such a leg, and room for all of them.
+    pub fn keys(&mut self, stream: StreamId, signs: &[Sign]) -> bool {
+        let leg = self.leg(stream);
+        leg.is_some_and(|leg| leg.keys().send(signs))
+    }
+
+    /// Lets a leg go. One of a meeting fades for the others, a frame long; of its own nothing is emitted any more.
     pub fn detach(&mut self, stream: StreamId) {
-        self.legs.retain(|leg| leg.stream != stream);
+        if let Some(leg) = self.leg(stream) {
+            leg.leave();
+        }
+        self.sweep();
+    }
+
+    /// Drops the legs that nobody hears any more.
+    fn sweep(&mut self) {
+        self.legs.retain(|leg| {
+            let (_, gone) = leg.leaves();
+            !gone
+        });
     }
 
     /// Takes samples of the microphone, as many as there are, and emits every frame that they complete, with the time in ms
@@ -177,7 +251,13 @@ impl Mouth {
         let mut left = samples.len();
         for block in samples.chunks(self.to_line.largest()) {
             left -= block.len();
-            let made = self.to_line.convert(block, &mut self.line);
+            let made = if self.legs.is_empty() {
+                let made = self.to_line.pass(block, &mut self.line);
+                self.line[..made].fill(0.0);
+                made
+            } else {
+                self.to_line.convert(block, &mut self.line)
+            };
             self.blend(made);
             self.made += made as u64;
             for n in 0..made {
@@ -190,11 +270,36 @@ impl Mouth {
                 }
                 if self.filled == FRAME_LEN {
                     self.filled = 0;
-                    for leg in &mut self.legs {
-                        emit(leg.stream, &leg.frame(&self.frame), newer_ms);
-                    }
+                    self.end_frame(|stream, frame| emit(stream, frame, newer_ms));
                 }
             }
+        }
+    }
+
+    /// Makes the frame of each leg.
+    fn end_frame(&mut self, mut emit: impl FnMut(StreamId, &UpFrame)) {
+        let mut meeting = [0.0; FRAME_LEN];
+        for leg in &mut self.legs {
+            leg.listen(&mut meeting);
+        }
+        let heard = Heard {
+            desk: &self.frame,
+            meeting: &meeting,
+            music: &self.music,
+        };
+        let (mut sounding, mut left) = (None, false);
+        for leg in &mut self.legs {
+            sounding = sounding.or(leg.keys().sounding());
+            let frame = leg.frame(&heard);
+            let (leaves, _) = leg.leaves();
+            left |= leaves;
+            if !leaves {
+                emit(leg.stream(), &frame);
+            }
+        }
+        self.sounding_key.set(sounding);
+        if left {
+            self.sweep();
         }
     }
 
@@ -225,6 +330,17 @@ impl Mouth {
         if let Ok(block) = <&mut [f32; BLOCK]>::try_from(half) {
             speakerphone.process(block, newest_at);
         }
+        let verdict = self
+            .trial
+            .and_then(|trial| trial.verdict(speakerphone.cancelled_db()));
+        match verdict {
+            None => {}
+            Some(Verdict::True) => self.trial = None,
+            Some(Verdict::Wrong) => {
+                self.trial = None;
+                speakerphone.meet(None);
+            }
+        }
     }
 
     /// Returns how old the middle of a frame is, in ms, at the moment when its last sample comes from the device: the
@@ -236,50 +352,6 @@ impl Mouth {
     }
 }
 
-impl MouthLeg {
-    /// Makes this leg's frame of what the desk said meanwhile.
-    fn frame(&mut self, desk: &[f32; FRAME_LEN]) -> UpFrame {
-        let mut ulaw = [g711::SILENCE; FRAME_LEN];
-        let (before, now) = (self.before, self.feed);
-        self.before = now;
-        if now == Feed::Silence && before == Feed::Silence {
-            return UpFrame { ulaw };
-        }
-        let mut sound = self.sound(now, desk);
-        if before != now {
-            let old = self.sound(before, desk);
-            for (n, (sample, old)) in sound.iter_mut().zip(old).enumerate() {
-                let share = (n + 1) as f32 / FRAME_LEN as f32;
-                *sample = *sample * share + old * (1.0 - share);
-            }
-        }
-        g711::encode_slice(&sound, &mut ulaw);
-        UpFrame { ulaw }
-    }
-
-    fn sound(&mut self, feed: Feed, desk: &[f32; FRAME_LEN]) -> [f32; FRAME_LEN] {
-        match feed {
-            Feed::Silence => [0.0; FRAME_LEN],
-            Feed::Desk => *desk,
-            Feed::Ringback(country) => {
-                let line = DeviceRate::new(LINE_RATE).unwrap_or(DeviceRate::HZ_48000);
-                if self
-                    .ringback
-                    .as_ref()
-                    .is_none_or(|(known, _)| *known != country)
-                {
-                    self.ringback = Some((country, Tone::ringback(country, line)));
-                }
-                let mut sound = [0.0; FRAME_LEN];
-                if let Some((_, tone)) = &mut self.ringback {
-                    tone.add_to(&mut sound);
-                }
-                sound
-            }
-        }
-    }
-}
-
 /// The largest piece that is converted at once: 20 ms.
 fn largest(rate: DeviceRate) -> usize {
     rate.hz() as usize / 50
@@ -287,6 +359,8 @@ fn largest(rate: DeviceRate) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::g711;
+    use super::super::tone::Country;
     use super::*;
 
     fn speak(mouth: &mut Mouth, samples: &[f32], block: usize) -> Vec<f32> {
@@ -297,6 +371,77 @@ mod tests {
             });
         }
         line
+    }
+
+    /// Lets the mouth hear ten seconds of noise over its speaker and, 30 ms later, its echo; what was learned earlier may be
+    /// wrong. Returns what is left of the echo in each second, in dB.
+    fn echo_left(known: Option<Learned>) -> Vec<f64> {
+        const HZ: u64 = 8_000;
+        let rate = DeviceRate::new(HZ as u32).expect("a rate");
+        let mut mouth = Mouth::with_stages(
+            rate,
+            Stages {
+                echo_canceller: true,
+                ..Stages::NONE
+            },
+        );
+        mouth.meet(known);
+        mouth.attach(StreamId(1), Feed::Desk);
+        let mut seed = 1_u64;
+        let noise: Vec<f32> = (0..11 * HZ)
+            .map(|_| {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                ((seed >> 33) as f32 / (1_u64 << 30) as f32 - 1.0) * 0.2
+            })
+            .collect();
+        let played = |n: usize| n.checked_sub(240).map_or(0.0, |n| noise[n]);
+        let mut left = Vec::new();
+        for second in 0..10 {
+            let (mut came, mut went) = (0.0_f64, 0.0_f64);
+            for block in 0..100 {
+                let first = second * 8_000 + block * 80;
+                let at = |n: usize| Time::from_micros(1_000_000 + n as u64 * 125);
+                // What is played is known 20 ms before it sounds.
+                mouth.hear_speaker(&noise[first + 160..][..80], Some(at(first + 239)));
+                let heard: Vec<f32> = (first..first + 80).map(|n| 0.3 * played(n)).collect();
+                came += heard.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+                mouth.heard_until(Some(at(first + 79)));
+                mouth.push(&heard, |_, frame, _| {
+                    let sound = frame.ulaw.iter().map(|code| g711::decode_f32(*code));
+                    went += sound.map(|s| f64::from(s).powi(2)).sum::<f64>();
+                });
+            }
+            left.push(10.0 * ((went + 1e-9) / came).log10());
+        }
+        left
+    }
+
+    #[test]
+    fn what_was_learned_of_the_devices_and_is_wrong_is_given_up() {
+        let anew = echo_left(None);
+        for (lead, ppm) in [
+            (-60, 0.0),
+            (-100, -500.0),
+            (20, 0.0),
+            (i32::MAX, 500.0),
+            (3, 1e9),
+        ] {
+            let left = echo_left(Learned::new(lead, ppm));
+            for second in 5..10 {
+                assert!(
+                    left[second] < anew[second] + 3.0 || left[second] < -40.0,
+                    "{lead} blocks, {ppm} ppm, second {second}: {left:?}, anew {anew:?}"
+                );
+            }
+        }
+        assert!(anew[5] < -20.0, "{anew:?}");
+    }
+
+    #[test]
+    fn what_was_learned_of_the_devices_is_told_only_where_the_echo_shows_it() {
+        let mut mouth = Mouth::with_stages(DeviceRate::HZ_48000, Stages::ALL);
+        mouth.meet(Learned::new(-60, 10.0));
+        assert_eq!(mouth.learned(), None);
     }
 
     fn tone(hz: f32, rate: u32, seconds: u32) -> Vec<f32> {
@@ -419,6 +564,36 @@ mod tests {
         });
         assert!(power[1] > 100.0 && power[3] > 10.0, "{power:?}");
         assert!(power[2] == 0.0, "{power:?}");
+    }
+
+    #[test]
+    fn each_held_leg_hears_the_music_from_its_own_place_on() {
+        let piece: Vec<f32> = (0..4_000).map(|n| (n as f32 * 0.1).sin() * 0.2).collect();
+        let music = Music::recording(piece);
+        let mut whole = vec![0.0; 4_000];
+        music.play(&mut 0, &mut whole);
+        let mut mouth = Mouth::new(DeviceRate::HZ_48000).with_music(music);
+        let mut heard = [const { Vec::new() }; 3];
+        let mut wait = |mouth: &mut Mouth, frames: usize| {
+            mouth.push(&vec![0.0; frames * 960], |stream, frame, _| {
+                let sound = frame.ulaw.iter().map(|code| g711::decode_f32(*code));
+                heard[stream.0 as usize].extend(sound);
+            });
+        };
+        mouth.attach(StreamId(1), Feed::Hold);
+        wait(&mut mouth, 5);
+        mouth.attach(StreamId(2), Feed::Hold);
+        wait(&mut mouth, 5);
+        // One that is not held meanwhile goes on where it was.
+        mouth.feed(StreamId(1), Feed::Silence);
+        wait(&mut mouth, 5);
+        mouth.feed(StreamId(1), Feed::Hold);
+        wait(&mut mouth, 5);
+        assert_eq!(heard[1][160..1_600], whole[160..1_600]);
+        // A frame of it was faded out, another in.
+        assert!(heard[1][1_760..2_400].iter().all(|sample| *sample == 0.0));
+        assert_eq!(heard[1][2_560..3_200], whole[1_920..2_560]);
+        assert_eq!(heard[2][160..2_400], whole[160..2_400]);
     }
 
     #[test]

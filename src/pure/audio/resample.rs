@@ -151,6 +151,18 @@ impl ToLine {
         run(&mut self.inner, block, line, frames).unwrap_or(0)
     }
 
+    /// Lets a block of at most [`ToLine::largest`] samples pass that nobody hears, and returns how many line samples it is
+    /// worth: as many as [`ToLine::convert`] would have made untrimmed, so that what is converted next comes out where it
+    /// would have. Costs next to nothing for a block of whole periods of the two rates (at 48 kHz, 6 samples); `line` is
+    /// where the rest goes.
+    pub fn pass(&mut self, block: &[f32], line: &mut [f32]) -> usize {
+        let (hz, line_hz) = (self.rate.hz() as usize, LINE_RATE as usize);
+        let common = gcd(hz, line_hz);
+        let periods = block.len() / (hz / common);
+        let rest = &block[periods * (hz / common)..];
+        periods * (line_hz / common) + self.convert(rest, line)
+    }
+
     /// Returns how long a sound is under way through the filter, in ms.
     #[must_use]
     pub fn delay_ms(&self) -> f32 {
@@ -176,6 +188,10 @@ impl std::fmt::Debug for ToLine {
             .field("largest", &self.largest)
             .finish_non_exhaustive()
     }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Half the filter, less one sample of the output: rubato begins with what lies one step after the beginning.
@@ -233,6 +249,30 @@ mod tests {
         (0..(seconds * f64::from(rate)) as usize)
             .map(|n| (std::f64::consts::TAU * hz * n as f64 / f64::from(rate)).sin() as f32 * 0.5)
             .collect()
+    }
+
+    #[test]
+    fn what_passes_unheard_is_worth_as_much_as_what_is_converted() {
+        for hz in RATES {
+            for block in [hz as usize / 100, 512.min(hz as usize / 50), 7] {
+                let largest = hz as usize / 50;
+                let (mut heard, mut unheard) = (
+                    ToLine::new(rate(hz), largest),
+                    ToLine::new(rate(hz), largest),
+                );
+                let mut line = vec![0.0; heard.most_made()];
+                let (mut made, mut passed) = (0, 0);
+                for n in 0..1_000 {
+                    made += heard.convert(&vec![0.0; block], &mut line);
+                    passed += if n % 3 == 0 {
+                        unheard.convert(&vec![0.0; block], &mut line)
+                    } else {
+                        unheard.pass(&vec![0.0; block], &mut line)
+                    };
+                    assert_eq!(made, passed, "{hz} Hz, {block} samples, block {n}");
+                }
+            }
+        }
     }
 
     fn up(line: &[f32], hz: u32, block: usize) -> Vec<f32> {

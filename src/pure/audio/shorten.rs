@@ -30,7 +30,7 @@ const MOST_OWED: f32 = 2.0 * LONGEST as f32;
 
 /// How much is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Haste {
+pub enum Urgency {
     /// Nothing.
     #[default]
     None,
@@ -40,36 +40,36 @@ pub enum Haste {
     Much(usize),
 }
 
-impl Haste {
+impl Urgency {
     /// The share of speech that may go.
     fn share(self) -> f32 {
         match self {
-            Haste::None => 0.0,
-            Haste::Little(_) => 0.05,
-            Haste::Much(_) => 1.0 / 3.0,
+            Urgency::None => 0.0,
+            Urgency::Little(_) => 0.05,
+            Urgency::Much(_) => 1.0 / 3.0,
         }
     }
 
     /// Samples that may go at most.
     fn most(self) -> usize {
         match self {
-            Haste::None => 0,
-            Haste::Little(most) | Haste::Much(most) => most,
+            Urgency::None => 0,
+            Urgency::Little(most) | Urgency::Much(most) => most,
         }
     }
 
     fn alike(self) -> f32 {
         match self {
-            Haste::None | Haste::Little(_) => ALIKE.0,
-            Haste::Much(_) => ALIKE.1,
+            Urgency::None | Urgency::Little(_) => ALIKE.0,
+            Urgency::Much(_) => ALIKE.1,
         }
     }
 
     /// Samples that are held back, to be looked at before anything goes.
     fn ahead(self) -> usize {
         match self {
-            Haste::None | Haste::Little(_) => 0,
-            Haste::Much(_) => FRAME_LEN,
+            Urgency::None | Urgency::Little(_) => 0,
+            Urgency::Much(_) => FRAME_LEN,
         }
     }
 }
@@ -79,6 +79,8 @@ impl Haste {
 pub struct Shortener {
     codes: [u8; ROOM],
     len: usize,
+    /// How many samples from the beginning on are to stay whole: up to the end of the last frame that holds a key.
+    whole: usize,
     ahead: usize,
     /// What may still go of speech, in samples.
     owed: f32,
@@ -109,6 +111,7 @@ impl Default for Shortener {
         Shortener {
             codes: [g711::SILENCE; ROOM],
             len: 0,
+            whole: 0,
             ahead: 0,
             owed: 0.0,
             waited: 0,
@@ -123,24 +126,29 @@ impl Default for Shortener {
 
 impl Shortener {
     /// Takes a frame in, and lets go of what may go; [`Shortener::pull`] says what leaves.
-    pub fn push(&mut self, frame: &UpFrame, haste: Haste) {
+    pub fn push(&mut self, frame: &UpFrame, urgency: Urgency) {
         // Nobody pushes without taking what leaves; but sound that is new goes before sound that is old.
         if self.len + FRAME_LEN > ROOM {
             self.codes.copy_within(FRAME_LEN..self.len, 0);
-            self.len -= FRAME_LEN;
+            self.left(FRAME_LEN);
         }
         let begin = self.len;
         self.codes[begin..begin + FRAME_LEN].copy_from_slice(&frame.ulaw);
         self.len += FRAME_LEN;
+        if frame.whole {
+            self.whole = self.len;
+        }
         self.mend(begin);
         self.note_floor(&frame.ulaw);
-        self.ahead = haste.ahead();
-        self.owed = (self.owed + haste.share() * FRAME_LEN as f32).min(MOST_OWED);
-        match haste {
-            Haste::None => self.owed = 0.0,
-            Haste::Little(_) | Haste::Much(_) => self.shorten(haste),
+        self.ahead = urgency.ahead();
+        self.owed = (self.owed + urgency.share() * FRAME_LEN as f32).min(MOST_OWED);
+        match urgency {
+            Urgency::None => self.owed = 0.0,
+            // A key that is cut is another key, or two, or none.
+            Urgency::Little(_) | Urgency::Much(_) if self.whole > 0 => {}
+            Urgency::Little(_) | Urgency::Much(_) => self.shorten(urgency),
         }
-        if haste.most() == 0 {
+        if urgency.most() == 0 && self.whole == 0 {
             self.round_off();
         }
     }
@@ -153,9 +161,16 @@ impl Shortener {
         let mut ulaw = [g711::SILENCE; FRAME_LEN];
         ulaw.copy_from_slice(&self.codes[..FRAME_LEN]);
         self.codes.copy_within(FRAME_LEN..self.len, 0);
-        self.len -= FRAME_LEN;
+        let whole = self.whole > 0;
+        self.left(FRAME_LEN);
         g711::decode_slice(&ulaw, &mut self.last);
-        Some(UpFrame { ulaw })
+        Some(UpFrame { ulaw, whole })
+    }
+
+    /// Takes note that so much is gone from the beginning.
+    fn left(&mut self, samples: usize) {
+        self.len -= samples;
+        self.whole = self.whole.saturating_sub(samples);
     }
 
     /// Says that frames were thrown away before they came here: the next is faded into.
@@ -167,7 +182,8 @@ impl Shortener {
 
     /// Forgets what it holds, since all that was sent was thrown away: the next frame is the first.
     pub fn clear(&mut self) {
-        (self.len, self.ahead, self.owed, self.gap) = (0, 0, 0.0, Gap::Cleared);
+        (self.len, self.whole, self.ahead, self.owed) = (0, 0, 0, 0.0);
+        self.gap = Gap::Cleared;
     }
 
     /// Returns how much waits here, in samples.
@@ -183,8 +199,8 @@ impl Shortener {
     }
 
     /// Lets pieces go, as many as are allowed.
-    fn shorten(&mut self, haste: Haste) {
-        let mut most = haste.most();
+    fn shorten(&mut self, urgency: Urgency) {
+        let mut most = urgency.most();
         let mut sound = [0.0; ROOM];
         while most >= SHORTEST && self.len >= FRAME_LEN + self.ahead / 2 {
             let len = self.len;
@@ -192,12 +208,12 @@ impl Shortener {
             let piece = if self.is_quiet(&sound[..FRAME_LEN]) {
                 // Where there is time, of every pause its first frame stays, which may wait here until the third has come:
                 // words that run into each other are hard to follow.
-                let is_whole = matches!(haste, Haste::Little(_)) && self.pause < 3;
+                let is_whole = matches!(urgency, Urgency::Little(_)) && self.pause < 3;
                 (!is_whole).then(|| LONGEST.min(most))
             } else {
                 stretch::period(&sound[..len])
                     .filter(|(lag, alike)| {
-                        *alike > haste.alike() && *lag <= most && *lag as f32 <= self.owed
+                        *alike > urgency.alike() && *lag <= most && *lag as f32 <= self.owed
                     })
                     .map(|(lag, _)| {
                         self.owed -= lag as f32;

@@ -40,16 +40,20 @@ fn frames(sound: &[f32]) -> Vec<UpFrame> {
         .map(|chunk| {
             let mut ulaw = [g711::SILENCE; FRAME_LEN];
             g711::encode_slice(chunk, &mut ulaw);
-            UpFrame { ulaw }
+            UpFrame { ulaw, whole: false }
         })
         .collect()
 }
 
 /// Pushes frames with what is asked for each, and returns what leaves.
-fn run(shortener: &mut Shortener, frames: &[UpFrame], haste: impl Fn(usize) -> Haste) -> Vec<f32> {
+fn run(
+    shortener: &mut Shortener,
+    frames: &[UpFrame],
+    urgency: impl Fn(usize) -> Urgency,
+) -> Vec<f32> {
     let mut out = Vec::new();
     for (n, frame) in frames.iter().enumerate() {
-        shortener.push(frame, haste(n));
+        shortener.push(frame, urgency(n));
         while let Some(frame) = shortener.pull() {
             out.extend(frame.ulaw.map(g711::decode_f32));
         }
@@ -69,7 +73,7 @@ fn step(sound: &[f32]) -> f32 {
 fn a_frame_passes_untouched_and_at_once_while_there_is_nothing_to_shorten() {
     let mut shortener = Shortener::default();
     for frame in frames(&talk(2.0)) {
-        shortener.push(&frame, Haste::None);
+        shortener.push(&frame, Urgency::None);
         assert_eq!(shortener.pull(), Some(frame));
         assert_eq!((shortener.pull(), shortener.waiting()), (None, 0));
     }
@@ -80,7 +84,7 @@ fn a_frame_passes_untouched_and_at_once_while_there_is_nothing_to_shorten() {
 fn in_haste_talk_plays_one_and_a_half_times_as_fast() {
     let frames = frames(&talk(10.0));
     let mut shortener = Shortener::default();
-    let out = run(&mut shortener, &frames, |_| Haste::Much(8_000));
+    let out = run(&mut shortener, &frames, |_| Urgency::Much(8_000));
     let faster = 10.0 * 8_000.0 / out.len() as f32;
     assert!((1.4..1.53).contains(&faster), "{faster}");
 }
@@ -89,7 +93,7 @@ fn in_haste_talk_plays_one_and_a_half_times_as_fast() {
 fn with_time_no_more_than_a_twentieth_of_talk_goes() {
     let frames = frames(&talk(20.0));
     let mut shortener = Shortener::default();
-    run(&mut shortener, &frames, |_| Haste::Little(8_000));
+    run(&mut shortener, &frames, |_| Urgency::Little(8_000));
     let share = shortener.gone() as f32 / 160_000.0;
     assert!((0.035..0.051).contains(&share), "{share}");
 }
@@ -100,7 +104,7 @@ fn quiet_goes_first_and_freely() {
     let mut sound: Vec<f32> = tone(180.0, 0.5).iter().map(|s| s * 0.007).collect();
     sound.extend(talk(0.1));
     let mut shortener = Shortener::default();
-    run(&mut shortener, &frames(&sound), |_| Haste::Little(2_400));
+    run(&mut shortener, &frames(&sound), |_| Urgency::Little(2_400));
     assert!(shortener.gone() >= 2_000, "{} samples", shortener.gone());
 }
 
@@ -108,7 +112,7 @@ fn quiet_goes_first_and_freely() {
 fn no_more_goes_than_is_asked_for() {
     for most in [0, 19, 20, 50, 119, 120, 200] {
         let mut shortener = Shortener::default();
-        shortener.push(&frames(&[0.0; FRAME_LEN])[0], Haste::Little(most));
+        shortener.push(&frames(&[0.0; FRAME_LEN])[0], Urgency::Little(most));
         assert!(shortener.gone() <= most as u64, "{most}");
     }
 }
@@ -118,9 +122,9 @@ fn a_tone_keeps_its_pitch_and_does_not_click() {
     for hz in [200.0, 440.0, 700.0, 1_000.0] {
         let mut shortener = Shortener::default();
         let out = run(&mut shortener, &frames(&tone(hz, 4.0)), |n| match n % 100 {
-            0..40 => Haste::Much(8_000),
-            40..70 => Haste::Little(800),
-            _ => Haste::None,
+            0..40 => Urgency::Much(8_000),
+            40..70 => Urgency::Little(800),
+            _ => Urgency::None,
         });
         assert!(shortener.gone() > 3_000, "{hz} Hz: {}", shortener.gone());
         let allowed = 0.3 * std::f32::consts::TAU * hz / 8_000.0 * 1.1 + 0.02;
@@ -139,14 +143,14 @@ fn what_is_left_of_a_frame_goes_before_long() {
     let talk = frames(&talk(20.0));
     for begin in (0..900).step_by(50) {
         let mut shortener = Shortener::default();
-        let haste = |n| {
+        let urgency = |n| {
             if n < 10 {
-                Haste::Much(8_000)
+                Urgency::Much(8_000)
             } else {
-                Haste::None
+                Urgency::None
             }
         };
-        run(&mut shortener, &talk[begin..begin + 60], haste);
+        run(&mut shortener, &talk[begin..begin + 60], urgency);
         assert_eq!(shortener.waiting(), 0, "from frame {begin}");
         assert_eq!(shortener.gone() % FRAME_LEN as u64, 0);
     }
@@ -165,12 +169,12 @@ fn what_is_left_of_a_frame_goes_from_steady_noise_as_well() {
         let mut shortener = Shortener::default();
         let mut since = 0;
         for (n, frame) in frames(&noise).iter().enumerate() {
-            let haste = if n < 10 {
-                Haste::Much(8_000)
+            let urgency = if n < 10 {
+                Urgency::Much(8_000)
             } else {
-                Haste::None
+                Urgency::None
             };
-            shortener.push(frame, haste);
+            shortener.push(frame, urgency);
             while shortener.pull().is_some() {}
             since = if shortener.waiting() > 0 {
                 since + 1
@@ -190,7 +194,7 @@ fn with_time_something_of_every_pause_stays() {
         sound.extend([0.0; 5 * FRAME_LEN]);
     }
     let mut shortener = Shortener::default();
-    let out = run(&mut shortener, &frames(&sound), |_| Haste::Little(8_000));
+    let out = run(&mut shortener, &frames(&sound), |_| Urgency::Little(8_000));
     let (mut pauses, mut quiet) = (0, 0);
     for sample in out {
         if sample.abs() < 1e-3 {
@@ -209,13 +213,13 @@ fn frames_that_are_missing_and_a_queue_that_was_cleared_do_not_click() {
     let tone = frames(&tone(300.0, 1.0));
     let steepest = 0.3 * std::f32::consts::TAU * 300.0 / 8_000.0;
     let mut shortener = Shortener::default();
-    let mut out = run(&mut shortener, &tone[..9], |_| Haste::None);
+    let mut out = run(&mut shortener, &tone[..9], |_| Urgency::None);
     shortener.missed();
     // Half a period off.
-    out.extend(run(&mut shortener, &tone[10..20], |_| Haste::None));
+    out.extend(run(&mut shortener, &tone[10..20], |_| Urgency::None));
     assert!(step(&out) < steepest * 1.3, "{}", step(&out));
     shortener.clear();
-    let after = run(&mut shortener, &tone[23..], |_| Haste::None);
+    let after = run(&mut shortener, &tone[23..], |_| Urgency::None);
     assert!(
         after[0].abs() < 0.01 && step(&after) < steepest * 1.3,
         "{}",
@@ -246,12 +250,12 @@ proptest! {
                 }
                 _ => {}
             }
-            let haste = match kind {
-                0 => Haste::None,
-                1 => Haste::Little(most),
-                _ => Haste::Much(most),
+            let urgency = match kind {
+                0 => Urgency::None,
+                1 => Urgency::Little(most),
+                _ => Urgency::Much(most),
             };
-            shortener.push(&UpFrame { ulaw }, haste);
+            shortener.push(&UpFrame { ulaw, whole: false }, urgency);
             came += FRAME_LEN as u64;
             while let Some(frame) = shortener.pull() {
                 left += FRAME_LEN as u64;
@@ -262,5 +266,30 @@ proptest! {
             prop_assert!(shortener.waiting() < 2 * FRAME_LEN);
             prop_assert_eq!(came, left + shortener.gone() + shortener.waiting() as u64);
         }
+    }
+}
+
+#[test]
+fn of_a_key_nothing_goes_however_urgent_it_is_and_what_comes_after_it_is_shortened_again() {
+    let mut said = frames(&talk(6.0));
+    let keys = frames(&tone(770.0, 0.4));
+    for (n, key) in keys.iter().enumerate() {
+        said[150 + n] = UpFrame {
+            ulaw: key.ulaw,
+            whole: true,
+        };
+    }
+    for urgency in [Urgency::Little(800), Urgency::Much(8_000)] {
+        let mut shortener = Shortener::default();
+        let before = run(&mut shortener, &said[..150], |_| urgency).len();
+        let out = run(&mut shortener, &said[150..], |_| urgency);
+        let wanted: Vec<f32> = keys
+            .iter()
+            .flat_map(|k| k.ulaw.map(g711::decode_f32))
+            .collect();
+        let found = out.windows(wanted.len()).filter(|w| *w == wanted).count();
+        assert_eq!(found, 1, "{urgency:?}");
+        let went = 6 * 8_000 - before - out.len();
+        assert!(went > 400, "{urgency:?}: {went}");
     }
 }

@@ -3,12 +3,13 @@
 //! Read [`Phone::answer_carrier`] first.
 
 use super::{
-    Ask, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening, LegStatus,
-    MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN, Ring, TOKEN_LIFE,
+    Ask, Caller, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening,
+    LONGEST_ELSEWHERE, LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN,
+    Ring, TOKEN_LIFE, Target,
 };
-use crate::pure::call::{Call, CallState, Far, Next};
+use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Unanswered};
 use crate::pure::destination::{self, Destination};
-use crate::pure::ids::{CallId, Identity, LegId, Party};
+use crate::pure::ids::{CallId, Identity, LegId, Party, StreamToken};
 use crate::pure::time::Time;
 
 impl Phone {
@@ -20,7 +21,7 @@ impl Phone {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
-        let known = self.calls.iter().position(|call| call.leg == leg);
+        let known = self.by_leg(&leg).or_else(|| self.is_fetched(&leg));
         match (ask, known) {
             (Ask::Incoming { .. }, _) if self.stopping => {
                 Document::SayAndHangUp(Phrase::NobodyCanAnswer)
@@ -34,18 +35,20 @@ impl Phone {
             {
                 self.say_again(n, now)
             }
-            (Ask::Incoming { from, to }, known) => {
+            (Ask::Incoming { from, to, caller }, known) => {
                 self.forget(known, now, effects);
-                self.incoming(leg, from, to, fresh, now, effects)
+                self.incoming(leg, from, to, caller, fresh, now, effects)
             }
             (Ask::Outgoing { from, to }, known) => {
                 self.forget(known, now, effects);
                 self.outgoing(leg, from, to, fresh.call, now, effects)
             }
             (Ask::AfterStream { leg_status }, Some(n)) => {
-                self.after_stream(n, leg_status, now, effects)
+                self.after_stream(n, leg_status, fresh.token, now, effects)
             }
-            (Ask::AfterDial { outcome }, Some(n)) => self.after_dial(n, outcome, now, effects),
+            (Ask::AfterDial { outcome }, Some(n)) => {
+                self.after_dial(n, outcome, fresh.token, now, effects)
+            }
             // We know nothing of the leg, as after a restart. Whoever may still be there hears why it ends.
             (Ask::AfterStream { leg_status }, None) if leg_status.is_over() => Document::HangUp,
             (
@@ -68,8 +71,9 @@ impl Phone {
     /// the doors by hand does.
     fn forget(&mut self, known: Option<usize>, now: Time, effects: &mut Vec<Effect>) {
         if let Some(n) = known {
-            let leg = self.calls[n].leg.clone();
-            self.leg_is(&leg, LegStatus::Completed, now, effects);
+            self.leg_of_call_is(n, LegStatus::Completed, now, effects);
+            // The engine lets go of it while it is known.
+            self.settle(effects);
             self.calls.remove(n);
         }
     }
@@ -87,6 +91,7 @@ impl Phone {
         leg: LegId,
         from: Party,
         to: Party,
+        caller: Caller,
         fresh: Fresh,
         now: Time,
         effects: &mut Vec<Effect>,
@@ -95,34 +100,45 @@ impl Phone {
             return Document::SayAndHangUp(Phrase::NobodyCanAnswer);
         }
         effects.push(Effect::Event(fresh.call.clone(), Happening::Began));
-        let desk_rings = match self.settings.ring {
-            Ring::Desk | Ring::DeskThenBrowser => true,
-            Ring::Browser => false,
-        };
-        let desk_free = !self.calls.iter().any(Call::holds_desk);
         let told = Document::Stream {
             call: fresh.call.clone(),
             token: fresh.token.clone(),
         };
-        self.calls.push(Call {
-            id: fresh.call,
-            leg,
+        let began = Began {
             direction: Direction::Incoming,
             from: from.clone(),
             to: to.clone(),
-            asked: Ask::Incoming { from, to },
-            state: CallState::Offered {
-                token: fresh.token,
-                until: now + TOKEN_LIFE,
-            },
-            since: now,
-            answered: false,
+            asked: Some(Ask::Incoming { from, to, caller }),
             told: told.clone(),
-        });
-        if desk_rings && self.desk_usable && desk_free {
+        };
+        let offered = CallState::Offered {
+            token: fresh.token,
+            purpose: Purpose::Ring,
+            until: now + TOKEN_LIFE,
+        };
+        let desk_rings = self.desk_rings_for_another();
+        let mut call = Call::new(fresh.call, Some(leg), began, offered, now);
+        if caller.is_blocked {
+            call.end(EndReason::Blocked, now, effects);
+            call.told = Document::Reject;
+        }
+        self.calls.push(call);
+        if caller.is_blocked {
+            return Document::Reject;
+        }
+        if desk_rings {
             return told;
         }
         self.next_stage(self.calls.len() - 1, now, effects)
+    }
+
+    /// Says whether the desk would ring for one more caller: it rings for one at a time.
+    fn desk_rings_for_another(&self) -> bool {
+        let wanted = match self.settings.ring {
+            Ring::Desk | Ring::DeskThenBrowser => !self.do_not_disturb,
+            Ring::Browser => false,
+        };
+        wanted && self.desk_usable && !self.is_desk_taken(None)
     }
 
     fn outgoing(
@@ -172,21 +188,19 @@ impl Phone {
             return Document::SayAndHangUp(Phrase::CouldNotBeReached);
         }
         effects.push(Effect::Event(id.clone(), Happening::Began));
-        self.calls.push(Call {
-            id,
-            leg,
+        let began = Began {
             direction: Direction::Outgoing,
             from: from.clone(),
             to,
-            asked: Ask::Outgoing { from, to: dialled },
-            state: CallState::Elsewhere {
-                far: Far::Rings,
-                until: now + rings_for + RING_MARGIN,
-            },
-            since: now,
-            answered: false,
+            asked: Some(Ask::Outgoing { from, to: dialled }),
             told: told.clone(),
-        });
+        };
+        let rings = CallState::Elsewhere {
+            far: Far::Rings,
+            unanswered: Unanswered::Ends,
+            until: now + rings_for + RING_MARGIN,
+        };
+        self.calls.push(Call::new(id, Some(leg), began, rings, now));
         told
     }
 
@@ -196,14 +210,12 @@ impl Phone {
             Ring::Browser | Ring::DeskThenBrowser => !self.stopping,
             Ring::Desk => false,
         };
-        let identities: Vec<Identity> = self
-            .browsers
-            .iter()
-            .rev()
-            .filter(|known| known.until > now)
-            .take(if browsers_ring { MOST_BROWSERS } else { 0 })
-            .map(|known| known.identity.clone())
-            .collect();
+        let identities = if browsers_ring {
+            self.reachable_browsers(now)
+        } else {
+            Vec::new()
+        };
+        let until = now + self.settings.ring_for + RING_MARGIN;
         let call = &mut self.calls[n];
         call.since = now;
         call.told = if identities.is_empty() {
@@ -212,9 +224,10 @@ impl Phone {
         } else {
             call.state = CallState::Elsewhere {
                 far: Far::Rings,
-                until: now + self.settings.ring_for + RING_MARGIN,
+                unanswered: Unanswered::Ends,
+                until,
             };
-            effects.push(Effect::Event(call.id.clone(), Happening::RingsBrowsers));
+            call.note(Happening::RingsBrowsers, effects);
             Document::RingBrowsers {
                 call: call.id.clone(),
                 identities,
@@ -223,70 +236,239 @@ impl Phone {
         call.told.clone()
     }
 
+    /// Returns the browsers that can be rung, at most ten, the freshest first.
+    pub(super) fn reachable_browsers(&self, now: Time) -> Vec<Identity> {
+        self.browsers
+            .iter()
+            .rev()
+            .filter(|known| known.until > now)
+            .take(MOST_BROWSERS)
+            .map(|known| known.identity.clone())
+            .collect()
+    }
+
+    /// Sends a call to where it was to go on to.
+    fn lead_on(
+        &mut self,
+        n: usize,
+        to: Onward,
+        token: StreamToken,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Document {
+        match to {
+            Onward::Stage => self.next_stage(n, now, effects),
+            Onward::Declined => {
+                let call = &mut self.calls[n];
+                call.end(EndReason::Rejected, now, effects);
+                call.told = Document::SayAndHangUp(Phrase::NobodyCanAnswer);
+                call.told.clone()
+            }
+            Onward::Back => self.offer(n, Purpose::Ring, token, now, effects),
+            Onward::Target(Target::Desk) => self.offer(n, Purpose::Talk, token, now, effects),
+            Onward::Target(Target::Browsers) => {
+                let identities = self.reachable_browsers(now);
+                if identities.is_empty() {
+                    return self.offer(n, Purpose::Ring, token, now, effects);
+                }
+                let until = now + self.settings.ring_for + RING_MARGIN;
+                let call = self.calls[n].id.clone();
+                self.is_moved(
+                    n,
+                    Document::RingBrowsers { call, identities },
+                    Far::Rings,
+                    until,
+                    now,
+                )
+            }
+            Onward::Target(Target::Number(to)) => {
+                let Some(caller_id) = self.settings.own_number.clone() else {
+                    return self.offer(n, Purpose::Ring, token, now, effects);
+                };
+                let call = self.calls[n].id.clone();
+                let document = Document::DialNumber {
+                    call,
+                    to,
+                    caller_id,
+                };
+                let until = now + NUMBER_RINGS_FOR + RING_MARGIN;
+                self.is_moved(n, document, Far::Rings, until, now)
+            }
+            // Whoever it was to meet has gone meanwhile.
+            Onward::Target(Target::Conference(name)) if self.is_alone(n, &name) => {
+                self.offer(n, Purpose::Ring, token, now, effects)
+            }
+            Onward::Target(Target::Conference(name)) => {
+                let until = now + LONGEST_ELSEWHERE;
+                self.is_moved(
+                    n,
+                    Document::Conference { name },
+                    Far::Answered(None),
+                    until,
+                    now,
+                )
+            }
+        }
+    }
+
+    /// Takes note that a document sends a call away from the desk.
+    fn is_moved(&mut self, n: usize, told: Document, far: Far, until: Time, now: Time) -> Document {
+        let call = &mut self.calls[n];
+        call.state = CallState::Elsewhere {
+            far,
+            unanswered: Unanswered::ComesBack,
+            until,
+        };
+        call.since = now;
+        call.in_conference = matches!(told, Document::Conference { .. });
+        call.told = told.clone();
+        told
+    }
+
+    /// Offers the desk's stream to a call, or what comes next where the desk cannot be used.
+    fn offer(
+        &mut self,
+        n: usize,
+        purpose: Purpose,
+        token: StreamToken,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Document {
+        if !self.desk_usable || self.stopping {
+            return self.next_stage(n, now, effects);
+        }
+        let call = &mut self.calls[n];
+        if let CallState::Elsewhere {
+            far: Far::Answered(Some(by)),
+            ..
+        }
+        | CallState::LeavingElsewhere {
+            far: Far::Answered(Some(by)),
+            ..
+        } = &call.state
+        {
+            call.former.push(by.clone());
+        }
+        call.state = CallState::Offered {
+            token: token.clone(),
+            purpose,
+            until: now + TOKEN_LIFE,
+        };
+        call.since = now;
+        call.note(Happening::CameBack, effects);
+        call.told = Document::Stream {
+            call: call.id.clone(),
+            token,
+        };
+        call.told.clone()
+    }
+
     fn after_stream(
         &mut self,
         n: usize,
         status: LegStatus,
+        token: StreamToken,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
         let call = &mut self.calls[n];
         if status.is_over() {
-            let reason = match call.state {
+            let reason = match &call.state {
                 CallState::Leaving {
-                    then: Next::End, ..
+                    then: Next::End(reason),
+                    ..
                 }
-                | CallState::EndingElsewhere { .. } => EndReason::HungUpHere,
-                CallState::Offered { .. }
+                | CallState::LeavingElsewhere {
+                    then: Next::End(reason),
+                    ..
+                } => *reason,
+                CallState::Dialing { .. }
+                | CallState::Offered { .. }
                 | CallState::Ringing { .. }
                 | CallState::Talking { .. }
                 | CallState::Leaving {
-                    then: Next::Stage, ..
+                    then: Next::On(_), ..
                 }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }
+                | CallState::LeavingElsewhere {
+                    then: Next::On(_), ..
+                }
                 | CallState::Ended { .. } => EndReason::HungUpThere,
             };
-            call.drop_stream(effects);
+            call.close_stream(effects);
             call.end(reason, now, effects);
             return Document::HangUp;
         }
-        match &call.state {
+        match call.state.clone() {
             // The question may overtake the end of the stream.
-            CallState::Ringing { .. }
-            | CallState::Leaving {
-                then: Next::Stage, ..
+            CallState::Ringing { .. } => {
+                call.close_stream(effects);
+                self.next_stage(n, now, effects)
+            }
+            CallState::Leaving {
+                then: Next::On(to), ..
             } => {
-                call.drop_stream(effects);
-                self.next_stage(n, now, effects)
+                call.close_stream(effects);
+                self.lead_on(n, to, token, now, effects)
             }
-            CallState::Offered { .. } | CallState::Deciding { .. } => {
-                self.next_stage(n, now, effects)
+            CallState::Deciding { to, .. }
+            | CallState::LeavingElsewhere {
+                then: Next::On(to), ..
+            } => self.lead_on(n, to, token, now, effects),
+            // Asked on two ways at once: by the end of where it was, and by being fetched from there.
+            CallState::Offered { purpose, .. } if call.answered && !call.offered_again => {
+                call.offered_again = true;
+                self.offer(n, purpose, token, now, effects)
             }
+            // A stream that was turned away, or never came up.
+            CallState::Offered { .. } => self.next_stage(n, now, effects),
             CallState::Talking { .. } => {
-                call.drop_stream(effects);
+                call.close_stream(effects);
                 call.end(EndReason::HungUpThere, now, effects);
                 Document::HangUp
             }
-            CallState::Leaving {
-                then: Next::End, ..
+            // Whoever was dialled has answered, and the stream to us could not be opened.
+            CallState::Dialing { .. } => {
+                call.end(EndReason::Failed, now, effects);
+                Document::HangUp
             }
-            | CallState::EndingElsewhere { .. } => {
-                call.drop_stream(effects);
-                call.end(EndReason::HungUpHere, now, effects);
+            CallState::Leaving {
+                then: Next::End(reason),
+                ..
+            }
+            | CallState::LeavingElsewhere {
+                then: Next::End(reason),
+                ..
+            } => {
+                call.close_stream(effects);
+                call.end(reason, now, effects);
                 Document::HangUp
             }
             // Asked twice: whoever waits must not lose the call for it.
             CallState::Elsewhere {
                 far: Far::Rings, ..
-            } => match call.direction {
-                Direction::Incoming => call.told.clone(),
-                Direction::Outgoing => Document::HangUp,
+            } => match (call.direction, &call.asked) {
+                (Direction::Incoming, _) | (Direction::Outgoing, None) => call.told.clone(),
+                (Direction::Outgoing, Some(_)) => Document::HangUp,
             },
+            // The carrier did what it was asked, later than we waited for it.
             CallState::Elsewhere {
                 far: Far::Answered(_) | Far::HungUp,
                 ..
-            } => Document::HangUp,
+            } if call.wanted => self.offer(n, Purpose::Talk, token, now, effects),
+            CallState::Elsewhere {
+                far: Far::Answered(_) | Far::HungUp,
+                ..
+            } => match &call.told {
+                told @ Document::Conference { .. } => told.clone(),
+                Document::Stream { .. }
+                | Document::RingBrowsers { .. }
+                | Document::DialNumber { .. }
+                | Document::Reject
+                | Document::SayAndHangUp(_)
+                | Document::HangUp => Document::HangUp,
+            },
             CallState::Ended { reason, .. } => {
                 match (&call.told, reason, call.answered) {
                     // Nobody answered, and the carrier took longer to ask than we waited: better late than never.
@@ -294,12 +476,14 @@ impl Phone {
                         Document::Stream { .. },
                         EndReason::StreamLost | EndReason::NotAnswered | EndReason::Failed,
                         false,
-                    ) => self.next_stage(n, now, effects),
+                    ) if call.direction == Direction::Incoming => self.next_stage(n, now, effects),
                     (Document::SayAndHangUp(_), _, false) => call.told.clone(),
                     (
                         Document::Stream { .. }
                         | Document::RingBrowsers { .. }
                         | Document::DialNumber { .. }
+                        | Document::Conference { .. }
+                        | Document::Reject
                         | Document::SayAndHangUp(_)
                         | Document::HangUp,
                         _,
@@ -314,6 +498,7 @@ impl Phone {
         &mut self,
         n: usize,
         outcome: DialOutcome,
+        token: StreamToken,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Document {
@@ -335,20 +520,51 @@ impl Phone {
             }
         };
         let document = phrase.map_or(Document::HangUp, Document::SayAndHangUp);
-        match call.state {
+        match &call.state {
+            CallState::Elsewhere {
+                unanswered: Unanswered::ComesBack,
+                ..
+            } if phrase.is_some() => self.offer(n, Purpose::Ring, token, now, effects),
+            // The browser that dialled it is through; the far end is asked for on its own leg.
+            CallState::LeavingElsewhere {
+                then: Next::On(_), ..
+            } if call.was_dialled_in_a_browser() => Document::HangUp,
+            CallState::LeavingElsewhere {
+                then: Next::On(to), ..
+            } => {
+                // Asked on the way: where it is wanted is the answer.
+                let to = to.clone();
+                self.lead_on(n, to, token, now, effects)
+            }
             CallState::Elsewhere { .. } => {
                 call.end(reason, now, effects);
                 call.told = document.clone();
                 document
             }
-            CallState::Leaving { .. } | CallState::EndingElsewhere { .. } => {
-                call.drop_stream(effects);
+            CallState::Leaving {
+                then: Next::End(reason),
+                ..
+            }
+            | CallState::LeavingElsewhere {
+                then: Next::End(reason),
+                ..
+            } => {
+                let reason = *reason;
+                call.close_stream(effects);
+                call.end(reason, now, effects);
+                Document::HangUp
+            }
+            CallState::Leaving {
+                then: Next::On(_), ..
+            } => {
+                call.close_stream(effects);
                 call.end(EndReason::HungUpHere, now, effects);
                 Document::HangUp
             }
             // Asked twice: the answer is the same, and the end stays what it was.
             CallState::Ended { .. } => document,
-            CallState::Offered { .. }
+            CallState::Offered { .. } => call.told.clone(),
+            CallState::Dialing { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
             | CallState::Deciding { .. } => Document::HangUp,

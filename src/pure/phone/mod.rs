@@ -5,9 +5,12 @@
 //! is over (its stream, the carrier's question after it, the leg's status), in any order and any number.
 //!
 //! Read [`Phone::handle`] first, then the table that its test prints. `answers` is what the carrier is told, `news` what it
-//! tells, `steps` what one call does on its way.
+//! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `desk` what all that sounds like.
 
 mod answers;
+mod commands;
+mod desk;
+mod meant;
 mod news;
 mod steps;
 mod types;
@@ -16,9 +19,9 @@ use std::time::Duration;
 
 pub use types::*;
 
-use super::audio::Route;
-use super::call::{Call, CallState, Far, Next, Registration};
-use super::ids::{CallId, Identity};
+use super::audio::tone::Progress;
+use super::call::{Call, CallState, Dialed, Far, Next, Onward, Registration};
+use super::ids::{CallId, Identity, LegId};
 use super::time::Time;
 
 /// How long a stream token is good.
@@ -26,6 +29,15 @@ const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
 /// How long the carrier may take to do what it was asked.
 const CARRIER_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long the carrier may take to say that it dials, with asking it what became of a wish that it did not answer.
+pub const DIAL_LIMIT: Duration = Duration::from_secs(14);
+
+/// How long it may take from an answer to its stream.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
+/// Calls that the desk can have at once: dialled, ringing, talking and held.
+pub const LINES: usize = 16;
 
 /// How long the carrier may take to ask what comes after a stream that we ended.
 const QUESTION_LIMIT: Duration = Duration::from_secs(20);
@@ -59,6 +71,9 @@ pub struct Phone {
     // The freshest last.
     browsers: Vec<Registration>,
     desk_usable: bool,
+    do_not_disturb: bool,
+    // What the near end hears now.
+    signals: desk::Signals,
     // Being switched off: nobody comes in any more.
     stopping: bool,
 }
@@ -72,6 +87,8 @@ impl Phone {
             calls: Vec::new(),
             browsers: Vec::new(),
             desk_usable: false,
+            do_not_disturb: false,
+            signals: desk::Signals::default(),
             stopping: false,
         }
     }
@@ -84,7 +101,9 @@ impl Phone {
                 let document = self.answer_carrier(leg, ask, fresh, now, &mut effects);
                 effects.push(Effect::Answer(document));
             }
-            Input::LegIs { leg, status } => self.leg_is(&leg, status, now, &mut effects),
+            Input::LegIs { leg, call, status } => {
+                self.leg_is(leg, call.as_ref(), status, now, &mut effects)
+            }
             Input::ChildIs {
                 parent,
                 child,
@@ -99,6 +118,15 @@ impl Phone {
                     effects.push(Effect::Event(call.id.clone(), Happening::Key(digit)));
                 }
             }
+            Input::Dial {
+                to,
+                consults,
+                fresh,
+            } => self.dial(&to, consults, fresh, now, &mut effects),
+            Input::CarrierDialled { call, outcome } => {
+                self.carrier_dialled(&call, outcome, now, &mut effects)
+            }
+            Input::DoNotDisturb(on) => self.do_not_disturb = on,
             Input::Command { call, command } => self.command(&call, command, now, &mut effects),
             Input::CarrierDid { request, done } => {
                 self.carrier_did(&request, done, now, &mut effects)
@@ -112,11 +140,33 @@ impl Phone {
                 self.stopping = true;
                 for call in &mut self.calls {
                     // Whatever is over, or about to be, needs no hanging up.
-                    let _ = call.hang_up(now, &mut effects);
+                    let _ = call.hang_up(EndReason::HungUpHere, now, &mut effects);
                 }
             }
             Input::Timeout => self.timeout(now, &mut effects),
         }
+        self.bring_back_who_is_alone(now, &mut effects);
+        self.settle(&mut effects);
+        // Keys go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
+        effects.sort_by_key(|effect| match effect {
+            Effect::CallEnded(_) => 2,
+            Effect::Keys(..) => 1,
+            Effect::Answer(_)
+            | Effect::Admit(..)
+            | Effect::Refuse(..)
+            | Effect::Route(..)
+            | Effect::Detach(_)
+            | Effect::CloseStream(_)
+            | Effect::Carrier(_)
+            | Effect::CarrierDials { .. }
+            | Effect::Dialled(..)
+            | Effect::Bell(_)
+            | Effect::Progress(_)
+            | Effect::Beep
+            | Effect::DeskAnswered
+            | Effect::Reply(_)
+            | Effect::Event(..) => 0,
+        });
         effects
     }
 
@@ -125,10 +175,13 @@ impl Phone {
     pub fn poll_timeout(&self) -> Option<Time> {
         let calls = self.calls.iter().map(Call::deadline);
         let browsers = self.browsers.iter().map(|known| known.until);
-        calls
-            .chain(browsers)
-            .min()
-            .filter(|due| *due < Time::from_micros(u64::MAX))
+        calls.chain(browsers).min()
+    }
+
+    /// Says whether the desk does not ring.
+    #[must_use]
+    pub fn do_not_disturb(&self) -> bool {
+        self.do_not_disturb
     }
 
     /// Returns the calls as a person may see them, oldest first.
@@ -137,75 +190,137 @@ impl Phone {
         self.calls.iter().map(Call::view).collect()
     }
 
-    fn command(&mut self, id: &CallId, command: Command, now: Time, effects: &mut Vec<Effect>) {
-        let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) else {
-            effects.push(Effect::Reply(Err(CommandError::NoSuchCall)));
-            return;
-        };
-        let outcome = match (command, &call.state) {
-            (Command::Answer, CallState::Ringing { .. }) => {
-                call.pick_up(now, effects);
-                Ok(())
-            }
-            (
-                Command::Answer,
-                CallState::Offered { .. }
-                | CallState::Talking { .. }
-                | CallState::Leaving { .. }
-                | CallState::Deciding { .. }
-                | CallState::Elsewhere { .. }
-                | CallState::EndingElsewhere { .. }
-                | CallState::Ended { .. },
-            ) => Err(CommandError::WrongState),
-            (Command::HangUp, _) => call.hang_up(now, effects),
-        };
-        effects.push(Effect::Reply(outcome.map(|()| call.view())));
-    }
-
     fn timeout(&mut self, now: Time, effects: &mut Vec<Effect>) {
         self.browsers.retain(|known| known.until > now);
         self.calls
             .retain(|call| !(call.is_over() && call.deadline() <= now));
-        for call in &mut self.calls {
-            if call.deadline() > now {
-                continue;
-            }
-            match call.state {
-                CallState::Offered { .. } => call.end(EndReason::Failed, now, effects),
-                CallState::Ringing { stream, until, .. } if until <= now => {
-                    // The stream stays up, and silent, until the carrier has taken the call away.
-                    effects.push(Effect::Bell(None));
-                    effects.push(Effect::Route(stream, Route::default()));
-                    effects.push(Effect::Carrier(CarrierRequest::Redirect(call.leg.clone())));
-                    let until = now + CARRIER_LIMIT;
-                    call.state = CallState::Leaving {
-                        stream: Some(stream),
-                        then: Next::Stage,
-                        until,
-                    };
-                    call.since = now;
-                }
-                CallState::Ringing { .. } => {
-                    call.pick_up(now, effects);
-                    effects.push(Effect::Beep);
-                }
-                CallState::Leaving { then, .. } => {
-                    call.drop_stream(effects);
-                    call.waited_in_vain(then, now, effects);
-                }
-                CallState::Deciding { otherwise, .. } => call.end(otherwise, now, effects),
-                CallState::Elsewhere { ref far, .. } => {
-                    let reason = match far {
-                        Far::Rings => EndReason::NotAnswered,
-                        Far::Answered(_) => EndReason::Failed,
-                        Far::HungUp => EndReason::HungUpThere,
-                    };
-                    call.end(reason, now, effects);
-                }
-                CallState::EndingElsewhere { .. } => call.is_elsewhere_again(),
-                CallState::Talking { .. } | CallState::Ended { .. } => {}
+        for n in 0..self.calls.len() {
+            if self.calls[n].deadline() <= now {
+                self.time_is_up(n, now, effects);
             }
         }
+    }
+
+    fn time_is_up(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) {
+        let call = &mut self.calls[n];
+        match call.state.clone() {
+            CallState::Dialing { far, .. } => {
+                let reason = match far {
+                    Dialed::Placed | Dialed::Rings => EndReason::NotAnswered,
+                    Dialed::Asked | Dialed::Answered => EndReason::Failed,
+                };
+                let silent = DialError::Carrier(DialRefusal::silence());
+                call.tell_dialled(Err(silent), effects);
+                effects.push(Effect::CallEnded(Progress::Congestion));
+                // Whatever is dialled can be hung up.
+                let _ = call.hang_up(reason, now, effects);
+            }
+            CallState::Offered { .. } => call.end(EndReason::Failed, now, effects),
+            CallState::Ringing { until, .. } if until > now => {
+                self.answer_by_itself(n, now, effects);
+            }
+            // The stream stays up, and silent, until the carrier has taken the call away.
+            CallState::Ringing { .. } => {
+                let _ = call.go_on(Onward::Stage, None, now, effects);
+            }
+            CallState::Talking { .. } => {
+                effects.push(Effect::CallEnded(Progress::Congestion));
+                let _ = call.hang_up(EndReason::TooLong, now, effects);
+            }
+            CallState::Leaving { then, .. } => {
+                call.close_stream(effects);
+                call.tell_dialled(Err(DialError::HungUp), effects);
+                call.waited_in_vain(then, now, effects);
+            }
+            CallState::Deciding { otherwise, .. } => call.end(otherwise, now, effects),
+            CallState::Elsewhere { ref far, .. } => {
+                let reason = match far {
+                    Far::Rings => EndReason::NotAnswered,
+                    Far::Answered(_) => EndReason::Failed,
+                    Far::HungUp => EndReason::HungUpThere,
+                };
+                call.end(reason, now, effects);
+            }
+            CallState::LeavingElsewhere { .. } => call.is_elsewhere_again(),
+            CallState::Ended { .. } => {}
+        }
+    }
+
+    /// Returns where the call of a leg stands among the calls.
+    fn by_leg(&self, leg: &LegId) -> Option<usize> {
+        self.calls
+            .iter()
+            .position(|call| call.leg.as_ref() == Some(leg))
+    }
+
+    /// Returns the call that a browser dialled and that is being fetched from it, by the leg of its far end.
+    fn is_fetched_by(&self, leg: &LegId) -> Option<usize> {
+        self.calls.iter().position(|call| {
+            matches!(
+                &call.state,
+                CallState::LeavingElsewhere {
+                    far: Far::Answered(Some(by)),
+                    then: Next::On(_),
+                    ..
+                } | CallState::Elsewhere {
+                    far: Far::Answered(Some(by)),
+                    ..
+                } if by == leg && call.wanted && call.was_dialled_in_a_browser()
+            )
+        })
+    }
+
+    /// The same, and from now on it is known by that leg: the browser's own has no part in it any more.
+    fn is_fetched(&mut self, leg: &LegId) -> Option<usize> {
+        let n = self.is_fetched_by(leg)?;
+        let call = &mut self.calls[n];
+        call.former.extend(call.leg.replace(leg.clone()));
+        call.asked = None;
+        Some(n)
+    }
+
+    /// Returns the call that another is to meet in a conference.
+    fn partner(&self, n: usize, name: &CallId) -> Option<&Call> {
+        let call = &self.calls[n];
+        self.calls.iter().find(|other| {
+            other.id != call.id && (other.id == *name || other.consults.as_ref() == Some(name))
+        })
+    }
+
+    /// Says whether nobody will come whom a call is to meet in a conference.
+    fn is_alone(&self, n: usize, name: &CallId) -> bool {
+        self.partner(n, name).is_none_or(Call::is_over)
+    }
+
+    /// Whoever waits in a conference for somebody who hung up on the way there comes back to the desk.
+    fn bring_back_who_is_alone(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for n in 0..self.calls.len() {
+            let (CallState::Elsewhere { .. }, Document::Conference { name }) =
+                (&self.calls[n].state, &self.calls[n].told)
+            else {
+                continue;
+            };
+            let never_came = self
+                .partner(n, name)
+                .is_some_and(|partner| partner.is_over() && !partner.in_conference);
+            if never_came {
+                // It is elsewhere and has a leg.
+                let _ = self.calls[n].go_on(Onward::Back, None, now, effects);
+            }
+        }
+    }
+
+    /// Says whether the desk can ring for no further call, but for one that is known.
+    fn is_desk_taken(&self, but: Option<usize>) -> bool {
+        let others = || {
+            self.calls
+                .iter()
+                .enumerate()
+                .filter(|(n, call)| Some(*n) != but && call.is_at_desk())
+        };
+        let one_rings = others().any(|(_, call)| call.rings());
+        let lines = if self.settings.call_waiting { LINES } else { 1 };
+        one_rings || others().count() >= lines
     }
 
     fn is_registered(&self, identity: &Identity, now: Time) -> bool {

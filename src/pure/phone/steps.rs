@@ -1,62 +1,88 @@
 //! The steps that a call takes, whatever the reason: to be picked up, to leave the desk, to end.
 
 use super::{
-    Ask, CARRIER_LIMIT, CarrierRequest, CommandError, Direction, Effect, EndReason, HUNG_UP_LIMIT,
-    Happening, LONGEST_ELSEWHERE, QUESTION_LIMIT, REMEMBERED,
+    Ask, CARRIER_LIMIT, CarrierRequest, CommandError, DIAL_LIMIT, DialError, Direction, Effect,
+    EndReason, HUNG_UP_LIMIT, Happening, LONGEST_ELSEWHERE, QUESTION_LIMIT, REMEMBERED,
 };
 use crate::pure::audio::tone::Progress;
-use crate::pure::audio::{Feed, Route};
-use crate::pure::call::{Call, CallState, Far, Next};
+use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part};
 use crate::pure::ids::{LegId, StreamId};
 use crate::pure::time::Time;
 
 impl Call {
-    /// The desk picks up.
-    pub(super) fn pick_up(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        let CallState::Ringing { stream, .. } = self.state else {
-            return;
-        };
-        self.state = CallState::Talking { stream };
-        self.since = now;
-        self.answered = true;
-        effects.push(Effect::Bell(None));
-        effects.push(Effect::Route(
-            stream,
-            Route {
-                feed: Feed::Desk,
-                to_speaker: true,
-            },
-        ));
-        effects.push(Effect::DeskAnswered);
-        effects.push(Effect::Event(self.id.clone(), Happening::Answered));
+    /// Notes what happened to it.
+    pub(super) fn note(&self, happening: Happening, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Event(self.id.clone(), happening));
     }
 
-    /// Takes the stream's sound from the desk, if there is any, and returns the stream.
-    pub(super) fn leave_desk(&mut self, effects: &mut Vec<Effect>) -> Option<StreamId> {
-        let stream = self.stream()?;
-        match self.state {
-            CallState::Ringing { .. } => effects.push(Effect::Bell(None)),
-            // Hung up at the desk: it was let go already.
-            CallState::Leaving {
-                then: Next::End, ..
-            } => return Some(stream),
-            CallState::Offered { .. }
-            | CallState::Talking { .. }
-            | CallState::Leaving {
-                then: Next::Stage, ..
-            }
-            | CallState::Deciding { .. }
-            | CallState::Elsewhere { .. }
-            | CallState::EndingElsewhere { .. }
-            | CallState::Ended { .. } => {}
+    /// Tells whoever dialled how it went, once.
+    pub(super) fn tell_dialled(
+        &mut self,
+        outcome: Result<(), DialError>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if std::mem::take(&mut self.dial_is_open) {
+            let outcome = outcome.map(|()| self.view());
+            effects.push(Effect::Dialled(self.id.clone(), outcome));
         }
-        effects.push(Effect::Detach(stream));
-        Some(stream)
     }
 
-    /// Takes the stream's sound from the desk and has its socket closed, if there is one.
-    pub(super) fn drop_stream(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(stream) = self.leave_desk(effects) {
+    /// The desk talks, or the call waits, until then at the latest; whether anybody else talks is the caller's matter.
+    pub(super) fn talk(
+        &mut self,
+        stream: StreamId,
+        part: Part,
+        until: Time,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.state = CallState::Talking {
+            stream,
+            part,
+            until,
+        };
+        self.since = now;
+        self.wanted = false;
+        self.offered_again = false;
+        if !self.answered {
+            self.answered = true;
+            effects.push(Effect::DeskAnswered);
+            self.note(Happening::Answered, effects);
+        }
+        if let Some(keys) = self.keys.take() {
+            self.send_keys(stream, keys, effects);
+        }
+    }
+
+    /// Sends keys up to the first stop, and keeps the others.
+    pub(super) fn send_keys(
+        &mut self,
+        stream: StreamId,
+        keys: crate::pure::keys::Keys,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (now, later) = keys.until_wait();
+        if let Some(keys) = now {
+            effects.push(Effect::Keys(stream, keys));
+        }
+        self.keys = later;
+    }
+
+    /// Lets the far end wait, if it talks.
+    pub(super) fn hold(&mut self, effects: &mut Vec<Effect>) {
+        if let CallState::Talking {
+            part: part @ (Part::Talks | Part::Meets),
+            ..
+        } = &mut self.state
+        {
+            *part = Part::Held;
+            self.note(Happening::Held, effects);
+        }
+    }
+
+    /// Has the socket of its stream closed, if there is one; the engine lets go of it with the state.
+    pub(super) fn close_stream(&self, effects: &mut Vec<Effect>) {
+        if let Some(stream) = self.stream() {
             effects.push(Effect::CloseStream(stream));
         }
     }
@@ -64,47 +90,142 @@ impl Call {
     /// Hangs up here, whatever the state.
     pub(super) fn hang_up(
         &mut self,
+        reason: EndReason,
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Result<(), CommandError> {
+        let mut limit = CARRIER_LIMIT;
         match &self.state {
+            CallState::Dialing { far, .. } => {
+                if *far == Dialed::Asked {
+                    // Nobody can end a leg without a name: that is done once the carrier has told it.
+                    limit = DIAL_LIMIT;
+                }
+                self.state = CallState::Leaving {
+                    stream: None,
+                    then: Next::End(reason),
+                    until: now + limit,
+                };
+                self.since = now;
+            }
             CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
             | CallState::Leaving {
-                then: Next::Stage, ..
+                then: Next::On(_), ..
             }
             | CallState::Deciding { .. } => {
-                let stream = self.leave_desk(effects);
                 self.state = CallState::Leaving {
-                    stream,
-                    then: Next::End,
-                    until: now + CARRIER_LIMIT,
+                    stream: self.stream(),
+                    then: Next::End(reason),
+                    until: now + limit,
                 };
                 self.since = now;
             }
-            CallState::Elsewhere { far, until } => {
-                self.state = CallState::EndingElsewhere {
+            CallState::Elsewhere {
+                far,
+                unanswered,
+                until,
+            } => {
+                self.state = CallState::LeavingElsewhere {
                     far: far.clone(),
+                    unanswered: *unanswered,
                     over_by: *until,
-                    until: now + CARRIER_LIMIT,
+                    then: Next::End(reason),
+                    until: now + limit,
+                };
+            }
+            CallState::LeavingElsewhere {
+                far,
+                unanswered,
+                over_by,
+                then: Next::On(_),
+                ..
+            } => {
+                self.state = CallState::LeavingElsewhere {
+                    far: far.clone(),
+                    unanswered: *unanswered,
+                    over_by: *over_by,
+                    then: Next::End(reason),
+                    until: now + limit,
                 };
             }
             CallState::Leaving {
-                then: Next::End, ..
+                then: Next::End(_), ..
             }
-            | CallState::EndingElsewhere { .. }
-            | CallState::Ended { .. } => return Err(CommandError::WrongState),
+            | CallState::LeavingElsewhere {
+                then: Next::End(_), ..
+            }
+            | CallState::Ended { .. } => {
+                return Err(CommandError::WrongState(self.view().stage));
+            }
         }
-        effects.push(Effect::Carrier(CarrierRequest::End(self.leg.clone())));
+        if let Some(leg) = &self.leg {
+            effects.push(Effect::Carrier(CarrierRequest::End(leg.clone())));
+        }
         Ok(())
     }
 
-    /// The carrier did not end a call that is elsewhere: it is as it was, and can be hung up again.
+    /// Asks the carrier to take the call away from where it is, and to ask us where to. Its far end is on `leg`, where that
+    /// is not the leg that it is known by.
+    pub(super) fn go_on(
+        &mut self,
+        to: Onward,
+        leg: Option<LegId>,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), CommandError> {
+        let Some(leg) = leg.or_else(|| self.leg.clone()) else {
+            return Err(CommandError::WrongState(self.view().stage));
+        };
+        let until = now + CARRIER_LIMIT;
+        match &self.state {
+            CallState::Ringing { stream, .. } | CallState::Talking { stream, .. } => {
+                self.state = CallState::Leaving {
+                    stream: Some(*stream),
+                    then: Next::On(to),
+                    until,
+                };
+                self.since = now;
+            }
+            CallState::Elsewhere {
+                far,
+                unanswered,
+                until: over_by,
+            } => {
+                self.state = CallState::LeavingElsewhere {
+                    far: far.clone(),
+                    unanswered: *unanswered,
+                    over_by: *over_by,
+                    then: Next::On(to),
+                    until,
+                };
+            }
+            CallState::Dialing { .. }
+            | CallState::Offered { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => {
+                return Err(CommandError::WrongState(self.view().stage));
+            }
+        }
+        effects.push(Effect::Carrier(CarrierRequest::Redirect(leg)));
+        Ok(())
+    }
+
+    /// The carrier did not do what was wanted of a call that is elsewhere: it is as it was, and can be asked again.
     pub(super) fn is_elsewhere_again(&mut self) {
-        if let CallState::EndingElsewhere { far, over_by, .. } = &self.state {
+        if let CallState::LeavingElsewhere {
+            far,
+            unanswered,
+            over_by,
+            ..
+        } = &self.state
+        {
             self.state = CallState::Elsewhere {
                 far: far.clone(),
+                unanswered: *unanswered,
                 until: *over_by,
             };
         }
@@ -125,7 +246,7 @@ impl Call {
                 *far = Far::Answered(by);
                 *until = now + LONGEST_ELSEWHERE;
                 self.since = now;
-                effects.push(Effect::Event(self.id.clone(), Happening::Answered));
+                self.note(Happening::Answered, effects);
             }
             Far::Answered(known) => {
                 if known.is_none() {
@@ -154,28 +275,32 @@ impl Call {
     pub(super) fn is_asked_again(&self, ask: &Ask) -> bool {
         let told_holds = match (&self.state, self.direction) {
             (
-                CallState::Offered { .. } | CallState::Ringing { .. } | CallState::Talking { .. },
+                CallState::Dialing { .. }
+                | CallState::Offered { .. }
+                | CallState::Ringing { .. }
+                | CallState::Talking { .. },
                 _,
             ) => true,
             (CallState::Leaving { stream, .. }, _) => stream.is_some(),
             (
-                CallState::Elsewhere { far, .. } | CallState::EndingElsewhere { far, .. },
+                CallState::Elsewhere { far, .. } | CallState::LeavingElsewhere { far, .. },
                 Direction::Incoming,
             ) => *far == Far::Rings,
             (
-                CallState::Elsewhere { .. } | CallState::EndingElsewhere { .. },
+                CallState::Elsewhere { .. } | CallState::LeavingElsewhere { .. },
                 Direction::Outgoing,
             ) => true,
             (CallState::Deciding { .. } | CallState::Ended { .. }, _) => false,
         };
-        told_holds && self.asked == *ask
+        told_holds && self.asked.as_ref() == Some(ask)
     }
 
     pub(super) fn waited_in_vain(&mut self, then: Next, now: Time, effects: &mut Vec<Effect>) {
         match then {
-            Next::End => self.end(EndReason::HungUpHere, now, effects),
-            Next::Stage => {
+            Next::End(reason) => self.end(reason, now, effects),
+            Next::On(to) => {
                 self.state = CallState::Deciding {
+                    to,
                     until: now + QUESTION_LIMIT,
                     otherwise: EndReason::NotAnswered,
                 };
@@ -184,34 +309,77 @@ impl Call {
     }
 
     pub(super) fn end(&mut self, reason: EndReason, now: Time, effects: &mut Vec<Effect>) {
+        if let Some(tone) = self.last_tone(reason) {
+            effects.push(Effect::CallEnded(tone));
+        }
+        self.end_silently(reason, now, effects);
+    }
+
+    /// Ends it without a tone.
+    pub(super) fn end_silently(&mut self, reason: EndReason, now: Time, effects: &mut Vec<Effect>) {
         if self.is_over() {
             return;
-        }
-        // Whoever hung up here knows it.
-        if let CallState::Talking { .. } = self.state {
-            match reason {
-                EndReason::HungUpThere => effects.push(Effect::CallEnded(Progress::Busy)),
-                EndReason::StreamLost | EndReason::Failed => {
-                    effects.push(Effect::CallEnded(Progress::Congestion));
-                }
-                EndReason::HungUpHere | EndReason::NotAnswered | EndReason::Refused => {}
-            }
         }
         self.state = CallState::Ended {
             reason,
             until: now + REMEMBERED,
         };
         self.since = now;
-        effects.push(Effect::Event(self.id.clone(), Happening::Ended(reason)));
+        self.keys = None;
+        self.note(Happening::Ended(reason), effects);
+    }
+
+    /// Returns what the near end hears of a call's end. Whoever hung up here knows it, and of a call that waits nothing is
+    /// heard.
+    fn last_tone(&self, reason: EndReason) -> Option<Progress> {
+        match &self.state {
+            CallState::Talking {
+                part: Part::Talks | Part::Meets,
+                ..
+            } => match reason {
+                EndReason::HungUpThere => Some(Progress::Busy),
+                EndReason::StreamLost | EndReason::Failed => Some(Progress::Congestion),
+                EndReason::HungUpHere
+                | EndReason::Rejected
+                | EndReason::Blocked
+                | EndReason::Busy
+                | EndReason::TooLong
+                | EndReason::NotAnswered
+                | EndReason::Refused => None,
+            },
+            CallState::Dialing { .. } => match reason {
+                EndReason::Busy => Some(Progress::Busy),
+                EndReason::HungUpThere
+                | EndReason::NotAnswered
+                | EndReason::Failed
+                | EndReason::StreamLost => Some(Progress::Congestion),
+                EndReason::HungUpHere
+                | EndReason::Rejected
+                | EndReason::Blocked
+                | EndReason::TooLong
+                | EndReason::Refused => None,
+            },
+            CallState::Talking {
+                part: Part::Held, ..
+            }
+            | CallState::Offered { .. }
+            | CallState::Ringing { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => None,
+        }
     }
 }
 
 /// Returns how far a call has come elsewhere, and when it is over at the latest; nothing where it is not elsewhere.
 fn elsewhere(state: &mut CallState) -> Option<(&mut Far, &mut Time)> {
     match state {
-        CallState::Elsewhere { far, until } => Some((far, until)),
-        CallState::EndingElsewhere { far, over_by, .. } => Some((far, over_by)),
-        CallState::Offered { .. }
+        CallState::Elsewhere { far, until, .. } => Some((far, until)),
+        CallState::LeavingElsewhere { far, over_by, .. } => Some((far, over_by)),
+        CallState::Dialing { .. }
+        | CallState::Offered { .. }
         | CallState::Ringing { .. }
         | CallState::Talking { .. }
         | CallState::Leaving { .. }

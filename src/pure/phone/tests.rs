@@ -2,13 +2,16 @@
 //! and what must hold always stand beside.
 
 mod books;
+mod dialling;
 mod late;
+mod moving;
+mod several;
 mod table;
 
 use super::*;
-use crate::pure::audio::Feed;
 use crate::pure::audio::tone::Country;
-use crate::pure::ids::{LegId, Party, PhoneNumber, StreamId, StreamToken};
+use crate::pure::audio::{Feed, Route};
+use crate::pure::ids::{CallId, LegId, Party, PhoneNumber, StreamId, StreamToken};
 
 const STREAM: StreamId = StreamId(1);
 
@@ -23,6 +26,8 @@ fn phone_with(ring: Ring, auto_answer: AutoAnswer) -> Phone {
         auto_answer,
         own_number: Some(number("+18199754345")),
         country: Country::NorthAmerica,
+        call_waiting: true,
+        longest_call: Duration::from_secs(4 * 3_600),
     });
     phone.handle(Input::DeskUsable(true), Time::START);
     phone
@@ -64,6 +69,7 @@ fn rings_from(from: &str, n: u8, made: u8) -> Input {
     let ask = Ask::Incoming {
         from: Party::parse(from),
         to: Party::parse("+18199754345"),
+        caller: Caller::default(),
     };
     Input::CarrierAsks {
         leg: leg(n),
@@ -99,6 +105,22 @@ fn dials_as(n: u8, made: u8) -> Input {
     }
 }
 
+/// The desk dials, perhaps for a call that waits.
+fn desk_dials(n: u8, consults: Option<u8>) -> Input {
+    Input::Dial {
+        to: "+15145550100".to_owned(),
+        consults: consults.map(call_id),
+        fresh: fresh(n),
+    }
+}
+
+fn placed_as(n: u8, leg_of: u8) -> Input {
+    Input::CarrierDialled {
+        call: call_id(n),
+        outcome: Ok(leg(leg_of)),
+    }
+}
+
 fn child(n: u8, child: u8, status: LegStatus) -> Input {
     Input::ChildIs {
         parent: leg(n),
@@ -110,6 +132,7 @@ fn child(n: u8, child: u8, status: LegStatus) -> Input {
 fn leg_is(n: u8, status: LegStatus) -> Input {
     Input::LegIs {
         leg: leg(n),
+        call: None,
         status,
     }
 }
@@ -226,6 +249,7 @@ fn a_repeated_webhook_gets_the_same_answer() {
         ask: Ask::Incoming {
             from: Party::parse("+15145550100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         },
         fresh: fresh(2),
     };
@@ -523,8 +547,10 @@ fn who_rings_is_a_matter_of_the_setting_and_of_who_is_there() {
             Document::Stream { .. } => "stream",
             Document::RingBrowsers { .. } => "browsers",
             Document::SayAndHangUp(Phrase::NobodyCanAnswer) => "sorry",
-            other
-            @ (Document::DialNumber { .. } | Document::SayAndHangUp(_) | Document::HangUp) => {
+            other @ (Document::DialNumber { .. }
+            | Document::Conference { .. }
+            | Document::SayAndHangUp(_)
+            | Document::HangUp) => {
                 panic!("{other:?}")
             }
         };
@@ -617,19 +643,14 @@ fn an_outgoing_call_of_a_browser_is_followed_to_its_end() {
 fn calls_that_are_over_are_forgotten_and_there_are_never_too_many() {
     let mut phone = phone();
     phone.handle(incoming(1), at(0));
-    phone.handle(
-        Input::LegIs {
-            leg: leg(1),
-            status: LegStatus::Completed,
-        },
-        at(1),
-    );
+    phone.handle(leg_is(1, LegStatus::Completed), at(1));
     phone.handle(Input::Timeout, at(60_002));
     assert!(phone.views().is_empty());
     for n in 0..1_500_u32 {
         let ask = Ask::Incoming {
             from: Party::parse("+15145550100"),
             to: Party::parse("+18199754345"),
+            caller: Caller::default(),
         };
         let fresh = Fresh {
             call: CallId::new(format!("n{n}")),
@@ -654,6 +675,8 @@ impl Phone {
             calls: self.calls.clone(),
             browsers: self.browsers.clone(),
             desk_usable: self.desk_usable,
+            do_not_disturb: self.do_not_disturb,
+            signals: self.signals,
             stopping: self.stopping,
         }
     }

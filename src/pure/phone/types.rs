@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::pure::audio::Route;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::ids::{CallId, Identity, LegId, Party, PhoneNumber, StreamId, StreamToken};
+use crate::pure::keys::{Keys, NoKeys};
 use crate::pure::time::Time;
 
 /// Who rings when a call comes in.
@@ -45,6 +46,10 @@ pub struct PhoneSettings {
     pub own_number: Option<PhoneNumber>,
     /// Whose tones are used.
     pub country: Country,
+    /// Whether the desk rings for a further caller while it talks.
+    pub call_waiting: bool,
+    /// How long a call at the desk may last.
+    pub longest_call: Duration,
 }
 
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
@@ -56,6 +61,15 @@ pub struct Fresh {
     pub token: StreamToken,
 }
 
+/// What is known of whoever rings.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Caller {
+    /// They are not let through.
+    pub is_blocked: bool,
+    /// The desk answers them by itself, at once.
+    pub is_answered: bool,
+}
+
 /// What the carrier wants a document for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ask {
@@ -65,6 +79,8 @@ pub enum Ask {
         from: Party,
         /// Whom they dialled.
         to: Party,
+        /// What is known of whoever rings.
+        caller: Caller,
     },
     /// A browser, or our own number, wants to dial (`/twiml/outgoing`).
     Outgoing {
@@ -164,19 +180,57 @@ pub enum Document {
         /// The caller id shown.
         caller_id: PhoneNumber,
     },
+    /// Do not answer at all.
+    Reject,
     /// Say a sentence and hang up.
     SayAndHangUp(Phrase),
+    /// Join a conference of the carrier's, named after a call.
+    Conference {
+        /// The call that it is named after.
+        name: CallId,
+    },
     /// Hang up.
     HangUp,
 }
 
 /// What a person wants of one call.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Command {
     /// Pick up at the desk.
     Answer,
+    /// Do not pick up: whoever calls is sent on to a polite end.
+    Reject,
     /// End it, whatever its state.
     HangUp,
+    /// Let the far end wait.
+    Hold,
+    /// Talk again; whoever talks meanwhile waits.
+    Resume,
+    /// Keep the desk's sound from the far end, or let it through again.
+    Mute(bool),
+    /// Send keys to the far end.
+    Keys(Keys),
+    /// Send the keys that were typed behind a stop.
+    KeysGoOn,
+    /// Take it elsewhere, or to the desk; if nobody answers there, it comes back.
+    Move(Target),
+    /// Meet it and another at the desk: all hear each other.
+    Merge(CallId),
+    /// Join it with the call that was dialled for it, and leave both.
+    JoinConsulted,
+}
+
+/// Where somebody wants a call.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// At the desk.
+    Desk,
+    /// In the browsers: all that are reachable ring.
+    Browsers,
+    /// At a number.
+    Number(PhoneNumber),
+    /// In a conference with another call, named after one of them.
+    Conference(CallId),
 }
 
 /// Why a command was not carried out.
@@ -186,8 +240,106 @@ pub enum CommandError {
     #[error("there is no such call")]
     NoSuchCall,
     /// The call is not in a state for it.
-    #[error("the call is not in a state for that")]
-    WrongState,
+    #[error("the call is {}, and that cannot be done with it", .0.word())]
+    WrongState(Stage),
+    /// No keys wait behind a stop.
+    #[error("no keys wait to be sent; hint: say which")]
+    NoKeysLeft,
+    /// Nobody who was dialled for the call has answered.
+    #[error(
+        "nobody has answered yet who was dialled for this call; hint: `transfer` with `attended` dials"
+    )]
+    NotConsulted,
+    /// No browser is reachable.
+    #[error("no browser is registered, so none can ring; hint: open the page in one")]
+    NoBrowser,
+    /// The desk cannot be used.
+    #[error("the desk has no working microphone and speaker; hint: `offhook status` says why")]
+    NoDesk,
+    /// Where the call is wanted may not be dialled.
+    #[error("{}", .0.sentence())]
+    Destination(Phrase),
+}
+
+/// Why the desk did not dial.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DialError {
+    /// Whom one may not dial.
+    #[error("{}", .0.sentence())]
+    Destination(Phrase),
+    /// What stands behind the number are no keys.
+    #[error("{0}")]
+    Keys(NoKeys),
+    /// There is no such call for which it was to be dialled.
+    #[error("there is no such call")]
+    NoSuchCall,
+    /// The call for which it was to be dialled was not answered at the desk.
+    #[error("the call is {}, and that cannot be done with it", .0.word())]
+    WrongState(Stage),
+    /// There is no number to dial from.
+    #[error("there is no number to call from; hint: set TWILIO_PHONE_NUMBER")]
+    NoOwnNumber,
+    /// Every line is taken.
+    #[error("every line is taken; hint: hang up a call first")]
+    NoLine,
+    /// The desk cannot be used.
+    #[error("the desk has no working microphone and speaker; hint: `offhook status` says why")]
+    NoDesk,
+    /// The telephone is being switched off.
+    #[error("the telephone is being switched off")]
+    Stopping,
+    /// The carrier refused, or cannot be reached.
+    #[error("{}", .0.message)]
+    Carrier(DialRefusal),
+    /// It was hung up before the carrier had dialled.
+    #[error("it was hung up before it was dialled")]
+    HungUp,
+}
+
+impl CommandError {
+    /// Returns the stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            CommandError::NoSuchCall => "no_such_call",
+            CommandError::WrongState(_) => "wrong_state",
+            CommandError::NoKeysLeft => "no_keys_left",
+            CommandError::NotConsulted => "not_consulted",
+            CommandError::NoBrowser => "no_browser",
+            CommandError::NoDesk => "no_desk",
+            CommandError::Destination(phrase) => phrase.code(),
+        }
+    }
+}
+
+impl DialError {
+    /// Returns the stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            DialError::Destination(phrase) => phrase.code(),
+            DialError::Keys(_) => "invalid_digits",
+            DialError::NoSuchCall => "no_such_call",
+            DialError::WrongState(_) => "wrong_state",
+            DialError::NoOwnNumber => "no_own_number",
+            DialError::NoLine => "no_line",
+            DialError::NoDesk => "no_desk",
+            DialError::Stopping => "stopping",
+            DialError::Carrier(refusal) => refusal.code,
+            DialError::HungUp => "hung_up",
+        }
+    }
+}
+
+/// Why the carrier did not dial.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DialRefusal {
+    /// A stable word for programs, such as `geo_permission`.
+    pub code: &'static str,
+    /// What happened and what to do, for people; names no secret.
+    pub message: String,
+    /// The tone that tells it.
+    pub tone: Progress,
 }
 
 /// How a stream ended.
@@ -217,6 +369,14 @@ pub enum CarrierRequest {
 pub enum EndReason {
     /// The near end hung up.
     HungUpHere,
+    /// The near end declined it.
+    Rejected,
+    /// Whoever called is on the block list.
+    Blocked,
+    /// The far end was busy.
+    Busy,
+    /// It had lasted as long as it may.
+    TooLong,
     /// The far end hung up.
     HungUpThere,
     /// Nobody answered.
@@ -262,6 +422,10 @@ pub enum Place {
     Desk,
     /// In a browser, or in several that ring.
     Browser,
+    /// At a number that it was moved to.
+    Number,
+    /// In a conference of the carrier's.
+    Conference,
 }
 
 /// One call, as the person may see it.
@@ -269,8 +433,8 @@ pub enum Place {
 pub struct CallView {
     /// Our name for it.
     pub id: CallId,
-    /// The carrier's name for it.
-    pub leg: LegId,
+    /// The carrier's name for it; nothing until it has told it.
+    pub leg: Option<LegId>,
     /// Who began.
     pub direction: Direction,
     /// Who called.
@@ -283,6 +447,14 @@ pub struct CallView {
     pub place: Place,
     /// Since when it stands there.
     pub since: Time,
+    /// Whether the far end does not hear the desk.
+    pub muted: bool,
+    /// Whether the far end waits.
+    pub held: bool,
+    /// Whether it meets others at the desk.
+    pub merged: bool,
+    /// The call that this one was dialled for.
+    pub consults: Option<CallId>,
     /// The stream, while it has one.
     pub stream: Option<StreamId>,
     /// Why it is over, once it is.
@@ -294,6 +466,8 @@ pub struct CallView {
 pub struct Snapshot {
     /// The calls, oldest first; those that ended stay for a minute.
     pub calls: Vec<CallView>,
+    /// Whether the desk does not ring.
+    pub do_not_disturb: bool,
     /// The number of the newest event that this snapshot holds.
     pub seq: u64,
 }
@@ -305,10 +479,26 @@ pub enum Happening {
     Began,
     /// It rings at the desk.
     Rings,
+    /// It rings at the far end.
+    FarEndRings,
     /// It rings in the browsers.
     RingsBrowsers,
     /// Sound flows.
     Answered,
+    /// The far end waits.
+    Held,
+    /// It talks again.
+    Resumed,
+    /// It meets others at the desk.
+    Merged,
+    /// The far end does not hear the desk any more.
+    Muted,
+    /// It does again.
+    Unmuted,
+    /// Somebody wants it elsewhere, or at the desk.
+    Moves,
+    /// It is at the desk again: somebody wanted it there, or nobody answered elsewhere.
+    CameBack,
     /// The far end pressed a key: `0`-`9`, `*`, `#`, `A`-`D`.
     Key(char),
     /// It is over.
@@ -348,6 +538,8 @@ pub enum Input {
     LegIs {
         /// Which.
         leg: LegId,
+        /// Our name for the call, where the carrier was told it when it dialled.
+        call: Option<CallId>,
         /// Where.
         status: LegStatus,
     },
@@ -383,7 +575,25 @@ pub enum Input {
         /// Which key.
         digit: char,
     },
-    /// A person wants something. Answered by exactly one [`Effect::Reply`].
+    /// A person wants the desk to dial. Answered by exactly one [`Effect::Dialled`], now or later, for `fresh.call`.
+    Dial {
+        /// Whom: a number as it came; behind it, from the first comma or semicolon on, keys to send once somebody answers.
+        to: String,
+        /// The call for which it is dialled, which is held meanwhile.
+        consults: Option<CallId>,
+        /// What may be made.
+        fresh: Fresh,
+    },
+    /// The carrier dialled, or did not.
+    CarrierDialled {
+        /// For which call.
+        call: CallId,
+        /// The leg, or why there is none.
+        outcome: Result<LegId, DialRefusal>,
+    },
+    /// The desk is not to ring, or may again.
+    DoNotDisturb(bool),
+    /// A person wants something of a call. Answered by exactly one [`Effect::Reply`].
     Command {
         /// Of which call.
         call: CallId,
@@ -429,8 +639,25 @@ pub enum Effect {
     CloseStream(StreamId),
     /// Ask the carrier over REST; answered later by [`Input::CarrierDid`].
     Carrier(CarrierRequest),
+    /// Have the carrier dial, and connect whoever answers to a stream; answered later by [`Input::CarrierDialled`].
+    CarrierDials {
+        /// For which call.
+        call: CallId,
+        /// Whom.
+        to: PhoneNumber,
+        /// The caller id shown.
+        caller_id: PhoneNumber,
+        /// What the stream must bring along.
+        token: StreamToken,
+    },
+    /// Tell the person how dialling went, for the call of its [`Input::Dial`].
+    Dialled(CallId, Result<CallView, DialError>),
     /// Ring the bell, or stop it.
     Bell(Option<Country>),
+    /// Let the near end hear how a call goes on that is on its way, or that another one waits; or stop that.
+    Progress(Option<Progress>),
+    /// Send keys to the far end of a stream.
+    Keys(StreamId, Keys),
     /// Warn the near end with one beep.
     Beep,
     /// Tell the near end with a tone that the far end has gone.
@@ -441,6 +668,66 @@ pub enum Effect {
     Reply(Result<CallView, CommandError>),
     /// Something happened, to be logged with the next sequence number.
     Event(CallId, Happening),
+}
+
+impl DialRefusal {
+    /// The carrier has not said in time whether it dials.
+    #[must_use]
+    pub fn silence() -> DialRefusal {
+        DialRefusal {
+            code: "carrier_silent",
+            message: "Twilio did not say in time whether it dials; if it does after all, that is ended at once; hint: see https://status.twilio.com and the network of this machine".to_owned(),
+            tone: Progress::Congestion,
+        }
+    }
+}
+
+impl Phrase {
+    /// Returns the stable word under which a program knows why it may not be dialled.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Phrase::NobodyCanAnswer => "nobody_can_answer",
+            Phrase::DestinationNotAllowed => "destination_not_allowed",
+            Phrase::NotANumber => "not_a_number",
+            Phrase::EmergencyRefused => "emergency_number",
+            Phrase::NotAllowedToDial => "not_allowed_to_dial",
+            Phrase::CouldNotBeReached => "could_not_be_reached",
+        }
+    }
+
+    /// Returns the sentence for whoever typed what may not be dialled.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Phrase::NobodyCanAnswer => "nobody can answer",
+            Phrase::DestinationNotAllowed => {
+                "that kind of number costs more than a call, so it is not dialled; hint: premium, satellite and shared-cost numbers are refused"
+            }
+            Phrase::NotANumber => {
+                "that is no telephone number; hint: a plus sign, the country code and the number, such as +15145550100"
+            }
+            Phrase::EmergencyRefused => {
+                "this telephone does not call emergency services; use another telephone now"
+            }
+            Phrase::NotAllowedToDial => "nobody may dial from there",
+            Phrase::CouldNotBeReached => "it could not be reached",
+        }
+    }
+}
+
+impl Stage {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Dialing => "dialing",
+            Stage::Ringing => "ringing",
+            Stage::Connecting => "connecting",
+            Stage::Talking => "talking",
+            Stage::Ended => "ended",
+        }
+    }
 }
 
 impl StreamRefusal {

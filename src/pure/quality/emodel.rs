@@ -92,13 +92,6 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// Returns the talker echo loudness rating of a connection whose far end gives back what it hears that much weaker:
-    /// the echo passes both telephones' ends (G.131 annex A).
-    #[must_use]
-    pub fn talker_echo(&self, echo_return_loss_db: f64) -> f64 {
-        self.send_loudness + self.receive_loudness + echo_return_loss_db
-    }
-
     /// Returns the transmission rating factor R (7-1); 93.2 for the default, and never below 0 or above 100 here.
     #[must_use]
     pub fn rating(&self) -> f64 {
@@ -373,10 +366,11 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_loss_becomes_a_loudness_rating_by_both_telephones() {
-        assert_eq!(Connection::default().talker_echo(55.0), 65.0);
-        // At 100 ms an echo that is hardly weakened ruins a call, and one of 55 dB less costs next to nothing.
-        let heard = |loss| delayed(100.0, Connection::default().talker_echo(loss)).rating();
+    fn an_echo_ruins_a_call_where_it_is_late_and_hardly_weakened() {
+        // The echo passes both telephones' ends (G.131 annex A): 10 dB for the two of the default.
+        let both_ends =
+            Connection::default().send_loudness + Connection::default().receive_loudness;
+        let heard = |loss| delayed(100.0, both_ends + loss).rating();
         assert!(heard(20.0) < 40.0, "{}", heard(20.0));
         assert!(heard(55.0) > 90.0, "{}", heard(55.0));
     }

@@ -27,6 +27,9 @@ pub struct CallQuality {
     pub down_ms: Option<Figure>,
     /// What the caller hears later than at best, since the carrier holds it, in ms.
     pub caller_ms: Option<Figure>,
+    /// The network between us and the carrier, there and back at its best, in ms: told by marks, less the frame that
+    /// each waits for. Not in the rating.
+    pub network_round_trip_ms: Option<f32>,
     /// Interarrival jitter of the carrier's messages (RFC 3550), in ms.
     pub jitter_ms: Option<Figure>,
     /// How late 95 % of the messages are at most, against the earliest of ten seconds, in ms.

@@ -4,8 +4,8 @@
 //! may do what is read strictly: a browser can add parameters of its own to a call that it makes, so a name that stands
 //! there twice with different values is no name at all.
 
-use crate::pure::ids::{LegId, Party};
-use crate::pure::phone::{Ask, DialOutcome, LegStatus};
+use crate::pure::ids::{CallId, LegId, Party};
+use crate::pure::phone::{Ask, Caller, DialOutcome, LegStatus};
 
 /// Why a form cannot be acted on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -72,6 +72,12 @@ pub fn leg_id(text: &str) -> Option<LegId> {
     is_sid(text).then(|| LegId::new(text))
 }
 
+/// Reads our name for a call as loosely as a CallSid.
+#[must_use]
+pub fn call_id(text: &str) -> Option<CallId> {
+    is_sid(text).then(|| CallId::new(text))
+}
+
 /// Says whether a text can be the carrier's name for something: `[A-Za-z0-9_-]{1,64}`.
 pub(super) fn is_sid(text: &str) -> bool {
     (1..=64).contains(&text.len())
@@ -88,6 +94,8 @@ pub fn incoming(form: &Form) -> Result<(LegId, Ask), FormError> {
     let ask = Ask::Incoming {
         from: Party::parse(form.named("From")),
         to: Party::parse(form.named("To")),
+        // Whoever asks the phone knows.
+        caller: Caller::default(),
     };
     Ok((form.leg()?, ask))
 }
@@ -232,6 +240,7 @@ mod tests {
         let ask = Ask::Incoming {
             from: number("+18738402100"),
             to: number("+18199754345"),
+            caller: Caller::default(),
         };
         assert_eq!(asked, Ok((LegId::new("test123"), ask)));
     }

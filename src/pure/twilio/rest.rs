@@ -37,6 +37,10 @@ pub enum Purpose {
     Redirect,
     /// To know where a leg stands.
     Fetch,
+    /// To have somebody dialled.
+    Dial,
+    /// To know which calls were made.
+    Find,
 }
 
 /// What an answer means.
@@ -125,16 +129,21 @@ impl RestApi {
     }
 
     fn call(&self, leg: &LegId) -> Url {
+        self.resource(&["Calls", &format!("{leg}.json")])
+    }
+
+    /// Returns the address of the list of calls.
+    pub(super) fn calls(&self) -> Url {
+        self.resource(&["Calls.json"])
+    }
+
+    fn resource(&self, names: &[&str]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             // As a segment of its own, a name with a slash in it stays a name.
-            path.pop_if_empty().extend([
-                "2010-04-01",
-                "Accounts",
-                &self.account_sid,
-                "Calls",
-                &format!("{leg}.json"),
-            ]);
+            path.pop_if_empty()
+                .extend(["2010-04-01", "Accounts", &self.account_sid])
+                .extend(names);
         }
         url
     }
@@ -156,7 +165,9 @@ pub fn read_answer(purpose: Purpose, status: u16, body: &[u8]) -> RestOutcome {
     if (200..300).contains(&status) {
         let call: Result<Call<'_>, _> = serde_json::from_slice(body);
         return match (purpose, call) {
-            (Purpose::End | Purpose::Redirect, _) => RestOutcome::Done,
+            (Purpose::End | Purpose::Redirect | Purpose::Dial | Purpose::Find, _) => {
+                RestOutcome::Done
+            }
             (Purpose::Fetch, Ok(call)) => leg_status(&call.status).map_or(
                 RestOutcome::Failed(RestFailure::Unreadable { status }),
                 RestOutcome::LegIs,

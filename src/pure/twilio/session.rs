@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::backlog::MarkName;
+use super::far_keys::FarKeys;
 use super::recut::Recut;
 use super::stream::{
     self, Media, OtherFormat, Start, StreamError, StreamEvent, StreamMessage, StreamSid,
@@ -218,6 +219,7 @@ pub struct Session {
     sid: Option<StreamSid>,
     numbers: Numbers,
     recut: Recut,
+    keys: FarKeys,
     ulaw: Vec<u8>,
     faults: Faults,
     other_format: Option<OtherFormat>,
@@ -234,6 +236,7 @@ impl Session {
             sid: None,
             numbers: Numbers::default(),
             recut: Recut::default(),
+            keys: FarKeys::default(),
             ulaw: Vec::new(),
             faults: Faults::default(),
             other_format: None,
@@ -435,7 +438,11 @@ impl Session {
         match (self.state, event) {
             (State::Opened { .. }, StreamEvent::Start(start)) => self.start(start, now, actions),
             (State::Up { .. }, StreamEvent::Media(media)) => self.media(&media, now, actions),
-            (State::Up { .. }, StreamEvent::Dtmf(key)) => actions.push(Action::Key(key)),
+            (State::Up { .. }, StreamEvent::Dtmf(key)) => {
+                if self.keys.message(key, now) {
+                    actions.push(Action::Key(key));
+                }
+            }
             (State::Up { .. }, StreamEvent::Stop) => {
                 actions.push(Action::Ended(StreamEnd::Stopped));
                 self.stopped(now);
@@ -484,7 +491,11 @@ impl Session {
             return self.unreadable(&error);
         }
         let frames = self.recut.cut(&self.ulaw, media.timestamp_ms, now);
-        actions.extend(frames.map(Action::Down));
+        for frame in frames {
+            actions.push(Action::Down(frame));
+            self.keys
+                .sound(&frame, now, |key| actions.push(Action::Key(key)));
+        }
         self.alive(now);
     }
 

@@ -123,6 +123,42 @@ fn an_admitted_stream_lets_sound_and_keys_through() {
 }
 
 #[test]
+fn a_key_in_the_sound_is_told_once_with_and_without_a_message_of_it() {
+    use base64::Engine as _;
+
+    use crate::pure::audio::dtmf::KeySender;
+    use crate::pure::audio::{FRAME_LEN, g711};
+    use crate::pure::keys::Keys;
+
+    for message in [false, true] {
+        let mut line = Line::up();
+        let mut sender = KeySender::default();
+        assert!(sender.send(Keys::parse("5").expect("a key").signs()));
+        for n in 2..20 {
+            let (mut sound, mut ulaw) = ([0.0; FRAME_LEN], [0; FRAME_LEN]);
+            sender.process(&mut sound);
+            g711::encode_slice(&sound, &mut ulaw);
+            let payload = base64::engine::general_purpose::STANDARD.encode(ulaw);
+            line.says(&media(n, n * 20).replace("/39/", &payload));
+        }
+        if message {
+            line.says(r#"{"event":"dtmf","sequenceNumber":"20","streamSid":"MZ1","dtmf":{"track":"inbound_track","digit":"5"}}"#);
+        }
+        let keys = line.took().into_iter().filter_map(|action| match action {
+            Action::Key(key) => Some(key),
+            Action::Down(_)
+            | Action::Offer { .. }
+            | Action::Mark(_)
+            | Action::Ping
+            | Action::Close(_)
+            | Action::Ended(_)
+            | Action::Drop => None,
+        });
+        assert_eq!(keys.collect::<String>(), "5", "message: {message}");
+    }
+}
+
+#[test]
 fn no_sound_flows_before_the_phone_has_said_yes() {
     let mut line = Line::offered();
     line.says(&media(2, 20));

@@ -31,7 +31,9 @@ pub struct Links {
 }
 
 impl Links {
-    fn to(&self, path: &str) -> String {
+    /// Returns the public address of a path of ours.
+    #[must_use]
+    pub fn to(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 }
@@ -64,6 +66,8 @@ pub enum Verb {
         /// The sentence.
         text: String,
     },
+    /// Leave it unanswered, so that nothing is billed.
+    Reject,
     /// End the leg.
     Hangup,
 }
@@ -88,6 +92,11 @@ pub enum Noun {
         number: String,
         /// Who is told how it goes.
         status_callback: String,
+    },
+    /// A conference, made by whoever is first there and over when one of its parties leaves.
+    Conference {
+        /// Its name.
+        name: String,
     },
     /// A browser.
     Client {
@@ -143,6 +152,15 @@ pub fn render(document: &Document, links: &Links) -> String {
                 status_callback,
             }],
         }],
+        Document::Conference { name } => vec![Verb::Dial {
+            action: links.to("/twilio/after-dial"),
+            timeout: links.ring_seconds.clamp(5, 600),
+            caller_id: None,
+            whom: vec![Noun::Conference {
+                name: name.as_str().to_owned(),
+            }],
+        }],
+        Document::Reject => vec![Verb::Reject],
         Document::SayAndHangUp(phrase) => say_and_hang_up(*phrase, links.lang),
         Document::HangUp => vec![Verb::Hangup],
     };
@@ -213,6 +231,7 @@ impl Xml {
                 self.close("Dial");
             }
             Verb::Say { language, text } => self.element("Say", &[("language", language)], text),
+            Verb::Reject => self.empty("Reject", &[]),
             Verb::Hangup => self.empty("Hangup", &[]),
         }
     }
@@ -229,6 +248,17 @@ impl Xml {
                     ("statusCallbackEvent", STATUS_EVENTS),
                 ],
                 number,
+            ),
+            // Without its default jitter buffer, which adds 300 ms and more, without its music and its beep.
+            Noun::Conference { name } => self.element(
+                "Conference",
+                &[
+                    ("beep", "false"),
+                    ("jitterBufferSize", "off"),
+                    ("endConferenceOnExit", "true"),
+                    ("waitUrl", ""),
+                ],
+                name,
             ),
             Noun::Client {
                 identity,

@@ -2,7 +2,7 @@
 //!
 //! The carrier plays all it gets in order, so what a stall has held up would be heard late for ever. [`Backlog`] says how
 //! much the carrier holds; beyond a small margin a [`Shortener`] makes what follows shorter until it is gone, and beyond
-//! [`CLEAR_MS`] everything held is thrown away. While there is nothing to bring back a frame leaves at once as it came.
+//! the bound that is set everything held is thrown away. While there is nothing to bring back a frame leaves at once as it came.
 //!
 //! No socket and no clock: whoever owns them hands in frames, marks and sound as they come, and sends what
 //! [`Upward::pull`] returns.
@@ -12,19 +12,19 @@ use std::time::Duration;
 
 use super::backlog::{Backlog, MarkName};
 use crate::pure::audio::clock_track::{ClockLine, ClockTrack};
-use crate::pure::audio::shorten::{Haste, Shortener};
-use crate::pure::audio::{FRAME_LEN, LINE_RATE, UpFrame};
+use crate::pure::audio::shorten::{Shortener, Urgency};
+use crate::pure::audio::{FRAME_LEN, LINE_RATE, MostDelay, UpFrame};
 use crate::pure::time::Time;
 
 /// Where more than this is held beyond what is wanted, in ms, bringing it back begins, and where less is, it ends: less than
 /// a frame, since what is left of one is rounded off as well.
 const BRING_BACK_MS: (f64, f64) = (21.0, 15.0);
 
-/// Where more than this is held beyond what is wanted, in ms, it is brought back in haste.
+/// Where more than this is held beyond what is wanted, in ms, it is brought back in urgency.
 const HASTE_MS: f64 = 40.0;
 
-/// Where more than this is held, in ms, it is thrown away: whoever waits a second for an answer has asked again.
-pub const CLEAR_MS: f64 = 1_000.0;
+/// What the carrier may hold unseen, at its best, in ms: far more than any is known to.
+const AT_BEST_MS: f64 = 1_000.0;
 
 /// How long the lateness of the carrier's sound says something about what comes beside it.
 const FRESH: Duration = Duration::from_millis(100);
@@ -56,6 +56,8 @@ pub struct UpFigures {
 /// The way up of one stream.
 #[derive(Clone, Debug, Default)]
 pub struct Upward {
+    /// Where more than this is held it is thrown away.
+    most_delay: MostDelay,
     shortener: Shortener,
     backlog: Backlog,
     carrier: ClockTrack,
@@ -66,24 +68,42 @@ pub struct Upward {
     outgoing: VecDeque<Outgoing>,
     bringing_back: bool,
     clears: u64,
+    /// How much was sent since the last key, in ms.
+    since_key_ms: Option<f64>,
 }
 
 impl Upward {
+    /// Makes the way up of a stream whose caller hears nothing later than so much.
+    #[must_use]
+    pub fn bounded(most_delay: MostDelay) -> Upward {
+        Upward {
+            most_delay,
+            ..Upward::default()
+        }
+    }
+
     /// Takes the next frame of the microphone.
     pub fn frame(&mut self, frame: &UpFrame, now: Time) {
-        if self.backlog.answered() && self.backlog.held_ms() > Some(CLEAR_MS) {
+        if self.backlog.answered()
+            && self.backlog.held_ms() > Some(self.most_delay.ms())
+            && !self.holds_key()
+        {
             self.outgoing.push_back(Outgoing::Clear);
             self.backlog.cleared();
             self.shortener.clear();
             self.bringing_back = false;
             self.clears += 1;
         }
-        let haste = self.haste();
-        self.shortener.push(frame, haste);
+        let urgency = self.urgency();
+        self.shortener.push(frame, urgency);
         let mut sent = 0.0;
         while let Some(frame) = self.shortener.pull() {
             self.outgoing.push_back(Outgoing::Media(frame));
             sent += ms_of(FRAME_LEN as u64);
+            self.since_key_ms = match self.since_key_ms {
+                _ if frame.whole => Some(0.0),
+                since => since.map(|ms| ms + ms_of(FRAME_LEN as u64)),
+            };
         }
         self.backlog.sent(sent, ms_of(FRAME_LEN as u64), now);
         if sent > 0.0
@@ -163,6 +183,12 @@ impl Upward {
         }
     }
 
+    /// Says whether a key may be among what the carrier holds.
+    fn holds_key(&self) -> bool {
+        let held_ms = self.backlog.held_ms().unwrap_or(0.0) + AT_BEST_MS;
+        self.since_key_ms.is_some_and(|since_ms| since_ms < held_ms)
+    }
+
     /// What is held beyond what is wanted, in ms.
     fn spare_ms(&self) -> Option<f64> {
         let waiting_ms = ms_of(self.shortener.waiting() as u64);
@@ -170,21 +196,21 @@ impl Upward {
         Some(held_ms + waiting_ms - self.backlog.cushion_ms())
     }
 
-    fn haste(&mut self) -> Haste {
+    fn urgency(&mut self) -> Urgency {
         let Some(spare_ms) = self.spare_ms() else {
             self.bringing_back = false;
-            return Haste::None;
+            return Urgency::None;
         };
         let (begin, end) = BRING_BACK_MS;
         self.bringing_back = spare_ms > if self.bringing_back { end } else { begin };
         if !self.bringing_back {
-            return Haste::None;
+            return Urgency::None;
         }
         let most = (spare_ms * f64::from(LINE_RATE) / 1_000.0) as usize;
         if spare_ms > HASTE_MS {
-            Haste::Much(most)
+            Urgency::Much(most)
         } else {
-            Haste::Little(most)
+            Urgency::Little(most)
         }
     }
 }

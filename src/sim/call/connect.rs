@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
-use super::{Call, Callback, Ended, Flow, resolve, steered};
+use super::{Call, Callback, Ended, Flow, resolve};
 use crate::sim::date::iso8601;
 use crate::sim::media::{self, Opening, StreamEnd};
 use crate::sim::rest::Steer;
@@ -12,7 +12,7 @@ use crate::sim::sid;
 use crate::sim::twiml::Element;
 use crate::sim::words::Speech;
 
-impl Call<'_> {
+impl Call {
     /// Connects a stream, and follows the action afterwards.
     pub(super) async fn connect(&mut self, verb: &Element, base: &str) -> Flow {
         let Some(stream) = verb.child("Stream") else {
@@ -69,7 +69,7 @@ impl Call<'_> {
                 self.hung_up(action.map(|url| (url, method)), &[]).await;
                 Flow::End(Ended::TooLong)
             }
-            StreamEnd::Steered(steer) => steered(steer),
+            StreamEnd::Steered(steer) => self.steered(steer),
             StreamEnd::Closed | StreamEnd::Refused => match action {
                 Some(url) => Flow::Fetch {
                     url,

@@ -1,11 +1,12 @@
 //! What `<Dial>` leads to: legs that ring, answer or do not, as the plan says, and the events that tell of it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Call, Callback, Ended, Flow, resolve, steered};
-use crate::sim::date::rfc2822;
+use super::progress::{About, Progress};
+use super::{Call, Callback, Ended, Flow, resolve};
+use crate::sim::far_end::FarEnd;
 use crate::sim::report::Dialled;
 use crate::sim::rest::{Listed, Listing};
 use crate::sim::sid;
@@ -46,24 +47,11 @@ pub(super) struct Leg {
     pub(super) sid: String,
     /// A number, or `client:` and an identity.
     pub(super) to: String,
-    callback: Option<(String, String)>,
-    events: Vec<String>,
+    pub(super) progress: Progress,
     parameters: Vec<(String, String)>,
-    sequence: u32,
 }
 
 impl Leg {
-    /// Returns where and how an event is to be told, with its number; nothing where nobody asked for it.
-    pub(super) fn event(&mut self, event: &str) -> Option<(String, String, u32)> {
-        let (url, method) = self.callback.clone()?;
-        if !self.events.iter().any(|wanted| wanted == event) {
-            return None;
-        }
-        let number = self.sequence;
-        self.sequence += 1;
-        Some((url, method, number))
-    }
-
     /// Returns what is reported of it.
     pub(super) fn report(&self, status: &str, caller_id: Option<&str>) -> Dialled {
         Dialled {
@@ -113,16 +101,17 @@ fn leg(noun: &Element, to: String) -> Leg {
     Leg {
         sid: sid("CA"),
         to,
-        callback,
-        events: events.map(str::to_owned).collect(),
+        progress: Progress::new(callback, events.map(str::to_owned).collect()),
         parameters: noun.parameters(),
-        sequence: 0,
     }
 }
 
-impl Call<'_> {
+impl Call {
     /// Dials, lets the plan's outcome come about, and follows the action.
     pub(super) async fn dial(&mut self, verb: &Element, base: &str) -> Flow {
+        if let Some(conference) = verb.child("Conference") {
+            return self.conference(verb, conference, base).await;
+        }
         let (mut legs, strange) = legs(verb);
         for text in strange {
             self.report.warn(12200, text);
@@ -137,13 +126,14 @@ impl Call<'_> {
         let caller_id = verb.attribute("callerId").unwrap_or(&self.from).to_owned();
         let mut children: Vec<Listed> = legs
             .iter()
-            .map(|leg| match self.rest {
+            .map(|leg| match &self.rest {
                 Some(rest) => rest.join(Listing {
                     sid: &leg.sid,
                     parent: Some(&self.report.call_sid),
                     from: &caller_id,
                     to: &leg.to,
                     direction: "outbound-dial",
+                    status: "ringing",
                 }),
                 None => Listed::nowhere(&leg.sid),
             })
@@ -152,6 +142,15 @@ impl Call<'_> {
             for leg in &mut legs {
                 self.leg_event(leg, base, &caller_id, event, event, None);
             }
+        }
+        let far_ends: Option<Vec<FarEnd>> = self
+            .rest
+            .as_ref()
+            .and_then(|rest| legs.iter().map(|leg| rest.far_end(&leg.to)).collect());
+        if let Some(far_ends) = far_ends {
+            return self
+                .bridge(verb, base, caller_id, legs, children, far_ends)
+                .await;
         }
         let mut answered_at = None;
         let passed = match self.dial {
@@ -186,19 +185,37 @@ impl Call<'_> {
             let shown = verb.attribute("callerId");
             self.report.dialled.push(leg.report(status, shown));
         }
+        let over = DialOver {
+            status: outcome,
+            sid: legs[0].sid.clone(),
+            talked,
+        };
+        self.after_dial(verb, base, &over, passed.map(|_| ())).await
+    }
+
+    /// Follows what comes after a `<Dial>`: its action, the next verb, or wherever the call was sent.
+    pub(super) async fn after_dial(
+        &mut self,
+        verb: &Element,
+        base: &str,
+        over: &DialOver,
+        passed: Result<(), Flow>,
+    ) -> Flow {
         let action = verb.attribute("action").map(|url| {
             let method = verb.attribute("method").unwrap_or("POST");
             (resolve(base, url), method.to_owned())
         });
-        let duration = talked.unwrap_or_default().as_secs().to_string();
+        let duration = over.talked.unwrap_or_default().as_secs().to_string();
+        let is_bridged = if over.talked.is_some() {
+            "true"
+        } else {
+            "false"
+        };
         let extra = [
-            ("DialCallStatus", outcome),
-            ("DialCallSid", &legs[0].sid),
+            ("DialCallStatus", over.status),
+            ("DialCallSid", &over.sid),
             ("DialCallDuration", &duration),
-            (
-                "DialBridged",
-                if talked.is_some() { "true" } else { "false" },
-            ),
+            ("DialBridged", is_bridged),
         ];
         let extra: Vec<(String, String)> = extra.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
         match passed {
@@ -207,7 +224,7 @@ impl Call<'_> {
                 Flow::End(ended)
             }
             Err(flow) => flow,
-            Ok(_) => match action {
+            Ok(()) => match action {
                 Some((url, method)) => Flow::Fetch { url, method, extra },
                 None => Flow::Next,
             },
@@ -219,7 +236,7 @@ impl Call<'_> {
         let until = Instant::now().checked_add(time);
         let until = until.map_or(self.deadline, |until| until.min(self.deadline));
         tokio::select! {
-            Some(steer) = self.listed.steered.recv() => Err(steered(steer)),
+            Some(steer) = self.listed.steered.recv() => Err(self.steered(steer)),
             Some(_) = child.steered.recv() => Ok(true),
             () = sleep_until(until) => {
                 if until == self.deadline { Err(Flow::End(Ended::TooLong)) } else { Ok(false) }
@@ -228,7 +245,7 @@ impl Call<'_> {
     }
 
     /// Tells of a leg's event, where somebody asked for it.
-    fn leg_event(
+    pub(super) fn leg_event(
         &self,
         leg: &mut Leg,
         base: &str,
@@ -237,37 +254,35 @@ impl Call<'_> {
         status: &str,
         talked: Option<Duration>,
     ) {
-        let Some((url, method, number)) = leg.event(event) else {
+        let Some((url, method, number)) = leg.progress.next(event) else {
             return;
         };
-        let mut params: Vec<(String, String)> = [
-            ("AccountSid", self.account_sid.as_str()),
-            ("ApiVersion", "2010-04-01"),
-            ("CallSid", &leg.sid),
-            ("ParentCallSid", &self.report.call_sid),
-            ("CallStatus", status),
-            ("CallbackSource", "call-progress-events"),
-            ("Called", &leg.to),
-            ("Caller", caller_id),
-            ("Direction", "outbound-dial"),
-            ("From", caller_id),
-            ("SequenceNumber", &number.to_string()),
-            ("Timestamp", &rfc2822(SystemTime::now())),
-            ("To", &leg.to),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        if let Some(talked) = talked {
-            let duration = talked.as_secs().to_string();
-            params.push(("CallDuration".to_owned(), duration));
-        }
+        let about = About {
+            account_sid: &self.account_sid,
+            call_sid: &leg.sid,
+            parent: Some(&self.report.call_sid),
+            from: caller_id,
+            to: &leg.to,
+            direction: "outbound-dial",
+            status,
+            talked,
+        };
         // The teller lives as long as the call.
         let _ = self.callbacks.send(Callback {
             url: resolve(base, &url),
             method,
-            params,
+            params: about.params(number),
         });
     }
+}
+
+/// What came of a `<Dial>`.
+pub(super) struct DialOver {
+    pub(super) status: &'static str,
+    /// The leg that was answered, else the first.
+    pub(super) sid: String,
+    /// How long they talked; nothing where nobody answered.
+    pub(super) talked: Option<Duration>,
 }
 
 #[cfg(test)]
@@ -284,16 +299,20 @@ mod tests {
         let (mut legs, strange) = legs(&document.children[0]);
         assert_eq!(legs[0].to, "+15005550006");
         assert_eq!(
-            legs[0].event("initiated"),
+            legs[0].progress.next("initiated"),
             Some(("/s".into(), "POST".into(), 0))
         );
-        assert_eq!(legs[0].event("ringing"), None);
+        assert_eq!(legs[0].progress.next("ringing"), None);
         assert_eq!(
-            legs[0].event("answered"),
+            legs[0].progress.next("answered"),
             Some(("/s".into(), "POST".into(), 1))
         );
         assert_eq!(legs[1].to, "client:kitchen");
-        assert_eq!(legs[1].event("completed"), None, "nobody is to be told");
+        assert_eq!(
+            legs[1].progress.next("completed"),
+            None,
+            "nobody is to be told"
+        );
         assert_eq!(
             legs[1].report("completed", None).parameters,
             [("call".to_owned(), "7".to_owned())]

@@ -75,10 +75,11 @@ fn nouns(parent: &str) -> Option<(&'static [&'static str], &'static [&'static st
         "Response" => (
             &[
                 "Connect", "Dial", "Say", "Play", "Pause", "Redirect", "Hangup", "Reject",
+                "Record", "Gather",
             ],
             &[
-                "Echo", "Enqueue", "Gather", "Leave", "Pay", "Prompt", "Queue", "Record", "Refer",
-                "Sms", "Start", "Stop",
+                "Echo", "Enqueue", "Leave", "Pay", "Prompt", "Queue", "Refer", "Sms", "Start",
+                "Stop",
             ],
         ),
         "Connect" => (
@@ -95,20 +96,14 @@ fn nouns(parent: &str) -> Option<(&'static [&'static str], &'static [&'static st
             ],
         ),
         "Dial" => (
-            &["Number", "Client"],
-            &[
-                "Application",
-                "Conference",
-                "Queue",
-                "Sim",
-                "Sip",
-                "WhatsApp",
-            ],
+            &["Number", "Client", "Conference"],
+            &["Application", "Queue", "Sim", "Sip", "WhatsApp"],
         ),
         "Client" => (&["Identity", "Parameter"], &[]),
+        "Gather" => (&["Say", "Play", "Pause"], &[]),
         "Stream" => (&["Parameter"], &[]),
         "Number" | "Play" | "Pause" | "Redirect" | "Hangup" | "Reject" | "Identity"
-        | "Parameter" => (&[], &[]),
+        | "Parameter" | "Conference" | "Record" => (&[], &[]),
         _ => return None,
     })
 }
@@ -167,6 +162,61 @@ fn attributes(element: &str) -> &'static [&'static str] {
             "statusCallbackMethod",
             "clientNotificationUrl",
         ],
+        "Conference" => &[
+            "muted",
+            "beep",
+            "startConferenceOnEnter",
+            "endConferenceOnExit",
+            "participantLabel",
+            "coach",
+            "waitUrl",
+            "waitMethod",
+            "maxParticipants",
+            "record",
+            "region",
+            "trim",
+            "jitterBufferSize",
+            "statusCallback",
+            "statusCallbackEvent",
+            "statusCallbackMethod",
+            "recordingStatusCallback",
+            "recordingStatusCallbackMethod",
+            "recordingStatusCallbackEvent",
+            "eventCallbackUrl",
+        ],
+        "Record" => &[
+            "action",
+            "method",
+            "timeout",
+            "finishOnKey",
+            "maxLength",
+            "playBeep",
+            "trim",
+            "recordingStatusCallback",
+            "recordingStatusCallbackMethod",
+            "recordingStatusCallbackEvent",
+            "transcribe",
+            "transcribeCallback",
+        ],
+        "Gather" => &[
+            "action",
+            "method",
+            "input",
+            "timeout",
+            "numDigits",
+            "finishOnKey",
+            "actionOnEmptyResult",
+            "speechTimeout",
+            "speechModel",
+            "hints",
+            "language",
+            "profanityFilter",
+            "partialResultCallback",
+            "partialResultCallbackMethod",
+            "enhanced",
+            "bargeIn",
+            "debug",
+        ],
         "Say" => &["voice", "language", "loop"],
         "Play" => &["loop", "digits"],
         "Pause" => &["length"],
@@ -198,12 +248,16 @@ mod tests {
     #[test]
     fn what_is_only_not_simulated_is_told_apart_from_what_is_no_twiml() {
         let found = strange(
-            "<Gather><Say>Press</Say></Gather><Dial><Sip>sip:a@b</Sip></Dial><Connect><Room>r</Room></Connect>",
+            "<Enqueue>q</Enqueue><Gather><Say>Press</Say></Gather><Dial><Sip>sip:a@b</Sip></Dial><Connect><Room>r</Room></Connect>",
         );
         assert_eq!(found.wrong, [""; 0]);
         assert_eq!(
             found.not_simulated,
-            ["<Gather>", "<Sip> inside <Dial>", "<Room> inside <Connect>"]
+            [
+                "<Enqueue>",
+                "<Sip> inside <Dial>",
+                "<Room> inside <Connect>"
+            ]
         );
         let found = strange("<say>Hi</say><Shout/><Dial><Nummer>1</Nummer></Dial>");
         assert_eq!(

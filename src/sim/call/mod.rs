@@ -1,26 +1,36 @@
 //! One simulated call: posts the webhook, carries out the TwiML, and follows it until somebody hangs up.
 
+mod bridge;
+mod conference;
 mod connect;
 mod dial;
+mod keys;
 mod known;
+mod outgoing;
+mod progress;
 mod verbs;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use super::far_end::FarEnd;
 use super::fault::Misbehaviour;
 use super::lines::Lines;
 use super::network::Network;
-use super::report::{CallReport, Ended, NetworkReport};
-use super::rest::{Listed, Listing, Rest, Steer};
+use super::report::{CallReport, Ended, NetworkReport, Tell};
+use super::rest::{Listed, Listing, Rest, Shared, Steer};
+use super::room::{Member, Room, Rules, Seat};
 use super::script::{Caller, Step};
 use super::twiml;
 use super::webhook::{LIMIT, NoAnswer, Poster, resolve};
 use super::{Account, sid};
 pub use dial::DialOutcome;
+pub(super) use outgoing::place;
+use progress::Progress;
 
 /// Documents of one call; more of them go round in a circle.
 const MOST_DOCUMENTS: usize = 50;
@@ -89,16 +99,34 @@ impl<'a> CallPlan<'a> {
             tell: None,
         }
     }
+
+    /// Has a far end call: with its script, its network and its fault, until it leaves. One that would not answer if it
+    /// were called hangs up at once.
+    #[must_use]
+    pub fn by(mut self, caller: &FarEnd) -> CallPlan<'a> {
+        self.script = caller.script();
+        self.network.clone_from(&caller.network);
+        self.misbehaviour = caller.misbehaviour;
+        self.most = caller.leaves_after.unwrap_or(LONGEST);
+        self
+    }
 }
 
 /// Makes a call, and returns what it was like. Nothing that the server does keeps it from returning in time.
 pub async fn call(plan: CallPlan<'_>) -> CallReport {
     let began = Instant::now();
     let (to, params) = called(&plan);
+    let rest = plan.rest.map(|rest| Arc::clone(rest.shared()));
+    let tell = match (plan.tell, &rest) {
+        (Some(tell), _) => Tell::new(tell),
+        // Whoever listens to the account hears of it.
+        (None, Some(rest)) => rest.teller(&plan.call_sid),
+        (None, None) => Tell::default(),
+    };
     let mut report = CallReport {
         call_sid: plan.call_sid.clone(),
         ended: Ended::Failed,
-        tell: plan.tell,
+        tell,
         network: plan.network.clone().map(NetworkReport::of),
         ..CallReport::default()
     };
@@ -111,13 +139,14 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
             return report;
         }
     };
-    let listed = match plan.rest {
+    let listed = match &rest {
         Some(rest) => rest.join(Listing {
             sid: &plan.call_sid,
             parent: None,
             from: &plan.from,
             to: &to,
             direction: "inbound",
+            status: "ringing",
         }),
         None => Listed::nowhere(&plan.call_sid),
     };
@@ -131,8 +160,7 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         })
     });
     let asked_before = plan.rest.map_or(0, |rest| rest.seen().len());
-    let (callbacks, waiting) = mpsc::unbounded_channel();
-    let teller = tokio::spawn(tell(poster.clone(), waiting));
+    let (callbacks, teller) = start_telling(&poster);
     let mut call = Call {
         caller: Caller::new(plan.script),
         poster,
@@ -140,6 +168,9 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         callbacks,
         report,
         status: "ringing",
+        direction: "inbound",
+        progress: Progress::default(),
+        answered: None,
         began,
         deadline: began + plan.most.min(LONGEST),
         application: plan.from.starts_with("client:").then(|| sid("AP")),
@@ -147,17 +178,24 @@ pub async fn call(plan: CallPlan<'_>) -> CallReport {
         to,
         params,
         account_sid: plan.account.account_sid,
-        rest: plan.rest,
+        rest,
         dial: plan.dial,
         misbehaviour: plan.misbehaviour,
         network: plan.network.unwrap_or_default(),
         asked_before,
     };
-    let ended = call.run().await;
+    let first = Flow::Fetch {
+        url: call.poster.lines().public(),
+        method: "POST".to_owned(),
+        extra: Vec::new(),
+    };
+    let ended = call.run(first).await;
     if let Some(waiting) = hanging_up {
         waiting.abort();
     }
-    call.finish(ended, teller).await
+    let report = call.finish(ended, teller).await;
+    report.news(&report.ended.to_string());
+    report
 }
 
 /// Returns who is called, and the further parameters: a client that sends a parameter `To` says itself who is called.
@@ -176,6 +214,12 @@ struct Callback {
     url: String,
     method: String,
     params: Vec<(String, String)>,
+}
+
+/// Starts a task that tells of events for as long as there is somebody who may have more.
+fn start_telling(poster: &Poster) -> (mpsc::UnboundedSender<Callback>, JoinHandle<Vec<String>>) {
+    let (callbacks, waiting) = mpsc::unbounded_channel();
+    (callbacks, tokio::spawn(tell(poster.clone(), waiting)))
 }
 
 /// Tells of events, one after the other, and returns what went wrong.
@@ -212,14 +256,32 @@ enum Flow {
     End(Ended),
 }
 
+/// How somebody's time in a room ended.
+enum Stay<T> {
+    /// He hung up.
+    HungUp,
+    /// Somebody steered the call elsewhere.
+    Steered(Steer),
+    /// The call has lasted too long.
+    TooLong,
+    /// The room is over.
+    Over,
+    /// Whatever was waited for has come.
+    Seen(T),
+}
+
 /// A call that runs.
-struct Call<'a> {
+struct Call {
     caller: Caller,
     poster: Poster,
     listed: Listed,
     callbacks: mpsc::UnboundedSender<Callback>,
     report: CallReport,
     status: &'static str,
+    direction: &'static str,
+    /// Who is told how a call goes that goes out.
+    progress: Progress,
+    answered: Option<Instant>,
     began: Instant,
     deadline: Instant,
     /// The TwiML app that a client calls through.
@@ -228,7 +290,7 @@ struct Call<'a> {
     to: String,
     params: Vec<(String, String)>,
     account_sid: String,
-    rest: Option<&'a Rest>,
+    rest: Option<Arc<Shared>>,
     dial: DialOutcome,
     misbehaviour: Option<Misbehaviour>,
     network: Network,
@@ -236,14 +298,10 @@ struct Call<'a> {
     asked_before: usize,
 }
 
-impl Call<'_> {
-    async fn run(&mut self) -> Ended {
+impl Call {
+    /// Follows documents from one to the next.
+    async fn run(&mut self, mut flow: Flow) -> Ended {
         let mut base = self.poster.lines().public();
-        let mut flow = Flow::Fetch {
-            url: base.clone(),
-            method: "POST".to_owned(),
-            extra: Vec::new(),
-        };
         for _ in 0..MOST_DOCUMENTS {
             let text = match flow {
                 Flow::End(ended) => return ended,
@@ -280,7 +338,19 @@ impl Call<'_> {
     /// Ends everything and waits for the callbacks.
     async fn finish(mut self, ended: Ended, mut teller: JoinHandle<Vec<String>>) -> CallReport {
         self.note_what_rest_saw();
+        let was_queued = self.status == "queued";
         self.set_status(match ended {
+            Ended::Unanswered(why) => why.status(),
+            // Whoever ends a call over REST before it is answered cancels it, in either word.
+            Ended::ByRest
+            | Ended::CallerHungUp
+            | Ended::TooLong
+            | Ended::ByTwiml
+            | Ended::Failed
+                if self.direction == "outbound-api" && self.answered.is_none() =>
+            {
+                "canceled"
+            }
             Ended::Rejected(ref reason) if reason == "busy" => "busy",
             Ended::Rejected(_) => "no-answer",
             Ended::Failed if self.status == "ringing" => "failed",
@@ -290,6 +360,11 @@ impl Call<'_> {
             | Ended::TooLong
             | Ended::Failed => "completed",
         });
+        // As documented, a call that is canceled while it is queued is told of to nobody.
+        if !was_queued {
+            self.tell_progress("completed");
+        }
+        self.report.heard.pass(self.began.elapsed());
         let Call {
             callbacks,
             mut report,
@@ -315,10 +390,16 @@ impl Call<'_> {
 
     /// Takes what was asked over REST into the report; what was refused there is a complaint.
     fn note_what_rest_saw(&mut self) {
-        let Some(rest) = self.rest else {
+        let Some(rest) = &self.rest else {
             return;
         };
         for request in rest.seen().into_iter().skip(self.asked_before) {
+            // Who comes in has the program to himself; of many that go out each has what is about it.
+            let is_mine =
+                self.direction == "inbound" || request.what.contains(&self.report.call_sid);
+            if !is_mine {
+                continue;
+            }
             if let Some((code, why)) = &request.refused {
                 let text = format!("the REST request {} was refused: {why}", request.what);
                 self.report.warn(*code, text);
@@ -328,8 +409,88 @@ impl Call<'_> {
     }
 
     fn set_status(&mut self, status: &'static str) {
+        if status == "in-progress" {
+            self.answered = self.answered.or_else(|| Some(Instant::now()));
+        }
         self.status = status;
         self.listed.set(status);
+    }
+
+    /// Goes where somebody steered the call.
+    fn steered(&mut self, steer: Steer) -> Flow {
+        match steer {
+            Steer::Complete => Flow::End(Ended::ByRest),
+            Steer::HangUp => Flow::End(Ended::CallerHungUp),
+            Steer::Twiml(text) => {
+                self.note_move("to a document that came along");
+                Flow::Document(text)
+            }
+            Steer::Url { url, method } => {
+                self.note_move(&format!("to {url}"));
+                Flow::Fetch {
+                    url,
+                    method,
+                    extra: Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn note_move(&mut self, whereto: &str) {
+        self.report.heard.note_move(self.began.elapsed());
+        self.report.news(&format!("it is redirected {whereto}"));
+    }
+
+    /// Takes the caller into a room.
+    fn enter(&mut self, room: &Arc<Room>, rules: Rules) -> Option<Seat> {
+        match room.join(std::mem::take(&mut self.caller), rules) {
+            Ok(seat) => Some(seat),
+            Err(caller) => {
+                self.caller = caller;
+                None
+            }
+        }
+    }
+
+    /// Stays in a room until `look` has seen what it waits for, somebody ends or steers the call, or the room is over.
+    async fn stay<T>(
+        &mut self,
+        seat: &Seat,
+        mut look: impl FnMut(&mut Member) -> Option<T>,
+    ) -> Stay<T> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(steer) = self.listed.steered.recv() => return match steer {
+                    Steer::HangUp => Stay::HungUp,
+                    Steer::Complete | Steer::Url { .. } | Steer::Twiml(_) => Stay::Steered(steer),
+                },
+                () = sleep_until(seat.room.next_frame().min(self.deadline)) => {}
+            }
+            if Instant::now() >= self.deadline {
+                return Stay::TooLong;
+            }
+            let seen = seat.look(|member| match look(member) {
+                Some(seen) => Some(Stay::Seen(seen)),
+                None => member.has_hung_up.then_some(Stay::HungUp),
+            });
+            if let Some(Some(stay)) = seen {
+                return stay;
+            }
+            if seat.room.is_over() {
+                return Stay::Over;
+            }
+        }
+    }
+
+    /// Brings the caller back from a room, and returns what he said there.
+    fn come_back(&mut self, seat: Seat) -> Vec<i16> {
+        let Some((joined, member)) = seat.leave() else {
+            return Vec::new();
+        };
+        self.caller = member.caller;
+        self.report.heard.put(joined - self.began, &member.heard);
+        member.said
     }
 
     /// Has the caller hang up while the call is elsewhere: the action hears of it, and what it answers has no call left to
@@ -350,7 +511,7 @@ impl Call<'_> {
             ("CallStatus", self.status),
             ("Called", &self.to),
             ("Caller", &self.from),
-            ("Direction", "inbound"),
+            ("Direction", self.direction),
             ("From", &self.from),
             ("To", &self.to),
         ]
@@ -436,18 +597,4 @@ fn first_line(body: &str) -> String {
         ""
     };
     format!(" (`{}{more}`)", short.escape_debug())
-}
-
-/// Goes where somebody steered the call.
-fn steered(steer: Steer) -> Flow {
-    match steer {
-        Steer::Complete => Flow::End(Ended::ByRest),
-        Steer::HangUp => Flow::End(Ended::CallerHungUp),
-        Steer::Twiml(text) => Flow::Document(text),
-        Steer::Url { url, method } => Flow::Fetch {
-            url,
-            method,
-            extra: Vec::new(),
-        },
-    }
 }

@@ -547,6 +547,7 @@ impl Leg<'_> {
             playout,
             second,
             report,
+            opening,
             ..
         } = self;
         if let Some(books) = &mut report.network {
@@ -584,6 +585,9 @@ impl Leg<'_> {
         {
             report.notes.push(note);
         }
+        report
+            .heard
+            .put(clock.started - opening.began, playout.heard());
         let books = &mut report.stream;
         books.underruns += playout.underruns();
         books.queue_ms = playout.queued() as u64 / 8;

@@ -235,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_too_narrow_for_a_stream_makes_it_later_and_later() {
+        let conditions = Conditions {
+            // A message of 400 bytes takes 40 ms.
+            bandwidth: BitsPerSecond::new(80_000),
+            ..Conditions::default()
+        };
+        let mut path = Path::new(&conditions, 1);
+        for n in 0..100 {
+            assert_eq!(path.arrival(ms(20 * n), 400), ms(40 * (n + 1)));
+        }
+    }
+
+    #[test]
     fn a_message_on_its_way_when_it_stalls_goes_on_where_it_was() {
         let conditions = Conditions {
             stalls: stalls(500, 2_000, Rhythm::Regular),

@@ -6,20 +6,17 @@
 //! may run faster or slower than the speaker's. It knows no sockets, devices or time of day: the speaker's pulls are its
 //! clock. Read [`PlayoutBuffer::push`] and [`PlayoutBuffer::pull`] first.
 
+mod allowance;
 mod conceal;
-mod haste;
 mod lateness;
 mod ring;
 
-use super::{DownFrame, FRAME_LEN, LINE_RATE, g711, stretch};
+use super::{DownFrame, FRAME_LEN, LINE_RATE, MostDelay, g711, stretch};
 use crate::pure::time::Time;
+use allowance::{Allowance, SLACK};
 use conceal::Concealer;
-use haste::{Haste, SLACK};
 use lateness::Lateness;
 use ring::{FADE, Ring};
-
-/// Delay beyond the target that is thrown away rather than made up.
-pub const MOST_DELAY: usize = samples(1_000);
 
 /// How far the delay may be from the target in a pause, where nobody hears it corrected.
 const QUIET_SLACK: i64 = samples(5) as i64 / 2;
@@ -89,6 +86,8 @@ struct Arrival {
 #[derive(Debug)]
 pub struct PlayoutBuffer {
     ring: Ring,
+    /// Delay beyond the target that is thrown away rather than made up.
+    most_delay: MostDelay,
     /// Samples that were pulled: the speaker's clock.
     pulled: u64,
     // The stream's position of what comes next; nothing before the first frame.
@@ -101,7 +100,7 @@ pub struct PlayoutBuffer {
     /// Samples made up since the buffer ran dry, which may be part of a gap; and whether that broke off a voice.
     dry: u64,
     ran_dry: bool,
-    haste: Haste,
+    allowance: Allowance,
     /// The voice's mean power, at its loudest of late.
     voice: f32,
     arrivals: [Arrival; ARRIVALS],
@@ -114,6 +113,7 @@ impl Default for PlayoutBuffer {
     fn default() -> Self {
         PlayoutBuffer {
             ring: Ring::default(),
+            most_delay: MostDelay::default(),
             pulled: 0,
             expected: None,
             lateness: Lateness::default(),
@@ -122,7 +122,7 @@ impl Default for PlayoutBuffer {
             joining: 0,
             dry: 0,
             ran_dry: false,
-            haste: Haste::default(),
+            allowance: Allowance::default(),
             voice: 0.0,
             arrivals: [Arrival {
                 from: 0,
@@ -136,6 +136,15 @@ impl Default for PlayoutBuffer {
 }
 
 impl PlayoutBuffer {
+    /// Makes one that throws away what is later than so much.
+    #[must_use]
+    pub fn bounded(most_delay: MostDelay) -> PlayoutBuffer {
+        PlayoutBuffer {
+            most_delay,
+            ..PlayoutBuffer::default()
+        }
+    }
+
     /// Takes a frame, wherever in the stream it belongs.
     pub fn push(&mut self, frame: &DownFrame) {
         let len = usize::from(frame.len).min(FRAME_LEN);
@@ -298,7 +307,7 @@ impl PlayoutBuffer {
         self.dry = 0;
         self.ran_dry = false;
         // More than may wait would only push out the sound before it.
-        let room = MOST_DELAY.saturating_sub(self.depth());
+        let room = self.most_delay.samples().saturating_sub(self.depth());
         let mut left = usize::try_from(unplayed).map_or(room, |unplayed| unplayed.min(room));
         while left > 0 {
             let mut noise = [0.0; FRAME_LEN];
@@ -334,11 +343,12 @@ impl PlayoutBuffer {
     /// Makes what comes next shorter or longer, as far as the delay is not what it should be.
     fn adjust(&mut self, wanted: usize) {
         let excess = self.excess();
-        if excess > MOST_DELAY as i64 {
-            self.shed(usize::try_from(excess).unwrap_or(0) - MOST_DELAY);
+        let beyond = excess.saturating_sub_unsigned(self.most_delay.samples() as u64);
+        if beyond > 0 {
+            self.shed(usize::try_from(beyond).unwrap_or(0));
         }
         let excess = self.excess();
-        self.haste.pass(wanted, excess);
+        self.allowance.pass(wanted, excess);
         // What is cut must wait here, and not be thought to because the frames are late.
         let there = self.depth().saturating_sub(wanted + self.lateness.guard());
         let excess = excess.min(there as i64);
@@ -355,7 +365,7 @@ impl PlayoutBuffer {
 
     /// Returns how much of what comes next is quiet.
     fn quiet(&self) -> usize {
-        let below = if self.haste.is_hasty() {
+        let below = if self.allowance.is_hasty() {
             BELOW_VOICE_IN_HASTE
         } else {
             BELOW_VOICE
@@ -380,7 +390,7 @@ impl PlayoutBuffer {
         if let Ok(excess) = usize::try_from(excess) {
             // Where its end is in sight, a part of it stays: words want to be apart.
             let in_sight = quiet + samples(5) < self.depth();
-            let stays = if in_sight && !self.haste.is_hasty() {
+            let stays = if in_sight && !self.allowance.is_hasty() {
                 PAUSE
             } else {
                 FADE
@@ -405,7 +415,7 @@ impl PlayoutBuffer {
         let there = self.depth().min(ahead.len());
         let ahead = &mut ahead[..there];
         self.ring.peek(ahead);
-        let enough = if self.haste.is_hasty() {
+        let enough = if self.allowance.is_hasty() {
             ALIKE_IN_HASTE
         } else {
             ALIKE
@@ -415,7 +425,7 @@ impl PlayoutBuffer {
         };
         // There is no more to cut than the excess, but for a period that it nearly fills.
         let too_much = excess > 0 && (period as i64) > excess + SLACK;
-        if alike < enough || too_much || !self.haste.afford(period) {
+        if alike < enough || too_much || !self.allowance.afford(period) {
             return;
         }
         if excess > 0 {

@@ -45,8 +45,18 @@ impl Run {
         pull: usize,
         still: Range<f64>,
     ) -> Run {
+        Run::in_buffer(PlayoutBuffer::default(), frames, arrivals, pull, still)
+    }
+
+    fn in_buffer(
+        buffer: PlayoutBuffer,
+        frames: &[DownFrame],
+        arrivals: &[f64],
+        pull: usize,
+        still: Range<f64>,
+    ) -> Run {
         let mut run = Run {
-            buffer: PlayoutBuffer::default(),
+            buffer,
             heard: Vec::new(),
             delays: Vec::new(),
             from_place: Vec::new(),
@@ -331,6 +341,28 @@ fn beyond_the_bound_the_oldest_is_thrown_away() {
 }
 
 /// Plays a day of a carrier whose clock differs from the speaker's by so many millionths.
+#[test]
+fn whatever_bound_is_set_is_kept_and_no_more_is_thrown_away_than_it_asks_for() {
+    let mut arrivals = punctual(1_000);
+    stall(&mut arrivals, 2_000.0, 2_500.0);
+    let frames = frames(&speech(20), &arrivals);
+    for ms in [200, 500, 1_000, 2_000, 3_000] {
+        let buffer = PlayoutBuffer::bounded(MostDelay::from_ms(ms).expect("a delay"));
+        let run = Run::in_buffer(buffer, &frames, &arrivals, PULL, 0.0..0.0);
+        let bound = f64::from(ms);
+        // The frame that is under way, a callback and what the stream needs anyway come on top.
+        let worst = run.delays(4_600.0, 20_000.0);
+        let worst = worst.into_iter().fold(0.0, f64::max);
+        assert!(worst < bound + 100.0, "{ms} ms: {worst} ms");
+        let shed_ms = run.buffer.counts().shed as f64 / 8.0;
+        let least = (2_500.0 - bound - 100.0).max(0.0);
+        // Down to the quietest spot nearby.
+        let most = (2_500.0 - bound + 300.0).max(0.0);
+        assert!((least..=most).contains(&shed_ms), "{ms} ms: {shed_ms} ms");
+        assert_eq!(shed_ms > 0.0, ms < 2_500, "{ms} ms: {shed_ms} ms");
+    }
+}
+
 fn a_day(ppm: f64) {
     const DAY: usize = 24 * 3_600;
     let sound = frames(&speech(2), &punctual(100));

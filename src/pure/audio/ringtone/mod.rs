@@ -14,6 +14,7 @@ use super::fader::Fader;
 use super::tone::{Country, Tone};
 use modal::Modal;
 
+pub(super) use modal::Phasor;
 pub use modal::Tune;
 pub use rate::convert;
 

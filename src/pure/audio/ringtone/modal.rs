@@ -126,7 +126,7 @@ const FAINT: f32 = 1e-9;
 
 /// A partial that sounds.
 #[derive(Clone, Copy, Debug, Default)]
-struct Phasor {
+pub(in crate::pure::audio) struct Phasor {
     re: f32,
     im: f32,
     turn_re: f32,
@@ -134,7 +134,7 @@ struct Phasor {
 }
 
 impl Phasor {
-    fn new(hz: f64, decay: f64, rate: f64) -> Phasor {
+    pub(in crate::pure::audio) fn new(hz: f64, decay: f64, rate: f64) -> Phasor {
         // What lies beyond the device's reach would come back as another note.
         if hz > 0.45 * rate {
             return Phasor::default();
@@ -150,7 +150,12 @@ impl Phasor {
         }
     }
 
-    fn next(&mut self) -> f32 {
+    /// Gives it more swing.
+    pub(in crate::pure::audio) fn strike(&mut self, strength: f32) {
+        self.re += strength;
+    }
+
+    pub(in crate::pure::audio) fn next(&mut self) -> f32 {
         let re = self.re * self.turn_re - self.im * self.turn_im;
         let im = self.re * self.turn_im + self.im * self.turn_re;
         // Far below what any device plays; numbers smaller still would take the processor a hundred times as long.
@@ -244,7 +249,7 @@ impl Modal {
         let first = note * partials.len();
         let struck = self.partials.iter_mut().skip(first);
         for (phasor, partial) in struck.zip(partials) {
-            phasor.re += strength * partial.share;
+            phasor.strike(strength * partial.share);
         }
     }
 

@@ -119,7 +119,8 @@ impl Reference {
         }
         for sample in played {
             // What is no number would stay in the filter for ever.
-            let sample = if sample.is_finite() { *sample } else { 0.0 };
+            let heard = sample.is_finite() && sample.abs() > 1e-15;
+            let sample = if heard { *sample } else { 0.0 };
             self.kept[(self.written % KEPT as u64) as usize] = sample;
             self.written += 1;
         }
@@ -148,6 +149,15 @@ impl Reference {
     pub(super) fn skip(&mut self, samples: f64) {
         if let Some(at) = &mut self.at {
             *at += samples;
+        }
+    }
+
+    /// Reads again the block that begins so many blocks before the next one.
+    pub(super) fn read_again(&self, blocks_ago: usize, beyond: f64, block: &mut [f32; BLOCK]) {
+        let pace = 1.0 + beyond / BLOCK as f64;
+        let begin = self.at.map(|at| at - (blocks_ago * BLOCK) as f64 * pace);
+        for (n, sample) in block.iter_mut().enumerate() {
+            *sample = begin.map_or(0.0, |begin| self.between(begin + n as f64 * pace));
         }
     }
 

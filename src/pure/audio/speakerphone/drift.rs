@@ -56,6 +56,11 @@ impl Drift {
         self.rate = (self.rate - ppm * 1e-6 * BLOCK as f64).clamp(-most, most);
     }
 
+    /// Takes in that so many samples went by unheard, over which the rate may have erred by a share.
+    pub(super) fn skipped(&mut self, samples: f32, share: f32) {
+        self.unsure[0] = (self.unsure[0] + (samples * share).powi(2)).min(1.0);
+    }
+
     /// Returns the drift in parts per million, above 0 where the loudspeaker is faster.
     pub(super) fn ppm(&self) -> f64 {
         self.rate / BLOCK as f64 * 1e6

@@ -31,6 +31,13 @@ const INFORMS: f32 = 0.3;
 /// The least power of a bin that counts: far below one step of mu-law.
 const LEAST: f32 = 1e-6;
 
+/// The least power of a block that is played for the path to count as used, a sample: -60 dBFS. While nothing is played,
+/// nothing is heard of the path, and the filter is no more doubted than before.
+pub(super) const PLAYS: f32 = 1e-6;
+
+/// How uncertain the filter remains while it finds no echo, as a share of what it is at first: an echo that comes is found.
+const STAYS_OPEN: f32 = 0.1;
+
 /// The weight of one block in the powers by which a filter that does harm is known: about 200 ms.
 const HARM_WEIGHT: f32 = 0.05;
 
@@ -48,7 +55,10 @@ pub(super) struct Kalman {
     near: Vec<f32>,
     time: Vec<f32>,
     bins: Vec<Complex32>,
-    powers: (f32, f32),
+    /// The powers of what is left and of the microphone, over some 200 ms.
+    pub(super) powers: (f32, f32),
+    /// Whether the filter is to be ready for an echo that it does not know.
+    pub(super) open: bool,
     /// What the filter takes for echo in the last block.
     pub(super) echo: [f32; BLOCK],
     /// What is left of the microphone's last block.
@@ -77,6 +87,7 @@ impl Kalman {
             time: vec![0.0; WINDOW],
             bins: vec![zero; BINS],
             powers: (0.0, 0.0),
+            open: false,
             echo: [0.0; BLOCK],
             left: [0.0; BLOCK],
             left_bins: vec![zero; BINS],
@@ -124,6 +135,15 @@ impl Kalman {
         }
     }
 
+    /// Doubts the filter as much as after so many samples unheard, of which a share may have been missed or doubled.
+    pub(super) fn doubt_after(&mut self, skipped: f32, share: f32) {
+        let late = skipped * share;
+        for n in 0..PARTITIONS * BINS {
+            let turns = std::f32::consts::PI * (n % BINS) as f32 / BLOCK as f32 * late;
+            self.unsure[n] += (turns * turns).min(1.0) * self.filter[n].norm_sqr();
+        }
+    }
+
     /// Takes a block of the reference and of the microphone, as it sounded at the same time or later.
     pub(super) fn process(&mut self, reference: &[f32; BLOCK], microphone: &[f32; BLOCK]) {
         self.take_reference(reference);
@@ -132,7 +152,8 @@ impl Kalman {
         self.adapt();
     }
 
-    fn take_reference(&mut self, reference: &[f32; BLOCK]) {
+    /// Takes a block that was played, of which the microphone's counterpart was never heard.
+    pub(super) fn take_reference(&mut self, reference: &[f32; BLOCK]) {
         self.newest = (self.newest + 1) % PARTITIONS;
         self.time[..BLOCK].copy_from_slice(&self.last_reference);
         self.time[BLOCK..].copy_from_slice(reference);
@@ -149,7 +170,12 @@ impl Kalman {
 
     /// Subtracts what the filter takes for echo.
     fn estimate(&mut self, microphone: &[f32; BLOCK]) {
-        let keeps = KEEPS * KEEPS;
+        let played = self.last_reference.iter().map(|s| s * s).sum::<f32>();
+        let keeps = if played > PLAYS * BLOCK as f32 {
+            KEEPS * KEEPS
+        } else {
+            1.0
+        };
         self.bins.fill(Complex32::default());
         self.doubt.fill(0.0);
         for n in 0..PARTITIONS {
@@ -200,7 +226,7 @@ impl Kalman {
 
     fn adapt(&mut self) {
         for (near, left) in self.near_power.iter_mut().zip(&self.left_bins) {
-            *near = NEAR_KEEPS * *near + (1.0 - NEAR_KEEPS) * left.norm_sqr();
+            *near = NEAR_KEEPS * *near + (1.0 - NEAR_KEEPS) * left.norm_sqr().max(1e-15);
         }
         for ((near, doubt), power) in self.near.iter_mut().zip(&self.doubt).zip(&self.near_power) {
             *near = 1.0 / (doubt + power + LEAST);
@@ -209,7 +235,13 @@ impl Kalman {
             let heard = Self::heard_by(self.newest, n);
             let heard = &self.reference[heard..heard + BINS];
             let unsure = &mut self.unsure[n * BINS..(n + 1) * BINS];
+            let least = if self.open {
+                STAYS_OPEN * PRIOR.0 * PRIOR.1.powi(n as i32)
+            } else {
+                0.0
+            };
             for k in 0..BINS {
+                unsure[k] = unsure[k].max(least);
                 let gain = unsure[k] * self.near[k];
                 self.bins[k] = heard[k].conj() * self.left_bins[k] * gain;
                 unsure[k] *= 1.0 - INFORMS * gain * heard[k].norm_sqr();

@@ -12,13 +12,15 @@ mod fft;
 mod gain;
 mod highpass;
 mod kalman;
+mod presence;
 mod suppressor;
 
 use self::align::{Reading, Reference};
 use self::drift::Drift;
 use self::gain::Gain;
 use self::highpass::HighPass;
-use self::kalman::Kalman;
+use self::kalman::{Kalman, PARTITIONS};
+use self::presence::Presence;
 use self::suppressor::Suppressor;
 use super::{FRAME_LEN, LINE_RATE};
 use crate::pure::time::Time;
@@ -76,6 +78,22 @@ pub struct Learned {
 }
 
 impl Learned {
+    /// Takes up what was kept elsewhere; nothing where the drift is no number. What is out of all bounds is brought into them
+    /// where it is used.
+    #[must_use]
+    pub fn new(lead_blocks: i32, drift_ppm: f64) -> Option<Learned> {
+        drift_ppm.is_finite().then_some(Learned {
+            lead: lead_blocks,
+            drift_ppm,
+        })
+    }
+
+    /// Returns how much earlier than its stamp the echo may come, in blocks of 10 ms.
+    #[must_use]
+    pub fn lead_blocks(&self) -> i32 {
+        self.lead
+    }
+
     /// Returns how much faster the loudspeaker's clock is than the microphone's, in parts per million.
     #[must_use]
     pub fn drift_ppm(&self) -> f64 {
@@ -99,6 +117,9 @@ struct Powers {
     echo: f32,
     heard: f32,
     left: f32,
+    // While the filter knows a good part of what is heard: that, and what it leaves of it.
+    known: f32,
+    remains: f32,
 }
 
 /// The canceller, with what keeps its two devices together.
@@ -108,6 +129,9 @@ struct Canceller {
     drift: Drift,
     beyond: f64,
     kalman: Kalman,
+    presence: Presence,
+    // Samples that went by unheard since the last block.
+    skipped: f64,
     until_look: u32,
 }
 
@@ -172,6 +196,7 @@ impl Speakerphone {
             canceller.drift = Drift::new(known.map_or(0.0, |known| known.drift_ppm));
             canceller.beyond = canceller.drift.beyond();
             canceller.kalman.forget();
+            canceller.presence = Presence::new();
         }
         self.powers = Powers::default();
     }
@@ -193,6 +218,14 @@ impl Speakerphone {
         })
     }
 
+    /// Returns by how much the filter alone takes down what is heard while it knows a good part of that, in dB: the proof that
+    /// its reading begins at the right place, which a suppressor does not need. Nothing before it has known any.
+    #[must_use]
+    pub fn cancelled_db(&self) -> Option<f32> {
+        let Powers { known, remains, .. } = self.powers;
+        (known > BLOCK as f32 * 1e-8 && remains > 0.0).then(|| 10.0 * (known / remains).log10())
+    }
+
     /// Takes in that so many ppm more samples are made of what the microphone brings from now on, so that its blocks take
     /// less time.
     pub fn trimmed(&mut self, ppm: f64) {
@@ -212,7 +245,9 @@ impl Speakerphone {
     /// Lets so many of the microphone's samples pass that are never processed.
     pub fn skip(&mut self, samples: usize) {
         if let Some(canceller) = &mut self.canceller {
-            canceller.reference.skip(samples as f64);
+            let pace = 1.0 + canceller.drift.beyond() / BLOCK as f64;
+            canceller.reference.skip(samples as f64 * pace);
+            canceller.skipped += samples as f64;
         }
     }
 
@@ -220,7 +255,8 @@ impl Speakerphone {
     /// microphone. What comes out is [`Speakerphone::delay_ms`] older.
     pub fn process(&mut self, block: &mut [f32; BLOCK], newest_at: Option<Time>) {
         for sample in block.iter_mut() {
-            *sample = if sample.is_finite() {
+            // What is too small to be heard would only cost time.
+            *sample = if sample.is_finite() && sample.abs() > 1e-15 {
                 sample.clamp(-1.0, 1.0)
             } else {
                 0.0
@@ -230,21 +266,26 @@ impl Speakerphone {
             high_pass.process(block);
         }
         let heard = power(block);
-        let mut echo = [0.0; BLOCK];
+        let (mut echo, mut there) = ([0.0; BLOCK], 0.0);
         if let Some(canceller) = &mut self.canceller {
             let played = canceller.process(block, newest_at);
             echo = canceller.kalman.echo;
+            there = canceller.presence.there();
             fade(&mut self.powers.played, played);
             fade(&mut self.powers.echo, power(&echo));
+            if power(&echo) > 0.25 * heard {
+                fade(&mut self.powers.known, heard);
+                fade(&mut self.powers.remains, power(block));
+            }
         }
         if let Some(suppressor) = &mut self.suppressor {
             let doubt = self
                 .canceller
                 .as_ref()
                 .map(|canceller| canceller.kalman.doubt.as_slice());
-            suppressor.process(block, &echo, doubt);
+            suppressor.process(block, &echo, doubt, there);
         }
-        let echo_alone = power(&echo) > 0.25 * heard && self.near() < 0.1;
+        let echo_alone = there > 0.5 && power(&echo) > 0.25 * heard && self.near() < 0.1;
         if echo_alone {
             let before = if self.suppressor.is_some() {
                 self.last_power
@@ -295,6 +336,8 @@ impl Canceller {
             drift: Drift::new(0.0),
             beyond: 0.0,
             kalman: Kalman::new(),
+            presence: Presence::new(),
+            skipped: 0.0,
             until_look: LOOK,
         }
     }
@@ -306,8 +349,17 @@ impl Canceller {
             Reading::Steady => {}
             Reading::Earlier(blocks) => self.kalman.shift(blocks),
         }
+        if self.skipped > 0.0 {
+            self.catch_up();
+        }
         self.kalman.process(&played, block);
-        *block = self.kalman.left;
+        self.presence.leave(&self.kalman, power(&played), block);
+        self.kalman.open = self.presence.there() < 0.5;
+        if self.kalman.open {
+            // There is nothing to tell drift or delay by.
+            self.beyond = self.drift.beyond();
+            return power(&played);
+        }
         self.beyond = self.drift.follow(
             &self.kalman.left_bins,
             &self.kalman.slope_bins,
@@ -319,6 +371,18 @@ impl Canceller {
             self.centre();
         }
         power(&played)
+    }
+
+    /// After samples that nobody heard: what was played before this block echoes now, not what was played before them.
+    fn catch_up(&mut self) {
+        let skipped = std::mem::take(&mut self.skipped) as f32;
+        let mut played = [0.0; BLOCK];
+        for ago in (2..PARTITIONS + 2).rev() {
+            self.reference.read_again(ago, self.beyond, &mut played);
+            self.kalman.take_reference(&played);
+        }
+        self.kalman.doubt_after(skipped, RATE_ERRS);
+        self.drift.skipped(skipped, RATE_ERRS);
     }
 
     /// Reads the reference later where the echo comes long after it, so that the filter holds more of the room.
@@ -346,10 +410,13 @@ impl Canceller {
 const FAR: usize = 12;
 const NEAR: usize = 3;
 
+/// What share of the samples the drift that was learned is wrong by: 1 ppm.
+const RATE_ERRS: f32 = 1e-6;
+
 fn power(block: &[f32; BLOCK]) -> f32 {
     block.iter().map(|sample| sample * sample).sum()
 }
 
 fn fade(mean: &mut f32, now: f32) {
-    *mean += (now - *mean) * FIGURE_WEIGHT;
+    *mean += (now.max(1e-15) - *mean) * FIGURE_WEIGHT;
 }

@@ -46,6 +46,23 @@ const SETTLES: usize = 10;
 /// How much more the noise's mean is than the minimum of its smoothed power.
 const BIAS: f32 = 1.6;
 
+/// The noise's greatest power in a bin, and up to which it needs no company: a tone of -50 dBFS has as much. A bin above
+/// that is noise only as far as it stands no more than so many times (15 dB) above the quiet quarter of its neighbours: a
+/// tone or a chord is somebody's sound, not the room's.
+const MOST_NOISE: f32 = 1.0;
+const NEEDS_NO_COMPANY: f32 = 0.05;
+const STANDS_OUT: f32 = 30.0;
+
+/// A tone weaker than this (-40 dBFS) becomes noise after all, with this weight: it is lowered after some 10 s.
+const HUM: (f32, f32) = (0.5, 0.00015);
+
+/// How many bins on each side are neighbours, and how often they are asked, in blocks.
+const NEIGHBOURS: usize = 12;
+const ASKED: usize = 8;
+
+/// The least power that is kept: what is smaller would turn into numbers that take a processor long (subnormal).
+const LEAST: f32 = 1e-15;
+
 /// The suppressor.
 #[derive(Debug)]
 pub(super) struct Suppressor {
@@ -65,6 +82,8 @@ pub(super) struct Suppressor {
     smoothed: Vec<f32>,
     minimum: Vec<f32>,
     candidate: Vec<f32>,
+    // What a bin may be at most for its neighbours to bear it out as noise.
+    borne_out: Vec<f32>,
     passed: Vec<f32>,
     blocks: usize,
     near: f32,
@@ -94,6 +113,7 @@ impl Suppressor {
             smoothed: vec![0.0; BINS],
             minimum: vec![f32::MAX; BINS],
             candidate: vec![f32::MAX; BINS],
+            borne_out: vec![NEEDS_NO_COMPANY; BINS],
             passed: vec![0.0; BINS],
             blocks: 0,
             near: 0.0,
@@ -113,17 +133,19 @@ impl Suppressor {
     }
 
     /// Turns down the echo and the noise in `block`, what the canceller left; what comes out is one block older. `echo` is
-    /// what it took away, `doubt` its own estimate of what it left, bin by bin.
+    /// what it took away, `doubt` its own estimate of what it left, bin by bin, and `there` how surely there is an echo at
+    /// all, 0 to 1.
     pub(super) fn process(
         &mut self,
         block: &mut [f32; BLOCK],
         echo: &[f32; BLOCK],
         doubt: Option<&[f32]>,
+        there: f32,
     ) {
         self.analyse(block, echo);
         self.follow_noise();
         self.follow_leakage();
-        self.estimate_residual(doubt);
+        self.estimate_residual(doubt, there);
         self.attenuate();
         self.fft.inverse(&mut self.left, &mut self.time);
         for (sample, window) in self.time.iter_mut().zip(&self.window) {
@@ -154,13 +176,16 @@ impl Suppressor {
             let from = k.saturating_sub(1);
             let near = &self.echo[from..(k + 2).min(BINS)];
             let power = near.iter().map(Complex32::norm_sqr).sum::<f32>() / near.len() as f32;
-            self.echo_power[k] = power.max(self.echo_power[k] * LINGERS);
+            self.echo_power[k] = power.max(self.echo_power[k] * LINGERS).max(LEAST);
         }
     }
 
     fn follow_noise(&mut self) {
+        if self.blocks.is_multiple_of(ASKED) {
+            self.ask_neighbours();
+        }
         for k in 0..BINS {
-            self.smoothed[k] = 0.8 * self.smoothed[k] + 0.2 * self.left[k].norm_sqr();
+            self.smoothed[k] = 0.8 * self.smoothed[k] + 0.2 * self.left[k].norm_sqr().max(LEAST);
             // The smoothing begins at nothing, which is no noise; and until there is a minimum, nobody knows what is.
             if self.blocks <= SETTLES {
                 continue;
@@ -171,9 +196,32 @@ impl Suppressor {
                 self.minimum[k] = self.candidate[k];
                 self.candidate[k] = self.smoothed[k];
             }
-            let found = (self.minimum[k] * BIAS).min(1.0);
-            let weight = if found < self.noise[k] { 0.1 } else { 0.02 };
+            let found = (self.minimum[k] * BIAS).min(MOST_NOISE);
+            let most = self.borne_out[k];
+            let (found, rises) = if found <= most {
+                (found, 0.02)
+            } else if found < HUM.0 {
+                (found, HUM.1)
+            } else {
+                (most.min(MOST_NOISE), 0.02)
+            };
+            let weight = if found < self.noise[k] { 0.1 } else { rises };
             self.noise[k] += weight * (found - self.noise[k]);
+        }
+    }
+
+    /// Asks each bin's neighbours how much noise there is, by the quiet quarter of them.
+    fn ask_neighbours(&mut self) {
+        for k in 0..BINS {
+            // The lowest bins are the high-pass's and know nothing.
+            let from = k.saturating_sub(NEIGHBOURS).max(2);
+            let to = (k + NEIGHBOURS + 1).min(BINS);
+            let mut near = [0.0; 2 * NEIGHBOURS + 1];
+            let near = &mut near[..to - from];
+            near.copy_from_slice(&self.minimum[from..to]);
+            let quarter = near.len() / 4;
+            let (_, quiet, _) = near.select_nth_unstable_by(quarter, f32::total_cmp);
+            self.borne_out[k] = (*quiet * BIAS * STANDS_OUT).max(NEEDS_NO_COMPANY);
         }
     }
 
@@ -194,14 +242,14 @@ impl Suppressor {
         }
     }
 
-    fn estimate_residual(&mut self, doubt: Option<&[f32]>) {
+    fn estimate_residual(&mut self, doubt: Option<&[f32]>, there: f32) {
         let (mut heard, mut explained) = (0.0_f32, 0.0_f32);
         for k in 0..BINS {
             let from = k.saturating_sub(2);
             let near = &self.leakage_db[from..(k + 3).min(BINS)];
             let leakage_db = near.iter().sum::<f32>() / near.len() as f32;
             let leaked = 10_f32.powf(leakage_db / 10.0) * self.echo_power[k];
-            self.residual[k] = doubt.map_or(0.0, |doubt| leaked.max(DOUBT * doubt[k]));
+            self.residual[k] = doubt.map_or(0.0, |doubt| there * leaked.max(DOUBT * doubt[k]));
             // 150 to 3,450 Hz: what a telephone carries.
             if (3..70).contains(&k) {
                 heard += self.left[k].norm_sqr();
@@ -230,7 +278,7 @@ impl Suppressor {
             // No bin falls below what is left of the noise, so that nothing sounds like a hole.
             let floor = noise_left * (noise / (noise + residual + 1e-12)).sqrt();
             let gain = wiener.max(floor).min(1.0);
-            self.passed[k] = gain * gain * power;
+            self.passed[k] = (gain * gain * power).max(LEAST);
             let wanted = noise_left * noise_left * noise;
             let missing = wanted - gain * gain * power.min(noise + residual);
             self.left[k] *= gain;
@@ -250,5 +298,32 @@ impl Suppressor {
             .wrapping_mul(1_664_525)
             .wrapping_add(1_013_904_223);
         (self.chance >> 8) as f32 * (std::f32::consts::TAU / (1 << 24) as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_leaves_no_numbers_that_take_long() {
+        let mut suppressor = Suppressor::new(true);
+        let doubt = [0.0; BINS];
+        for n in 0..3_000 {
+            let level = if n < 100 { 0.1 } else { 0.0 };
+            let mut block: [f32; BLOCK] =
+                std::array::from_fn(|k| ((n * BLOCK + k) as f32).powi(2).sin() * level);
+            let echo = block;
+            suppressor.process(&mut block, &echo, Some(&doubt), 1.0);
+        }
+        for state in [
+            &suppressor.echo_power,
+            &suppressor.noise,
+            &suppressor.smoothed,
+            &suppressor.passed,
+            &suppressor.residual,
+        ] {
+            assert!(state.iter().all(|x| !x.is_subnormal()));
+        }
     }
 }

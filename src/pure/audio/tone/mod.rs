@@ -5,9 +5,11 @@
 mod beep;
 mod country;
 mod table;
+mod teller;
 
 pub use beep::Beep;
 pub use country::Country;
+pub use teller::Teller;
 
 use super::DeviceRate;
 use table::{Beat, Cadence};
@@ -128,6 +130,13 @@ impl Tone {
     pub fn for_beats(mut self, beats: u32) -> Tone {
         self.beats_left = Some(beats);
         self.begin_beat();
+        self
+    }
+
+    /// Is softer, by a factor.
+    #[must_use]
+    fn softer(mut self, factor: f32) -> Tone {
+        self.level *= factor;
         self
     }
 

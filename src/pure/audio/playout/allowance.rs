@@ -14,13 +14,13 @@ const QUICKLY: f32 = 0.5;
 
 /// Makes sure that speech is hurried no more than it may be.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Haste {
+pub(super) struct Allowance {
     hasty: bool,
     /// Samples by which sound may be made shorter or longer now.
     credit: f32,
 }
 
-impl Haste {
+impl Allowance {
     /// Takes in what passes, and how far the delay is beyond the target.
     pub(super) fn pass(&mut self, samples: usize, excess: i64) {
         self.hasty = excess > if self.hasty { SLACK } else { FAR };

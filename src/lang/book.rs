@@ -1,0 +1,155 @@
+//! What the terminal says of the history, contacts and the block list, in English and in French.
+//!
+//! Each sentence stands beside its translation, so that none can be without one.
+
+use super::Lang;
+
+/// A sentence, with what it tells of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Told<'a> {
+    /// No call fits.
+    NoCalls,
+    /// An incoming call, in a list.
+    From(&'a str),
+    /// An outgoing call, in a list.
+    To(&'a str),
+    /// The mark of a missed call.
+    Missed,
+    /// The mark of a missed call that the person does not know of yet.
+    MissedNew,
+    /// The mark of a call that goes on.
+    GoesOn,
+    /// How many missed calls are new.
+    Unseen(u64),
+    /// There are more calls than were shown.
+    MoreCalls,
+    /// Of how many calls the person knows now.
+    Seen(u64),
+    /// How many calls were forgotten.
+    Forgotten(u64),
+    /// No contact fits.
+    NoContacts,
+    /// The mark of a favourite.
+    Favourite,
+    /// A contact was kept.
+    Kept(&'a str),
+    /// A contact was removed.
+    Removed(&'a str),
+    /// What became of contacts from a file: new, completed, known already.
+    Imported(u64, u64, u64),
+    /// How many could not be kept: contacts, and numbers.
+    LeftOut(u64, u64),
+    /// Nobody is blocked.
+    NobodyBlocked,
+    /// Somebody is blocked now.
+    Blocked(&'a str),
+    /// Somebody is let through again.
+    Unblocked(&'a str),
+    /// How many calls an entry kept away, and when the last.
+    Hits(u64, &'a str),
+    /// The history has no such call.
+    NoSuchCall,
+    /// There is no such contact.
+    NoSuchContact,
+    /// The block list has no such entry.
+    NotBlocked,
+    /// The database fails.
+    NoAnswer,
+}
+
+impl Told<'_> {
+    /// Returns the sentence.
+    #[must_use]
+    pub fn text(self, lang: Lang) -> String {
+        let fr = lang == Lang::Fr;
+        let both = |en: &str, other: &str| if fr { other } else { en }.to_owned();
+        match self {
+            Told::NoCalls => both("no calls", "aucun appel"),
+            Told::From(who) => both(&format!("from {who}"), &format!("de {who}")),
+            Told::To(who) => both(&format!("to {who}"), &format!("à {who}")),
+            Told::Missed => both("missed", "manqué"),
+            Told::MissedNew => both("missed, new", "manqué, nouveau"),
+            Told::GoesOn => both("goes on", "en cours"),
+            Told::Unseen(count) => both(
+                &format!("new missed calls: {count}"),
+                &format!("nouveaux appels manqués : {count}"),
+            ),
+            Told::MoreCalls => both(
+                "there are more; `--limit` and `--all` show them",
+                "il y en a d'autres; `--limit` et `--all` les montrent",
+            ),
+            Told::Seen(count) => both(
+                &format!("marked as seen: {count}"),
+                &format!("marqués comme vus : {count}"),
+            ),
+            Told::Forgotten(count) => both(
+                &format!("calls deleted: {count}"),
+                &format!("appels supprimés : {count}"),
+            ),
+            Told::NoContacts => both("no contacts", "aucun contact"),
+            Told::Favourite => both("favourite", "favori"),
+            Told::Kept(name) => both(&format!("kept: {name}"), &format!("enregistré : {name}")),
+            Told::Removed(name) => both(&format!("removed: {name}"), &format!("supprimé : {name}")),
+            Told::Imported(added, completed, known) => both(
+                &format!("contacts added: {added}; completed: {completed}; known already: {known}"),
+                &format!(
+                    "contacts ajoutés : {added}; complétés : {completed}; déjà connus : {known}"
+                ),
+            ),
+            Told::LeftOut(contacts, numbers) => both(
+                &format!(
+                    "left out: {contacts} contacts without a name, {numbers} numbers that cannot be read"
+                ),
+                &format!(
+                    "laissés de côté : {contacts} contacts sans nom, {numbers} numéros illisibles"
+                ),
+            ),
+            Told::NobodyBlocked => both("nobody is blocked", "personne n'est bloqué"),
+            Told::Blocked(who) => both(&format!("blocked: {who}"), &format!("bloqué : {who}")),
+            Told::Unblocked(who) => both(
+                &format!("let through again: {who}"),
+                &format!("de nouveau accepté : {who}"),
+            ),
+            Told::Hits(count, last) => both(
+                &format!("kept away: {count}, last {last}"),
+                &format!("écartés : {count}, dernier {last}"),
+            ),
+            Told::NoSuchCall => both(
+                "the history has no such call",
+                "l'historique n'a pas cet appel",
+            ),
+            Told::NoSuchContact => both("there is no such contact", "il n'y a pas de tel contact"),
+            Told::NotBlocked => both(
+                "the block list has no such entry",
+                "la liste de blocage n'a pas cette entrée",
+            ),
+            Told::NoAnswer => both(
+                "the database gives no answer; the daemon's log says why",
+                "la base de données ne répond pas; le journal du démon dit pourquoi",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_languages_tell_the_same_of_the_same() {
+        for told in [
+            Told::From("+15145550100"),
+            Told::Kept("Anna"),
+            Told::Blocked("+1900*"),
+        ] {
+            let (en, fr) = (told.text(Lang::En), told.text(Lang::Fr));
+            assert_ne!(en, fr);
+            let last = |text: &str| text.rsplit(' ').next().map(str::to_owned);
+            assert_eq!(last(&en), last(&fr));
+        }
+        assert_eq!(
+            Told::Unseen(3).text(Lang::Fr),
+            "nouveaux appels manqués : 3"
+        );
+    }
+}
