@@ -315,9 +315,10 @@ impl PhoneHandle {
         };
         let call = named(id)?;
         // The other call too may be named as the carrier names it.
-        let command = match command {
-            Command::Merge(with) => Command::Merge(named(with.as_str())?),
-            other => other,
+        let command = if let Command::Merge(with) = &command {
+            Command::Merge(named(with.as_str())?)
+        } else {
+            command
         };
         self.asked(|reply| Message::Command {
             call,

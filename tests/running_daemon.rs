@@ -301,13 +301,13 @@ fn contacts_and_the_block_list_are_kept_from_the_command_line() {
         "contacts",
         "edit",
         &id,
-        "--ringtone",
-        "chime",
+        "--note",
+        "by the lake",
         "--json",
     ]));
     assert_eq!(
-        (&edited["name"], &edited["ringtone"]),
-        (&json!("Hélène"), &json!("chime"))
+        (&edited["name"], &edited["note"]),
+        (&json!("Hélène"), &json!("by the lake"))
     );
     assert_eq!(edited["numbers"], added["numbers"]);
     let list = done(&["contacts", "list", "helene", "--lang", "fr"]);

@@ -23,7 +23,7 @@ const LARGEST: u64 = 64 << 20;
 #[command(after_help = "Examples:\n  \
         offhook contacts list anna\n  \
         offhook contacts add \"Anna Bee\" --number \"mobile=514 555 0100\" --favourite true\n  \
-        offhook contacts edit 3 --ringtone marimba\n  \
+        offhook contacts edit 3 --note \"by the lake\"\n  \
         offhook contacts import contacts.vcf\n  \
         offhook contacts export > contacts.vcf")]
 pub(crate) struct Args {
@@ -125,9 +125,6 @@ struct Changes {
     /// Whether they ring where others may not
     #[arg(long, value_name = "BOOLEAN")]
     favourite: Option<bool>,
-    /// Their own ringtone: classic, marimba, chime, mechanical or file:PATH.wav; empty for none
-    #[arg(long)]
-    ringtone: Option<String>,
     /// Whether the desk answers them by itself
     #[arg(long, value_name = "BOOLEAN")]
     auto_answer: Option<bool>,
@@ -152,9 +149,6 @@ impl Changes {
         }
         if let Some(note) = &self.note {
             contact.note.clone_from(note);
-        }
-        if let Some(ringtone) = &self.ringtone {
-            contact.ringtone = Some(ringtone.clone());
         }
         contact.favourite = self.favourite.unwrap_or(contact.favourite);
         contact.auto_answer = self.auto_answer.unwrap_or(contact.auto_answer);
@@ -368,7 +362,6 @@ fn portions(cards: Vec<ContactDraft>) -> Vec<Vec<ContactDraft>> {
             card.name = cut(&card.name, 200);
             card.note = cut(&card.note, 2_000);
             card.numbers.truncate(20);
-            card.ringtone = card.ringtone.map(|name| cut(&name, 200));
             for number in &mut card.numbers {
                 number.label = cut(&number.label, 40);
                 number.number = cut(&number.number, 40);

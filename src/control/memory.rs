@@ -48,7 +48,7 @@ mod tests {
                 Recall::History { query },
             ),
             (
-                r#"{"request":"recall","what":"add_contact","contact":{"name":"Anna","numbers":[],"note":"","favourite":false,"ringtone":null,"auto_answer":false}}"#,
+                r#"{"request":"recall","what":"add_contact","contact":{"name":"Anna","numbers":[],"note":"","favourite":false,"auto_answer":false}}"#,
                 Recall::AddContact { contact },
             ),
         ] {

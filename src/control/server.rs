@@ -225,14 +225,9 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
         Request::Do { call, wish } => {
-            let wish = match wish {
-                Wish::Move { to } if !matches!(to.as_str(), "desk" | "browser") => {
-                    match desk.whole_number(&to).await {
-                        Ok(to) => Wish::Move { to },
-                        Err((code, message)) => return error(code, &message),
-                    }
-                }
-                other => other,
+            let wish = match with_whole_number(desk, wish).await {
+                Ok(wish) => wish,
+                Err((code, message)) => return error(code, &message),
             };
             match wish.command() {
                 Ok(command) => (call, command),
@@ -249,6 +244,17 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
         }
     };
     called(desk.command(call.as_deref(), command).await)
+}
+
+/// Completes the number of a wish as a person means it who typed it.
+async fn with_whole_number(desk: &dyn Desk, wish: Wish) -> Result<Wish, Refused> {
+    if let Wish::Move { to } = &wish
+        && !matches!(to.as_str(), "desk" | "browser")
+    {
+        let to = desk.whole_number(to).await?;
+        return Ok(Wish::Move { to });
+    }
+    Ok(wish)
 }
 
 impl Wish {

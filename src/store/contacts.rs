@@ -190,18 +190,16 @@ fn completed(known: &ContactDraft, more: ContactDraft) -> ContactDraft {
     }
     complete.favourite |= more.favourite;
     complete.auto_answer |= more.auto_answer;
-    complete.ringtone = complete.ringtone.or(more.ringtone);
     complete
 }
 
 fn insert(connection: &Connection, draft: &ContactDraft) -> rusqlite::Result<i64> {
     connection.execute(
-        "INSERT INTO contact (name, note, favourite, ringtone, auto_answer, find) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO contact (name, note, favourite, auto_answer, find) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             draft.name,
             draft.note,
             draft.favourite,
-            draft.ringtone,
             draft.auto_answer,
             find(draft)
         ],
@@ -213,14 +211,13 @@ fn insert(connection: &Connection, draft: &ContactDraft) -> rusqlite::Result<i64
 
 fn update(connection: &Connection, id: i64, draft: &ContactDraft) -> rusqlite::Result<bool> {
     let found = connection.execute(
-        "UPDATE contact SET name = ?2, note = ?3, favourite = ?4, ringtone = ?5, auto_answer = ?6, find = ?7 \
+        "UPDATE contact SET name = ?2, note = ?3, favourite = ?4, auto_answer = ?5, find = ?6 \
          WHERE id = ?1",
         params![
             id,
             draft.name,
             draft.note,
             draft.favourite,
-            draft.ringtone,
             draft.auto_answer,
             find(draft)
         ],
@@ -252,7 +249,7 @@ fn find(draft: &ContactDraft) -> String {
     find
 }
 
-const COLUMNS: &str = "SELECT id, name, note, favourite, ringtone, auto_answer FROM contact";
+const COLUMNS: &str = "SELECT id, name, note, favourite, auto_answer FROM contact";
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Contact> {
     Ok(Contact {
@@ -262,8 +259,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Contact> {
             numbers: Vec::new(),
             note: row.get(2)?,
             favourite: row.get(3)?,
-            ringtone: row.get(4)?,
-            auto_answer: row.get(5)?,
+            auto_answer: row.get(4)?,
         },
     })
 }

@@ -56,7 +56,6 @@ CREATE TABLE contact (
     name TEXT NOT NULL,
     note TEXT NOT NULL,
     favourite INTEGER NOT NULL,
-    ringtone TEXT,
     auto_answer INTEGER NOT NULL,
     find TEXT NOT NULL
 ) STRICT;

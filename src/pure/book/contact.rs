@@ -1,11 +1,10 @@
-//! Contacts: whom the person knows, under which numbers, and how they are to ring.
+//! Contacts: whom the person knows, under which numbers, and what is to be done when they ring.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::numbering::{TypedError, to_e164};
-use crate::pure::audio::comfort::Ringtone;
 use crate::pure::ids::{Party, PhoneNumber};
 
 /// The longest name, in characters.
@@ -46,9 +45,6 @@ pub struct ContactDraft {
     /// Whether they are among the favourites, who may ring while others may not.
     #[serde(default)]
     pub favourite: bool,
-    /// With which ringtone they ring, where it is not that of everybody.
-    #[serde(default)]
-    pub ringtone: Option<String>,
     /// Whether the desk answers by itself when they call.
     #[serde(default)]
     pub auto_answer: bool,
@@ -82,11 +78,6 @@ pub enum ContactError {
     /// The note is too long.
     #[error("a note has {LONGEST_NOTE} characters at most")]
     Note,
-    /// There is no such ringtone.
-    #[error(
-        "there is no ringtone `{0}`; there are classic, marimba, chime, mechanical and file:PATH.wav"
-    )]
-    Ringtone(String),
 }
 
 impl ContactDraft {
@@ -121,13 +112,6 @@ impl ContactDraft {
             return Err(ContactError::TooManyNumbers);
         }
         self.numbers = numbers;
-        self.ringtone = match self.ringtone.map(|name| name.trim().to_owned()) {
-            Some(name) if name.is_empty() => None,
-            Some(name) if Ringtone::parse(&name).is_none() => {
-                return Err(ContactError::Ringtone(name));
-            }
-            other => other,
-        };
         Ok(self)
     }
 
@@ -145,7 +129,6 @@ impl ContactDraft {
         for number in &mut self.numbers {
             number.label = shortened(&one_line(&number.label), LONGEST_LABEL);
         }
-        self.ringtone = self.ringtone.filter(|name| Ringtone::parse(name).is_some());
         self.checked(own).ok().map(|draft| (draft, lost))
     }
 }
@@ -183,8 +166,6 @@ pub struct CallerCard {
     pub name: String,
     /// Whether they are among the favourites.
     pub favourite: bool,
-    /// Their own ringtone.
-    pub ringtone: Option<Ringtone>,
     /// Whether the desk answers by itself.
     pub auto_answer: bool,
 }
@@ -207,7 +188,6 @@ impl PhoneBook {
                         contact: *id,
                         name: is.name.clone(),
                         favourite: is.favourite,
-                        ringtone: is.ringtone.as_deref().and_then(Ringtone::parse),
                         auto_answer: is.auto_answer,
                     });
             }
@@ -251,7 +231,6 @@ mod tests {
     #[test]
     fn a_contact_is_kept_tidy() {
         let written = ContactDraft {
-            ringtone: Some(" marimba ".to_owned()),
             note: " by the\nlake ".to_owned(),
             ..draft(
                 "  Anna\t Bee ",
@@ -265,7 +244,6 @@ mod tests {
         let kept = written.checked(Some(&own())).expect("good");
         assert_eq!(kept.name, "Anna Bee");
         assert_eq!(kept.note, "by the\nlake");
-        assert_eq!(kept.ringtone.as_deref(), Some("marimba"));
         assert_eq!(
             kept.numbers,
             [
@@ -282,10 +260,6 @@ mod tests {
         let many: Vec<ContactNumber> = (0..21)
             .map(|n| number("", &format!("+151455501{n:02}")))
             .collect();
-        let ringtone = ContactDraft {
-            ringtone: Some("bagpipe".to_owned()),
-            ..draft("A", &[])
-        };
         let note = ContactDraft {
             note: long.clone(),
             ..draft("A", &[])
@@ -302,7 +276,6 @@ mod tests {
                 ContactError::Label,
             ),
             (draft("A", &many), ContactError::TooManyNumbers),
-            (ringtone, ContactError::Ringtone("bagpipe".to_owned())),
             (note, ContactError::Note),
         ] {
             assert_eq!(draft.checked(Some(&own())), Err(why));
@@ -312,13 +285,11 @@ mod tests {
     #[test]
     fn of_a_foreign_contact_is_kept_what_can_be() {
         let foreign = ContactDraft {
-            ringtone: Some("bagpipe".to_owned()),
             note: "n".repeat(3_000),
             ..draft("A", &[number("", "911"), number("w", "5145550100")])
         };
         let (kept, lost) = foreign.salvaged(Some(&own())).expect("it has a name");
         assert_eq!((lost, kept.numbers.len(), kept.note.len()), (1, 1, 2_000));
-        assert_eq!(kept.ringtone, None);
         assert_eq!(
             draft(" ", &[number("w", "5145550100")]).salvaged(None),
             None

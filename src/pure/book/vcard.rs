@@ -65,9 +65,6 @@ pub fn write(contact: &ContactDraft, version: Version) -> String {
     if contact.favourite {
         lines.push("X-OFFHOOK-FAVOURITE:1".to_owned());
     }
-    if let Some(ringtone) = &contact.ringtone {
-        lines.push(format!("X-OFFHOOK-RINGTONE:{}", escaped(ringtone)));
-    }
     if contact.auto_answer {
         lines.push("X-OFFHOOK-AUTO-ANSWER:1".to_owned());
     }
@@ -323,7 +320,6 @@ impl Card {
             "X-ABLABEL" => self.labels.push((property.group, apples_label(&value))),
             "NOTE" if self.rest.note.is_empty() => self.rest.note = value,
             "X-OFFHOOK-FAVOURITE" => self.rest.favourite = value == "1",
-            "X-OFFHOOK-RINGTONE" => self.rest.ringtone = Some(value),
             "X-OFFHOOK-AUTO-ANSWER" => self.rest.auto_answer = value == "1",
             _ => {}
         }
@@ -495,14 +491,10 @@ mod tests {
             ),
             0..5,
         );
-        let rest = (
-            any::<bool>(),
-            any::<bool>(),
-            proptest::option::of("marimba|chime|file:/a\\,b;c.wav"),
-        );
+        let rest = (any::<bool>(), any::<bool>());
         ("\\PC{1,60}", numbers, "(\\PC|\n|\t){0,90}", rest).prop_filter_map(
             "a contact that can be kept",
-            |(name, numbers, note, (favourite, auto_answer, ringtone))| {
+            |(name, numbers, note, (favourite, auto_answer))| {
                 let numbers = numbers
                     .into_iter()
                     .map(|(label, number)| ContactNumber { label, number })
@@ -512,7 +504,6 @@ mod tests {
                     numbers,
                     note,
                     favourite,
-                    ringtone,
                     auto_answer,
                 };
                 draft.checked(None).ok()
@@ -535,7 +526,7 @@ mod tests {
         #[test]
         fn what_can_be_kept_of_any_card_is_written_and_read_again(
             lines in proptest::collection::vec(
-                "(FN|N|ORG|NOTE|a\\.TEL|TEL;CELL|a\\.X-ABLabel|X-OFFHOOK-RINGTONE|TEL;TYPE=\"work\")(;ENCODING=QUOTED-PRINTABLE)?:(\\+1514555|_\\$!<|>!\\$_|file:|=[0-9A-F]{2}|[0-9]{4}|\\\\n|\\\\;|\\PC|\r|\n ){0,9}",
+                "(FN|N|ORG|NOTE|a\\.TEL|TEL;CELL|a\\.X-ABLabel|TEL;TYPE=\"work\")(;ENCODING=QUOTED-PRINTABLE)?:(\\+1514555|_\\$!<|>!\\$_|=[0-9A-F]{2}|[0-9]{4}|\\\\n|\\\\;|\\PC|\r|\n ){0,9}",
                 0..6,
             ),
         ) {

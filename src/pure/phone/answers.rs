@@ -37,7 +37,7 @@ impl Phone {
             }
             (Ask::Incoming { from, to, caller }, known) => {
                 self.forget(known, now, effects);
-                self.incoming(leg, from, to, caller, fresh, now, effects)
+                self.incoming(leg, (from, to), caller, fresh, now, effects)
             }
             (Ask::Outgoing { from, to }, known) => {
                 self.forget(known, now, effects);
@@ -89,8 +89,7 @@ impl Phone {
     fn incoming(
         &mut self,
         leg: LegId,
-        from: Party,
-        to: Party,
+        (from, to): (Party, Party),
         caller: Caller,
         fresh: Fresh,
         now: Time,

@@ -550,6 +550,7 @@ fn who_rings_is_a_matter_of_the_setting_and_of_who_is_there() {
             Document::SayAndHangUp(Phrase::NobodyCanAnswer) => "sorry",
             other @ (Document::DialNumber { .. }
             | Document::Conference { .. }
+            | Document::Reject
             | Document::SayAndHangUp(_)
             | Document::HangUp) => {
                 panic!("{other:?}")

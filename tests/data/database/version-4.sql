@@ -13,11 +13,10 @@ CREATE TABLE contact (
     name TEXT NOT NULL,
     note TEXT NOT NULL,
     favourite INTEGER NOT NULL,
-    ringtone TEXT,
     auto_answer INTEGER NOT NULL,
     find TEXT NOT NULL
 ) STRICT;
-INSERT INTO "contact" VALUES(1,'Anna','',1,NULL,0,'anna +15145550100');
+INSERT INTO "contact" VALUES(1,'Anna','',1,0,'anna +15145550100');
 CREATE TABLE contact_number (
     contact INTEGER NOT NULL,
     place INTEGER NOT NULL,

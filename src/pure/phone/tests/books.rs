@@ -349,6 +349,7 @@ proptest! {
                 .filter(|view| match view.end_reason {
                     Some(
                         EndReason::HungUpHere | EndReason::HungUpThere | EndReason::Refused | EndReason::Rejected
+                        | EndReason::Blocked
                         | EndReason::Busy | EndReason::TooLong,
                     ) => true,
                     // The carrier's question may come late and call it back.
