@@ -597,7 +597,7 @@ mod tests {
             carrier,
             meter: Arc::clone(&meter),
             way_up: Arc::default(),
-            tap: super::tap::line_tap().0,
+            tap: crate::audio::tap::line_tap().0,
             meeting: crate::pure::audio::meeting::way().1,
         });
         // 400 ms wait, and the last of them was at the microphone when they are read, or later.

@@ -95,6 +95,10 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
             with(talking(), vec![(200, command(1, Command::Hold))]),
         ),
         (
+            "talking, recorded",
+            with(talking(), vec![(200, command(1, Command::Record(true)))]),
+        ),
+        (
             "held, with the other on the line",
             with(
                 talking(),
