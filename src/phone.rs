@@ -442,7 +442,7 @@ impl PhoneHandle {
     }
 
     /// Hangs up every call, waits at most 3.5 s until carrier and sockets have done their part, stops the task, and waits
-    /// until the calls are kept and their recordings finished, a second at most for either.
+    /// until the calls are kept, a second at most, and their recordings finished, two at most.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(4), self.asked(Message::Stop)).await;
         let figures = self
@@ -455,7 +455,7 @@ impl PhoneHandle {
             // The history must be on the disk; a disk that hangs is not waited for.
             let _ = tokio::time::timeout(Duration::from_secs(1), figures).await;
         }
-        self.shared.shelf.finish(&self.shared.store).await;
+        self.shared.shelf.finish().await;
     }
 }
 

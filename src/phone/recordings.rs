@@ -164,7 +164,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Finishes what is being recorded and waits until it is listed.
-    pub(super) async fn finish(&self, store: &StoreHandle) {
+    pub(super) async fn finish(&self) {
         if let Some(recorder) = self.recorder.clone() {
             let finished = tokio::task::spawn_blocking(move || recorder.finish(FINISHING));
             if !finished.await.unwrap_or(false) {
@@ -176,7 +176,6 @@ impl Shelf {
         let keeper = keeper.unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
             let _ = tokio::time::timeout(FINISHING, keeper).await;
-            store.flush().await;
         }
     }
 }
@@ -264,6 +263,7 @@ impl Keeper {
             let making = self.names.clone();
             tidy(&self.settings, &self.store, making).await;
         }
+        self.store.flush().await;
     }
 }
 
@@ -375,5 +375,83 @@ pub(super) async fn delete(folder: &Path, file: &str) -> Result<(), std::io::Err
         Ok(Err(cause)) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Ok(done) => done,
         Err(broken) => Err(std::io::Error::other(broken)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pure::audio::FRAME_LEN;
+    use crate::pure::recording::{self, End, Write};
+    use crate::pure::time::Time;
+
+    /// Makes a file of two seconds that nobody has finished.
+    fn broken_off(folder: &Path, name: &str) {
+        let (mut recording, mut writes) =
+            recording::Recording::begin(Format::Opus, 1, &[], Time::START).expect("an encoder");
+        for frame in 0..100 {
+            let at = Time::from_millis(frame * 20);
+            recording.push(End::Far, at, &[1_000; FRAME_LEN]);
+            writes.extend(recording.advance(at).expect("encoded"));
+        }
+        let bytes: Vec<u8> = writes
+            .into_iter()
+            .flat_map(|write| match write {
+                Write::Append(bytes) => bytes,
+                Write::Head(_) | Write::Sync => Vec::new(),
+            })
+            .collect();
+        std::fs::write(folder.join(name), bytes).expect("written");
+    }
+
+    async fn files(store: &StoreHandle) -> Vec<(String, u64)> {
+        let all = store.recordings(None).await.expect("an answer");
+        all.into_iter().map(|one| (one.file, one.seconds)).collect()
+    }
+
+    #[tokio::test]
+    async fn at_the_start_the_list_is_what_is_in_the_folder_mended_and_not_too_old() {
+        let data = tempfile::tempdir().expect("a folder");
+        let store = StoreHandle::open(data.path()).expect("a database");
+        let folder = data.path().join("recordings");
+        std::fs::create_dir(&folder).expect("made");
+        let (new, old) = (
+            "20990101T000000Z-call-c1.opus",
+            "20000101T000000Z-call-c2.opus",
+        );
+        broken_off(&folder, new);
+        broken_off(&folder, old);
+        std::fs::write(folder.join("notes.txt"), "mine").expect("written");
+        let made = Made {
+            call: CallId::new("c3"),
+            far_end: "+15145550100".to_owned(),
+            began: SystemTime::UNIX_EPOCH,
+        };
+        let gone = Done {
+            name: "20990101T000000Z-call-c3.opus".to_owned(),
+            length: Duration::from_secs(9),
+            bytes: 1,
+            lost: Duration::ZERO,
+        };
+        keep(&store, &made, gone);
+        let settings = |longest| RecordingSettings {
+            folder: folder.clone(),
+            format: Format::Opus,
+            retention: Retention {
+                longest,
+                most_bytes: None,
+            },
+        };
+        take_up(&settings(None), &store).await;
+        assert_eq!(
+            files(&store).await,
+            [(new.to_owned(), 1), (old.to_owned(), 1)],
+            "but for the last second, of two"
+        );
+        let entries = catalogue::list(&folder).expect("a list");
+        assert!(entries.iter().all(|entry| entry.is_whole), "{entries:?}");
+        take_up(&settings(Some(Duration::from_secs(86_400))), &store).await;
+        assert_eq!(files(&store).await, [(new.to_owned(), 1)]);
+        assert!(!folder.join(old).exists() && folder.join("notes.txt").exists());
     }
 }
