@@ -293,7 +293,7 @@ impl MediaHandle {
             carrier: port.carrier,
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
-            tap: near,
+            tap: Box::new(near),
             meeting,
         });
         let mut legs = self.legs();

@@ -51,7 +51,7 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
-        tap: LegTap,
+        tap: Box<LegTap>,
         /// The way of its sound into a meeting.
         meeting: MeetingOut,
     },
@@ -328,7 +328,7 @@ impl Speaking {
                     line: None,
                     meter,
                     way_up,
-                    tap,
+                    tap: *tap,
                     delay_ms: None,
                     feed,
                     level: LevelMeter::default(),
@@ -597,7 +597,7 @@ mod tests {
             carrier,
             meter: Arc::clone(&meter),
             way_up: Arc::default(),
-            tap: crate::audio::tap::line_tap().0,
+            tap: Box::new(crate::audio::tap::line_tap().0),
             meeting: crate::pure::audio::meeting::way().1,
         });
         // 400 ms wait, and the last of them was at the microphone when they are read, or later.
