@@ -21,7 +21,7 @@ use crate::audio::MediaHandle;
 use crate::config::{Origin, Secret, Settings};
 use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
-use crate::phone::PhoneHandle;
+use crate::phone::{PhoneHandle, RecordingSettings};
 use crate::pure::phone::PhoneSettings;
 use crate::store::{StoreError, StoreHandle};
 use crate::{twilio, web};
@@ -84,8 +84,20 @@ impl Daemon {
         })?;
         let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
         let media = start_sound(&settings, clock).await?;
-        let phone =
-            PhoneHandle::start(phone_settings(&settings), media, store, carrier, clock).await;
+        let recordings = RecordingSettings {
+            folder: settings.data_dir.join("recordings"),
+            format: settings.record_format,
+            retention: settings.retention,
+        };
+        let phone = PhoneHandle::start(
+            phone_settings(&settings),
+            media,
+            store,
+            carrier,
+            clock,
+            recordings,
+        )
+        .await;
         phone.limit_history(settings.history);
         let router = Router::new()
             .merge(twilio::door(&settings, phone.clone(), clock))
@@ -170,7 +182,7 @@ impl Daemon {
         &self.phone
     }
 
-    /// Hangs up, closes the doors and finishes the files; takes 6 s at most.
+    /// Hangs up, closes the doors and finishes the files; takes 8 s at most.
     pub async fn stop(self) {
         self.phone.stop().await;
         let _ = self.closing.send(true);

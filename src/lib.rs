@@ -10,7 +10,7 @@
 //! | 4 | [`daemon`], [`failure`] | all below |
 //! | 3 | [`web`], [`twilio`], [`control`] (never each other) | [`phone`], [`config`], [`pure`], [`lang`]; `twilio` also the stream ports of [`audio`], `web` and `control` its figures |
 //! | 2 | [`phone`] | [`audio`], [`store`], [`pure`] |
-//! | 1 | [`audio`], [`store`], [`config`] (never each other) | [`pure`], [`lang`] |
+//! | 1 | [`audio`], [`store`], [`config`], [`recorder`] (never each other) | [`pure`], [`lang`]; `recorder` also the taps of [`audio`] |
 //! | 0 | [`pure`], [`lang`] | std without clock, files, network, threads; crates that only compute |
 //! | – | [`sim`] | `pure::audio`, [`lang`]; never `pure::twilio`, or one misreading would hide in both |
 //!
@@ -31,6 +31,7 @@ pub mod failure;
 pub mod lang;
 pub mod phone;
 pub mod pure;
+pub mod recorder;
 pub mod sim;
 pub mod store;
 pub mod twilio;

@@ -7,6 +7,7 @@
 mod figures;
 mod learned;
 pub mod memory;
+mod recordings;
 mod tally;
 mod task;
 
@@ -30,9 +31,11 @@ use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 use crate::store::{NoAnswer, StoreHandle};
 use figures::Board;
+use recordings::Shelf;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
+pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
 
 /// Inputs that wait for the task; whoever sends more waits, sound never does.
@@ -130,6 +133,7 @@ struct Shared {
     board: Arc<Board>,
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
+    shelf: Shelf,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -155,13 +159,14 @@ impl Drop for StreamGuard {
 impl PhoneHandle {
     /// Starts the task. `clock` is the instant of [`Time::START`].
     ///
-    /// Registrations that the store kept are taken up again.
+    /// Registrations that the store kept are taken up again, and recordings that were broken off are mended.
     pub async fn start(
         settings: PhoneSettings,
         media: MediaHandle,
         store: StoreHandle,
         carrier: Arc<dyn Carrier>,
         clock: Instant,
+        recordings: RecordingSettings,
     ) -> PhoneHandle {
         let own_number = settings.own_number.clone();
         let began = SystemTime::now()
@@ -186,6 +191,8 @@ impl PhoneHandle {
             move || task::time_of(clock),
             move |at| wall_time(began, at),
         ));
+        let (orders, shelf) =
+            recordings::start(recordings, store.clone(), clock, inputs.downgrade()).await;
         let task = Task::new(
             settings,
             media.clone(),
@@ -196,6 +203,7 @@ impl PhoneHandle {
             publish,
             Arc::clone(&log),
             Arc::clone(&tally),
+            orders,
         );
         tokio::spawn(task.run(known, for_task, inputs.downgrade()));
         PhoneHandle {
@@ -212,6 +220,7 @@ impl PhoneHandle {
                 own_number,
                 board,
                 figures: Mutex::new(Some(figures)),
+                shelf,
             }),
         }
     }
@@ -433,7 +442,7 @@ impl PhoneHandle {
     }
 
     /// Hangs up every call, waits at most 3.5 s until carrier and sockets have done their part, stops the task, and waits
-    /// until the calls are kept, a second at most.
+    /// until the calls are kept, a second at most, and their recordings finished, two at most.
     pub async fn stop(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(4), self.asked(Message::Stop)).await;
         let figures = self
@@ -446,6 +455,7 @@ impl PhoneHandle {
             // The history must be on the disk; a disk that hangs is not waited for.
             let _ = tokio::time::timeout(Duration::from_secs(1), figures).await;
         }
+        self.shared.shelf.finish().await;
     }
 }
 

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use offhook::audio::DOWN_FRAMES;
 use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
+use offhook::audio::{DOWN_FRAMES, Listening, line_tap};
 use offhook::pure::audio::comfort::Loudest;
 use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
@@ -249,10 +249,14 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         to_speaker: true,
     };
     let meter = Arc::new(LegMeter::default());
+    // Somebody records, and takes nothing: the ring meets room first and then none.
+    let (_near, far, line) = line_tap();
+    let listening = line.listen();
     let (meeting, _mouth) = way();
     let leg = EarLeg::new(StreamId(1), for_leg, route, meter)
         .levelled()
-        .with_meeting(meeting);
+        .with_meeting(meeting)
+        .tapped(far);
     let mut leg = Some(Box::new(leg));
     let mut data = [0_i16; 2 * BLOCK];
     move |n| {
@@ -284,6 +288,10 @@ fn playout(tap: Option<Tap>) -> impl FnMut(usize) + Send + 'static {
         }
         playout.fill(&mut data, 2, now(clock));
         playout.called(now(clock));
+        let lost = listening.as_ref().map_or(0, Listening::dropped);
+        // 4 s of blocks of 10 ms, since it was attached.
+        assert!(n < 420 || lost > 0, "at {n}");
+        assert!(n > 400 || lost == 0, "at {n}: {lost}");
         // It fades before it goes.
         if !(2_900..2_902).contains(&n) {
             assert_eq!(let_go.slots(), usize::from(n >= 2_900));

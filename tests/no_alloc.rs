@@ -16,7 +16,7 @@ use cpal::{FromSample, I24, Sample, U24};
 use offhook::audio::callback::{Beat, Bell, Capture, Playout, Reference, Sound, Stamp, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
-use offhook::audio::{DOWN_FRAMES, UP_FRAMES};
+use offhook::audio::{DOWN_FRAMES, LineTap, UP_FRAMES, line_tap};
 use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
@@ -26,6 +26,7 @@ use offhook::pure::audio::mouth::Mouth;
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
 use offhook::pure::audio::speakerphone::Stages;
+use offhook::pure::audio::tap::LegTap;
 use offhook::pure::audio::tone::{Country, Progress};
 use offhook::pure::audio::{DeviceRate, DownFrame, FRAME_LEN, Feed, Route, UpFrame};
 use offhook::pure::ids::StreamId;
@@ -85,9 +86,9 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
         for (n, block) in BLOCKS.iter().cycle().take(4 * BLOCKS.len()).enumerate() {
             // Something happens before every block, and a leg is there most of the time.
             match n % 12 {
-                0 => world.attach(1),
+                0 => drop(world.attach(1)),
                 1 => world.tell(EarCommand::Ring(Some(Country::NorthAmerica))),
-                2 => world.attach(2),
+                2 => drop(world.attach(2)),
                 4 => world.tell(EarCommand::Beep),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
                 7 => world.tell(EarCommand::Progress(Some((
@@ -220,6 +221,38 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
         }
         assert!(frames > 0, "{rate:?}");
     }
+}
+
+#[test]
+fn taps_cost_no_memory_whether_somebody_records_or_not_and_whether_there_is_room_or_not() {
+    let mut world = World::new(DeviceRate::HZ_48000);
+    let line = world.attach(1);
+    let (mut near, _far, _line) = line_tap();
+    let codes = [0x90; FRAME_LEN];
+    let mut samples = Vec::new();
+    // Nobody listens; somebody does; somebody who takes nothing for 6 s; and again nobody.
+    for round in 0..4 {
+        let mut listening = (round == 1 || round == 2).then(|| line.listen().expect("free"));
+        for _ in 0..600 {
+            world.speak(480);
+            world.render(480);
+            assert_no_alloc(|| near.push_ulaw(Time::START, &codes));
+            if round == 1 {
+                let listening = listening.as_mut().expect("somebody listens");
+                assert!(listening.far(&mut samples).is_some());
+                assert_eq!(listening.dropped(), 0);
+            }
+        }
+        if let Some(listening) = &mut listening {
+            assert_eq!(listening.dropped() > 0, round == 2);
+        }
+    }
+    let listening = line.listen().expect("free");
+    world.tell(EarCommand::Detach(StreamId(1)));
+    world.render(4_800);
+    // The leg, and its tap, is freed out here.
+    while world.let_go.pop().is_ok() {}
+    assert!(!listening.is_over(), "the mouth has its end still");
 }
 
 #[test]
@@ -421,6 +454,8 @@ struct FarEnd {
     down: rtrb::Producer<DownFrame>,
     meter: Arc<LegMeter>,
     at: u64,
+    /// The mouth's end of its taps.
+    _near: LegTap,
 }
 
 impl World {
@@ -459,7 +494,8 @@ impl World {
         self.commands.push(command).expect("room for a command");
     }
 
-    fn attach(&mut self, stream: u64) {
+    fn attach(&mut self, stream: u64) -> LineTap {
+        let (near, far, line) = line_tap();
         let (down, for_ear) = rtrb::RingBuffer::new(DOWN_FRAMES);
         let meter = Arc::new(LegMeter::default());
         let route = Route {
@@ -470,9 +506,16 @@ impl World {
         let (meeting, _mouth) = way();
         let leg = EarLeg::new(StreamId(stream), for_ear, route, Arc::clone(&meter))
             .levelled()
-            .with_meeting(meeting);
+            .with_meeting(meeting)
+            .tapped(far);
         self.tell(EarCommand::Attach(Box::new(leg)));
-        self.legs.push(FarEnd { down, meter, at: 0 });
+        self.legs.push(FarEnd {
+            down,
+            meter,
+            at: 0,
+            _near: near,
+        });
+        line
     }
 
     /// Lets every far end say as much as a block of the ear's rate takes, a frame at least.

@@ -475,6 +475,68 @@ fn effect(misbehaviour: Misbehaviour) -> Vec<&'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_recorded_over_the_api_with_the_far_end_on_the_right() {
+    // Nobody speaks at the desk, so that whatever is heard there on the left is a mistake.
+    let rig = Rig::start(Wish {
+        device: DeviceChoice::None,
+        ..at_once()
+    })
+    .await;
+    let api = format!("{}/api", rig.daemon.local_url());
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .expect("a client");
+    let asks = |request: reqwest::RequestBuilder| async {
+        let answer = request.bearer_auth(rig::API_KEY).send().await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.expect("all of it")
+    };
+    let recording = async {
+        let call = rig.until(|call| call.stage == Stage::Talking).await;
+        let url = format!("{api}/calls/{}/record", call.id.as_str());
+        let body = r#"{"on":true}"#.to_owned();
+        asks(http.post(url).body(body)).await;
+    };
+    let spoken = voice::greeting(offhook::lang::Lang::En)[..24_000].to_vec();
+    let level = rms(&spoken);
+    let script = vec![
+        Step::Silence(seconds(2)),
+        Step::Speak(spoken),
+        Step::Silence(seconds(1)),
+    ];
+    let (report, ()) = tokio::join!(rig.call(script), recording);
+    assert_fine(&report);
+    // It ends with the call, and is listed then.
+    let listing = async {
+        loop {
+            let told = asks(http.get(format!("{api}/recordings"))).await;
+            let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");
+            if let Some(one) = told["recordings"].get(0) {
+                return one.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let one = tokio::time::timeout(LIMIT, listing).await.expect("in time");
+    let file = one["file"].as_str().expect("a name");
+    let bytes = asks(http.get(format!("{api}/recordings/{file}"))).await;
+    let sound = offhook::pure::recording::opus::read(&bytes, usize::MAX).expect("Ogg Opus");
+    let [near, far] = &sound.channels[..] else {
+        panic!("two ends");
+    };
+    let loud = |sample: &i16| sample.unsigned_abs() > 500;
+    let begin = far.iter().position(loud).expect("somebody speaks");
+    let heard = rms(&far[begin..far.len().min(begin + 24_000)]);
+    let louder = 20.0 * (heard / level).log10();
+    assert!(louder.abs() < 2.0, "{louder:.1} dB louder");
+    assert!(rms(near) < 20.0, "nobody spoke here: {}", rms(near));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_of_the_carrier_is_made_up_within_seconds() {
     let rig = Rig::start(at_once()).await;
     let mut plan = rig.plan(vec![Step::Silence(seconds(8))]);

@@ -3,8 +3,8 @@
 //! [`MediaHandle`] is all that others see. Behind it: `supervisor` owns the devices; `open` opens them (`real`, and `own`
 //! for `none`, `file:` and `loopback`), `slot` tells one that works from one that does not, `whereabouts` asks a sound
 //! server which device our streams are at. `callback` is what runs in devices, `seat` is where the ear sits between two
-//! blocks, and `mouth_thread` makes frames of what was captured. `callback`, `seat` and `sidetone` are public for
-//! the proofs in `tests` alone.
+//! blocks, and `mouth_thread` makes frames of what was captured; both leave a copy in a `tap` for whoever records.
+//! `callback`, `seat` and `sidetone` are public for the proofs in `tests` alone.
 
 #[doc(hidden)]
 pub mod callback;
@@ -23,6 +23,7 @@ pub mod seat;
 pub mod sidetone;
 mod slot;
 mod supervisor;
+mod tap;
 mod way_up;
 mod whereabouts;
 
@@ -36,6 +37,7 @@ use tokio::sync::{oneshot, watch};
 pub use list::{Ability, DeviceInfo, devices};
 pub use open::NO_SOUND_CARD;
 pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stream_port};
+pub use tap::{LineTap, Listening, line_tap};
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::drift::Drift;
@@ -177,6 +179,7 @@ struct Leg {
     up: Arc<UpMeter>,
     arrivals: Arc<ArrivalMeter>,
     way_up: Arc<WayUpMeter>,
+    tap: LineTap,
     detached: Option<Instant>,
 }
 
@@ -269,10 +272,12 @@ impl MediaHandle {
     pub fn attach(&self, stream: StreamId, port: StreamPort, route: Route) {
         let (down, up) = (Arc::new(LegMeter::default()), Arc::new(UpMeter::default()));
         let arrivals = port.arrivals;
+        let (near, far, tap) = line_tap();
         let (into_meeting, meeting) = meeting::way();
         let mut leg = EarLeg::new(stream, port.down, route, Arc::clone(&down))
             .bounded(self.inner.most_delay)
-            .with_meeting(into_meeting);
+            .with_meeting(into_meeting)
+            .tapped(far);
         if self.inner.level_far_end {
             leg = leg.levelled();
         }
@@ -288,6 +293,7 @@ impl MediaHandle {
             carrier: port.carrier,
             meter: Arc::clone(&up),
             way_up: Arc::clone(&port.way_up),
+            tap: Box::new(near),
             meeting,
         });
         let mut legs = self.legs();
@@ -298,8 +304,17 @@ impl MediaHandle {
             up,
             arrivals,
             way_up: port.way_up,
+            tap,
             detached: None,
         });
+    }
+
+    /// Returns the taps of a stream that is attached, for a recorder.
+    #[must_use]
+    pub fn tap(&self, stream: StreamId) -> Option<LineTap> {
+        let legs = self.legs();
+        let leg = legs.iter().find(|leg| leg.stream == stream)?;
+        leg.detached.is_none().then(|| leg.tap.clone())
     }
 
     /// Changes what a stream hears and whether it is heard.

@@ -21,6 +21,7 @@ use crate::pure::audio::mouth::Mouth;
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::pair::{MOST_PAIRS, Pair};
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
+use crate::pure::audio::tap::LegTap;
 use crate::pure::audio::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
 use crate::pure::ids::StreamId;
 use crate::pure::keys::Keys;
@@ -28,6 +29,9 @@ use crate::pure::time::Time;
 
 /// The weight of one frame in the mean of the delay: about the last two seconds.
 const MEAN_WEIGHT: f32 = 0.01;
+
+/// From a frame's first sample to its middle.
+const HALF_FRAME: Duration = Duration::from_millis(10);
 
 /// How often the levels are told, in frames: once a second.
 const LEVELS_EVERY: u32 = 50;
@@ -47,6 +51,7 @@ pub(super) enum MouthCommand {
         carrier: rtrb::Consumer<ClockLine>,
         meter: Arc<UpMeter>,
         way_up: Arc<WayUpMeter>,
+        tap: Box<LegTap>,
         /// The way of its sound into a meeting.
         meeting: MeetingOut,
     },
@@ -183,6 +188,7 @@ struct Leg {
     line: Option<ClockLine>,
     meter: Arc<UpMeter>,
     way_up: Arc<WayUpMeter>,
+    tap: LegTap,
     delay_ms: Option<f32>,
     /// What it is fed: only the microphone has a level.
     feed: Feed,
@@ -310,6 +316,7 @@ impl Speaking {
                 carrier,
                 meter,
                 way_up,
+                tap,
                 meeting,
             } => {
                 self.mouth.attach_with(stream, feed, meeting);
@@ -321,6 +328,7 @@ impl Speaking {
                     line: None,
                     meter,
                     way_up,
+                    tap: *tap,
                     delay_ms: None,
                     feed,
                     level: LevelMeter::default(),
@@ -440,7 +448,7 @@ impl Speaking {
                     let Some(leg) = legs.iter_mut().find(|leg| leg.stream == stream) else {
                         return;
                     };
-                    leg.send(frame, age_ms.map(|age| age + newer_ms + base_ms));
+                    leg.send(frame, here, age_ms.map(|age| age + newer_ms + base_ms));
                 });
             for leg in &mut self.legs {
                 leg.hear_clock();
@@ -475,8 +483,13 @@ impl Leg {
         }
     }
 
-    fn send(&mut self, frame: &UpFrame, delay_ms: Option<f32>) {
+    /// Sends a frame, here at `here`; its middle was at the microphone so long ago, where that is known.
+    fn send(&mut self, frame: &UpFrame, here: Time, delay_ms: Option<f32>) {
         self.measure(frame);
+        let delay_ms = delay_ms.filter(|ms| (0.0..10_000.0).contains(ms));
+        // Recorded as it is sent, whether the socket has room for it or not: it was said.
+        let age = HALF_FRAME + Duration::from_secs_f32(delay_ms.unwrap_or(0.0) / 1000.0);
+        self.tap.push_ulaw(here.before(age), &frame.ulaw);
         if self.up.push(*frame).is_err() {
             self.meter.dropped.fetch_add(1, Ordering::Relaxed);
             self.way_up.set_overflow();
@@ -484,7 +497,7 @@ impl Leg {
         }
         self.up_ready.notify_one();
         self.meter.frames.fetch_add(1, Ordering::Relaxed);
-        if let Some(ms) = delay_ms.filter(|ms| (0.0..10_000.0).contains(ms)) {
+        if let Some(ms) = delay_ms {
             let mean = self
                 .delay_ms
                 .map_or(ms, |mean| mean + (ms - mean) * MEAN_WEIGHT);
@@ -584,6 +597,7 @@ mod tests {
             carrier,
             meter: Arc::clone(&meter),
             way_up: Arc::default(),
+            tap: Box::new(crate::audio::tap::line_tap().0),
             meeting: crate::pure::audio::meeting::way().1,
         });
         // 400 ms wait, and the last of them was at the microphone when they are read, or later.

@@ -245,6 +245,8 @@ fn one(context: &Context, what: Recall) -> Result<Contact, Failure> {
         | Recalled::Calls(_)
         | Recalled::Contacts(_)
         | Recalled::Imported(_)
+        | Recalled::Recordings(_)
+        | Recalled::Recording(_)
         | Recalled::BlockList(_)
         | Recalled::Blocked(_) => Err(another_question()),
     }

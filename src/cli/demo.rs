@@ -231,6 +231,8 @@ impl Demonstration {
             token_ttl: Duration::from_secs(3600),
             history: crate::pure::book::history::HistoryLimits::DEFAULT,
             record_stream: None,
+            record_format: Default::default(),
+            retention: Default::default(),
             log: self.log.clone(),
         })
     }

@@ -215,6 +215,7 @@ pub(super) fn recall(context: &Context, what: Recall) -> Result<Recalled, Failur
                 "no_such_call" => Told::NoSuchCall,
                 "no_such_contact" => Told::NoSuchContact,
                 "not_blocked" => Told::NotBlocked,
+                "no_such_recording" => Told::NoSuchRecording,
                 "no_answer" => Told::NoAnswer,
                 // What is wrong with a number or a query is told as it is of settings: in English.
                 _ => return Err(Failure::world(message)),

@@ -15,6 +15,7 @@ pub(crate) mod flags;
 pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod output;
+pub(crate) mod record;
 pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod start;
@@ -84,6 +85,8 @@ enum Verb {
     Merge(call::MergeArgs),
     /// Keep your microphone from the far end, or let it through again
     Mute(call::MuteArgs),
+    /// Record the call, list recordings or delete one
+    Record(record::Args),
     /// Send keys to the far end
     Dtmf(call::DtmfArgs),
     /// Hand the call over to another number
@@ -122,6 +125,7 @@ impl Verb {
             }
             Verb::Merge(args) => Some(args.common.flags.given()),
             Verb::Mute(args) => Some(args.common.flags.given()),
+            Verb::Record(args) => Some(args.flags.given()),
             Verb::Dtmf(args) => Some(args.common.flags.given()),
             Verb::Transfer(args) => Some(args.common.flags.given()),
             Verb::Move(args) => Some(args.common.flags.given()),
@@ -202,6 +206,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Resume(args) | Verb::Swap(args) => call::resume(&args, &context()?),
         Verb::Merge(args) => call::merge(&args, &context()?),
         Verb::Mute(args) => call::mute(&args, &context()?),
+        Verb::Record(args) => record::run(&args, &context()?),
         Verb::Dtmf(args) => call::dtmf(&args, &context()?),
         Verb::Transfer(args) => call::transfer(&args, &context()?),
         Verb::Move(args) => call::move_to(&args, &context()?),

@@ -144,6 +144,7 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
         (call.held, Message::Held),
         (call.merged, Message::Merged),
         (call.muted, Message::Muted),
+        (call.recording, Message::Recording),
     ] {
         if is_so {
             line.push_str(&format!("  ({})", message.text(lang)));
@@ -226,6 +227,7 @@ mod tests {
                 muted: false,
                 held: false,
                 merged: false,
+                recording: false,
                 end_reason: Some("hung_up_here".to_owned()),
                 quality: Some(CallQuality::default()),
             }],

@@ -27,6 +27,8 @@ use crate::pure::audio::tone::Country;
 use crate::pure::book::history::HistoryLimits;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::recording::Format;
+use crate::pure::recording::keep::Retention;
 use source::Reader;
 
 /// A text that is never printed.
@@ -118,6 +120,10 @@ pub struct Settings {
     pub token_ttl: Duration,
     /// How long the history of calls is.
     pub history: HistoryLimits,
+    /// How calls are recorded.
+    pub record_format: Format,
+    /// How long recordings are kept.
+    pub retention: Retention,
     /// Where the transcript of the next stream is kept.
     pub record_stream: Option<PathBuf>,
     /// The filter of the log.
@@ -177,6 +183,8 @@ impl Settings {
         let history_days = reader.optional(&table::OFFHOOK_HISTORY_DAYS, value::whole(1, 36_500));
         let history_calls =
             reader.optional(&table::OFFHOOK_HISTORY_CALLS, value::whole(1, 1_000_000));
+        let record_format = reader.optional(&table::OFFHOOK_RECORD_FORMAT, value::record_format);
+        let retention = read_retention(reader);
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let (twilio, local) = (twilio?, local?);
@@ -206,6 +214,8 @@ impl Settings {
                 days: history_days.unwrap_or(HistoryLimits::DEFAULT.days),
                 calls: history_calls.unwrap_or(HistoryLimits::DEFAULT.calls),
             },
+            record_format: record_format.unwrap_or_default(),
+            retention,
             record_stream,
             log: local.log,
             twilio,
@@ -493,6 +503,23 @@ fn read_ringing(reader: &mut Reader<'_>) -> (Duration, AutoAnswer) {
         ));
     }
     (ring_for, auto_answer)
+}
+
+/// Reads how long recordings are kept.
+fn read_retention(reader: &mut Reader<'_>) -> Retention {
+    let days = reader.optional(&table::OFFHOOK_RECORD_DAYS, value::whole(0, 36_500));
+    let megabytes = reader.optional(
+        &table::OFFHOOK_RECORD_MEGABYTES,
+        value::whole(0, 10_000_000),
+    );
+    Retention {
+        longest: days
+            .filter(|days: &u64| *days > 0)
+            .map(|days| Duration::from_secs(days * 86_400)),
+        most_bytes: megabytes
+            .filter(|megabytes: &u64| *megabytes > 0)
+            .map(|megabytes| megabytes * 1_000_000),
+    }
 }
 
 /// Reads which stages of the speakerphone are wanted.

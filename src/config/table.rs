@@ -336,6 +336,30 @@ settings! {
         like: "a whole number from 1 to 1000000",
         example: "10000",
     }
+    /// How calls are recorded.
+    OFFHOOK_RECORD_FORMAT {
+        value: "FORMAT",
+        default: "opus",
+        about: "How a call is recorded: opus takes some 2 MB for ten minutes, wav 19",
+        like: "opus or wav",
+        example: "opus",
+    }
+    /// For how long recordings are kept.
+    OFFHOOK_RECORD_DAYS {
+        value: "DAYS",
+        default: "0",
+        about: "For how many days recordings are kept; 0: until somebody deletes them",
+        like: "a whole number of days from 0 to 36500",
+        example: "90",
+    }
+    /// How large all recordings may be.
+    OFFHOOK_RECORD_MEGABYTES {
+        value: "MEGABYTES",
+        default: "0",
+        about: "How many megabytes all recordings may take, the oldest going first; 0: any",
+        like: "a whole number of megabytes from 0 to 10000000",
+        example: "2000",
+    }
     /// The transcript.
     OFFHOOK_RECORD_STREAM {
         value: "FILE",

@@ -12,6 +12,7 @@ use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::recording::Format;
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
 const SID_KINDS: &[(&str, &str)] = &[
@@ -83,6 +84,15 @@ pub(super) fn api_base_url(text: &str) -> Result<Url, String> {
         );
     }
     Ok(url)
+}
+
+/// Reads how calls are recorded.
+pub(super) fn record_format(text: &str) -> Result<Format, String> {
+    match text {
+        "opus" => Ok(Format::Opus),
+        "wav" => Ok(Format::Wav),
+        _ => Err("is neither opus nor wav".to_owned()),
+    }
 }
 
 /// Reads a whole number within limits.

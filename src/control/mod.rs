@@ -95,6 +95,11 @@ pub enum Wish {
         /// Whether it is kept.
         on: bool,
     },
+    /// Record it, or stop that.
+    Record {
+        /// Whether it is recorded.
+        on: bool,
+    },
     /// Send keys; none: those behind a stop.
     Dtmf {
         /// Which.

@@ -265,6 +265,7 @@ impl Wish {
             Wish::Hold => Command::Hold,
             Wish::Resume => Command::Resume,
             Wish::Mute { on } => Command::Mute(on),
+            Wish::Record { on } => Command::Record(on),
             Wish::Dtmf { digits } if digits.is_empty() => Command::KeysGoOn,
             Wish::Dtmf { digits } => Command::Keys(
                 Keys::parse(&digits).map_err(|why| ("invalid_digits", why.to_string()))?,
@@ -440,6 +441,7 @@ mod tests {
                     muted: false,
                     held: command == Command::Hold,
                     merged: false,
+                    recording: false,
                     end_reason: None,
                     quality: None,
                 })

@@ -1,4 +1,4 @@
-//! What the terminal says of the history, contacts and the block list, in English and in French.
+//! What the terminal says of the history, contacts, the block list and recordings, in English and in French.
 //!
 //! Each sentence stands beside its translation, so that none can be without one.
 
@@ -53,6 +53,12 @@ pub enum Told<'a> {
     NoSuchContact,
     /// The block list has no such entry.
     NotBlocked,
+    /// Nothing was recorded.
+    NoRecordings,
+    /// There is no such recording.
+    NoSuchRecording,
+    /// A recording was deleted.
+    Deleted(&'a str),
     /// The database fails.
     NoAnswer,
 }
@@ -123,6 +129,12 @@ impl Told<'_> {
                 "the block list has no such entry",
                 "la liste de blocage n'a pas cette entrée",
             ),
+            Told::NoRecordings => both("no recordings", "aucun enregistrement"),
+            Told::NoSuchRecording => both(
+                "there is no such recording",
+                "il n'y a pas de tel enregistrement",
+            ),
+            Told::Deleted(file) => both(&format!("deleted: {file}"), &format!("supprimé : {file}")),
             Told::NoAnswer => both(
                 "the database gives no answer; the daemon's log says why",
                 "la base de données ne répond pas; le journal du démon dit pourquoi",
@@ -141,6 +153,7 @@ mod tests {
             Told::From("+15145550100"),
             Told::Kept("Anna"),
             Told::Blocked("+1900*"),
+            Told::Deleted("20260101T000000Z-call-c1.opus"),
         ] {
             let (en, fr) = (told.text(Lang::En), told.text(Lang::Fr));
             assert_ne!(en, fr);

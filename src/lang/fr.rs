@@ -237,6 +237,7 @@ impl Message<'_> {
             Message::Held => "en attente".to_owned(),
             Message::Merged => "à plusieurs".to_owned(),
             Message::Muted => "micro coupé".to_owned(),
+            Message::Recording => "enregistré".to_owned(),
             Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
             Message::Disturbed => "le poste sonne".to_owned(),
             Message::NoSuchCall => "cet appel n'existe pas".to_owned(),

@@ -493,6 +493,8 @@ pub enum Message<'a> {
     Merged,
     /// The microphone is kept from the far end.
     Muted,
+    /// The call is being recorded.
+    Recording,
     /// The desk does not ring.
     NotDisturbed,
     /// The desk rings.

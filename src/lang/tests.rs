@@ -173,6 +173,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::Held,
         Message::Merged,
         Message::Muted,
+        Message::Recording,
         Message::NotDisturbed,
         Message::Disturbed,
         Message::NoSuchCall,

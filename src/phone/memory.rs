@@ -1,20 +1,23 @@
 //! What a person asks of the phone's memory: the history, contacts, the block list. One place for every door, so that all
 //! of them check alike and refuse in the same words.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::PhoneHandle;
+use super::{PhoneHandle, recordings};
 use crate::pure::book::blocked::{Blocked, LONGEST_NOTE, Pattern, PatternError};
 use crate::pure::book::contact::{Contact, ContactDraft, ContactError};
 use crate::pure::book::history::{
     HistoryLimits, HistoryPage, HistoryQuery, LONGEST_PAGE, QueryError,
 };
 use crate::pure::book::numbering::to_e164;
+use crate::pure::book::recording::Recording;
 use crate::pure::destination::{self, Destination};
 use crate::pure::ids::{LegId, PhoneNumber};
 use crate::pure::phone::{Ask, Caller, Phrase};
+use crate::recorder::catalogue;
 use crate::store::{NoAnswer, StoreHandle};
 
 pub use crate::store::{ContactPage, ContactQuery, Imported};
@@ -79,6 +82,13 @@ pub enum Recall {
         /// What to note.
         note: String,
     },
+    /// Which recordings are there?
+    Recordings,
+    /// Delete a recording.
+    DeleteRecording {
+        /// Its file's name.
+        file: String,
+    },
     /// Let somebody through again.
     Unblock {
         /// The entry's name, or its pattern.
@@ -100,6 +110,10 @@ pub enum Recalled {
     Contact(Contact),
     /// What became of the contacts.
     Imported(Imported),
+    /// The recordings, the newest first.
+    Recordings(Vec<Recording>),
+    /// The recording that was deleted.
+    Recording(Recording),
     /// The block list.
     BlockList(Vec<Blocked>),
     /// The entry as it is now, or was.
@@ -118,6 +132,12 @@ pub enum RecallError {
     /// There is no such entry.
     #[error("the block list has no such entry")]
     NotBlocked,
+    /// There is no such recording, or it is still being made.
+    #[error("there is no such recording")]
+    NoSuchRecording,
+    /// The recording cannot be deleted.
+    #[error("the recording cannot be deleted: {0}")]
+    Undeletable(String),
     /// The query makes no sense.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -143,6 +163,8 @@ impl RecallError {
             RecallError::NoSuchCall => "no_such_call",
             RecallError::NoSuchContact => "no_such_contact",
             RecallError::NotBlocked => "not_blocked",
+            RecallError::NoSuchRecording => "no_such_recording",
+            RecallError::Undeletable(_) => "cannot_delete",
             RecallError::Query(_) => "invalid_query",
             RecallError::Contact(_) => "invalid_contact",
             RecallError::Pattern(_) => "invalid_pattern",
@@ -265,6 +287,12 @@ impl PhoneHandle {
         }
     }
 
+    /// Returns where a recording lies, or would; nothing where the name is none that the recorder gives.
+    #[must_use]
+    pub fn recording_path(&self, name: &str) -> Option<PathBuf> {
+        catalogue::path(&self.shared.shelf.folder, name)
+    }
+
     /// Sets how long the history is.
     pub fn limit_history(&self, limits: HistoryLimits) {
         self.shared.store.limit_history(limits);
@@ -339,6 +367,16 @@ impl PhoneHandle {
                     return Err(RecallError::Note);
                 }
                 Ok(Recalled::Blocked(store.block(pattern, note).await?))
+            }
+            Recall::Recordings => Ok(Recalled::Recordings(store.recordings(None).await?)),
+            Recall::DeleteRecording { file } => {
+                let mut all = store.recordings(None).await?.into_iter();
+                let recording = all.find(|one| one.file == file);
+                let recording = recording.ok_or(RecallError::NoSuchRecording)?;
+                let deleted = recordings::delete(&self.shared.shelf.folder, &file).await;
+                deleted.map_err(|cause| RecallError::Undeletable(cause.to_string()))?;
+                store.forget_recording(file).await?;
+                Ok(Recalled::Recording(recording))
             }
             Recall::Unblock { entry } => {
                 let id = match entry.parse() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::Engine as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::recordings::Orders;
 use super::{Carrier, DialWish, Event, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::audio::tone::Country;
@@ -17,6 +18,7 @@ use crate::pure::phone::{
     StreamRefusal,
 };
 use crate::pure::time::Time;
+use crate::recorder::RecordingId;
 use crate::store::StoreHandle;
 
 /// Events that are remembered.
@@ -56,6 +58,8 @@ pub(super) enum Message {
     StreamDown(StreamId, StreamEnd),
     StreamGone(StreamId),
     Key(StreamId, char),
+    RecordingOver(RecordingId),
+    NotRecorded(StreamId),
     Command {
         call: CallId,
         command: Command,
@@ -172,6 +176,7 @@ pub(super) struct Task {
     publish: watch::Sender<Arc<Snapshot>>,
     log: Arc<Mutex<EventLog>>,
     tally: Arc<StreamTally>,
+    recordings: Orders,
     // Every socket that was let in, so that it can be told to close.
     sockets: HashMap<StreamId, Socket>,
     // Who waits until the carrier has dialled.
@@ -201,6 +206,7 @@ impl Task {
         publish: watch::Sender<Arc<Snapshot>>,
         log: Arc<Mutex<EventLog>>,
         tally: Arc<StreamTally>,
+        recordings: Orders,
     ) -> Task {
         Task {
             country: settings.country,
@@ -213,6 +219,7 @@ impl Task {
             publish,
             log,
             tally,
+            recordings,
             sockets: HashMap::new(),
             dialling: HashMap::new(),
             requests: 0,
@@ -349,6 +356,11 @@ impl Task {
                 Some(Socket { told: true, .. }) | None => return,
             },
             Message::Key(stream, digit) => Input::Key { stream, digit },
+            Message::NotRecorded(stream) => Input::RecordingOver(stream),
+            Message::RecordingOver(id) => match self.recordings.is_over(id) {
+                Some(stream) => Input::RecordingOver(stream),
+                None => return,
+            },
             Message::Command {
                 call,
                 command,
@@ -502,6 +514,8 @@ impl Task {
             }
             Effect::Progress(tone) => self.media.progress(tone, self.country),
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
+            Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
+            Effect::Record(stream, _, false) => self.recordings.stop(stream),
             Effect::Bell(cadence) => self.media.ring(cadence),
             Effect::Beep => self.media.beep(),
             Effect::CallEnded(tone) => self.media.call_ended(tone, self.country),
@@ -512,6 +526,17 @@ impl Task {
                 }
             }
             Effect::Event(call, happening) => self.note(call, happening),
+        }
+    }
+
+    /// Has a stream recorded; where that cannot be, the phone learns of it as of anything else.
+    fn record(&mut self, stream: StreamId, call: &CallId, inputs: &mpsc::WeakSender<Message>) {
+        let tap = self.media.tap(stream);
+        let views = self.phone.views();
+        let view = views.iter().find(|view| view.id == *call);
+        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view));
+        if !begun && let Some(inputs) = inputs.upgrade() {
+            tokio::spawn(async move { inputs.send(Message::NotRecorded(stream)).await });
         }
     }
 
@@ -574,6 +599,8 @@ impl Task {
             Happening::Merged => tracing::info!(%call, "the call meets others at the desk"),
             Happening::Muted => tracing::info!(%call, "the microphone is muted"),
             Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
+            Happening::RecordingBegan => tracing::info!(%call, "the call is recorded"),
+            Happening::RecordingEnded => tracing::info!(%call, "the call is recorded no longer"),
             Happening::Moves => tracing::info!(%call, "the call is moved"),
             Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
             Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),

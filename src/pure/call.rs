@@ -196,6 +196,10 @@ pub struct Call {
     pub answered: bool,
     /// Whether the far end does not hear the desk.
     pub muted: bool,
+    /// Whether somebody wants it recorded, as often as its sound passes us.
+    pub recorded: bool,
+    /// The stream of it that is being recorded.
+    pub records: Option<StreamId>,
     /// Whether somebody wants it at the desk who has not got it yet.
     pub wanted: bool,
     /// Whether it was sent into a conference.
@@ -232,6 +236,8 @@ impl Call {
             since: now,
             answered: false,
             muted: false,
+            recorded: false,
+            records: None,
             wanted: false,
             in_conference: false,
             offered_again: false,
@@ -256,6 +262,30 @@ impl Call {
             | CallState::LeavingElsewhere { .. }
             | CallState::Ended { .. } => None,
         }
+    }
+
+    /// Returns the stream that is to be recorded: once it talks, until its sound does not pass us any more.
+    #[must_use]
+    pub fn to_record(&self) -> Option<StreamId> {
+        match self.state {
+            CallState::Talking { stream, .. } => Some(stream),
+            CallState::Leaving {
+                stream,
+                then: Next::On(_),
+                ..
+            } => stream.filter(|stream| self.records == Some(*stream)),
+            CallState::Leaving {
+                then: Next::End(_), ..
+            }
+            | CallState::Dialing { .. }
+            | CallState::Offered { .. }
+            | CallState::Ringing { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => None,
+        }
+        .filter(|_| self.recorded)
     }
 
     /// Says whether the desk rings, or talks, or dials, with this call, or holds it.
@@ -396,6 +426,7 @@ impl Call {
                 }
             ),
             merged: self.meets(),
+            recorded: self.to_record().is_some(),
             consults: self.consults.clone(),
             stream: self.stream(),
             end_reason,

@@ -35,6 +35,9 @@ pub struct CallReport {
     /// Whether it meets others at the desk.
     #[serde(default)]
     pub merged: bool,
+    /// Whether it is being recorded.
+    #[serde(default)]
+    pub recording: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
     /// What it is like, or was, for one that was answered at the desk.
@@ -65,6 +68,7 @@ impl CallReport {
             muted: call.muted,
             held: call.held,
             merged: call.merged,
+            recording: call.recorded,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
@@ -141,8 +145,8 @@ pub struct EventReport {
     pub seq: u64,
     /// Our name for the call.
     pub call: String,
-    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `moves`,
-    /// `came_back`, `key` or `ended`.
+    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `recording`,
+    /// `recording_ended`, `moves`, `came_back`, `key` or `ended`.
     pub event: &'static str,
     /// Why the call is over, when it is.
     pub reason: Option<&'static str>,
@@ -168,6 +172,8 @@ impl EventReport {
             Happening::Merged => ("merged", None, None),
             Happening::Muted => ("muted", None, None),
             Happening::Unmuted => ("unmuted", None, None),
+            Happening::RecordingBegan => ("recording", None, None),
+            Happening::RecordingEnded => ("recording_ended", None, None),
             Happening::Moves => ("moves", None, None),
             Happening::CameBack => ("came_back", None, None),
             Happening::Key(digit) => ("key", None, Some(digit)),
@@ -232,6 +238,7 @@ mod tests {
             muted: false,
             held: false,
             merged: false,
+            recorded: false,
             consults: None,
             stream: None,
             end_reason: None,
@@ -239,7 +246,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,

@@ -137,6 +137,16 @@ pub(super) async fn mute(
     door.command(&id, Command::Mute(on)).await
 }
 
+/// `POST /api/calls/{id}/record`.
+pub(super) async fn record(
+    State(door): State<Arc<Door>>,
+    Named(id): Named,
+    body: Body,
+) -> Result<Json<CallReport>, ApiError> {
+    let on = on_or_off(body)?;
+    door.command(&id, Command::Record(on)).await
+}
+
 /// `POST /api/calls/{id}/dtmf`.
 pub(super) async fn dtmf(
     State(door): State<Arc<Door>>,

@@ -44,7 +44,7 @@ pub(super) fn routes() -> Router<Arc<Door>> {
 }
 
 /// Why a request is not served.
-enum Problem {
+pub(super) enum Problem {
     /// As anywhere at this door.
     Door(ApiError),
     /// The memory refuses.
@@ -80,7 +80,9 @@ impl IntoResponse for Problem {
                 let status = match &why {
                     RecallError::NoSuchCall
                     | RecallError::NoSuchContact
+                    | RecallError::NoSuchRecording
                     | RecallError::NotBlocked => StatusCode::NOT_FOUND,
+                    RecallError::Undeletable(_) => StatusCode::INTERNAL_SERVER_ERROR,
                     RecallError::Query(_)
                     | RecallError::Contact(_)
                     | RecallError::Pattern(_)
@@ -95,18 +97,20 @@ impl IntoResponse for Problem {
     }
 }
 
-type Answer = Result<Json<Value>, Problem>;
+pub(super) type Answer = Result<Json<Value>, Problem>;
 
 type Body = Result<Bytes, BytesRejection>;
 
 /// Asks, and writes the answer as what it is.
-async fn recalled(door: &Door, what: Recall) -> Answer {
+pub(super) async fn recalled(door: &Door, what: Recall) -> Answer {
     let told = match door.phone.recall(what).await? {
         Recalled::History(page) => serde_json::to_value(page),
         Recalled::Calls(count) => Ok(json!({ "calls": count })),
         Recalled::Contacts(page) => serde_json::to_value(page),
         Recalled::Contact(contact) => serde_json::to_value(contact),
         Recalled::Imported(imported) => serde_json::to_value(imported),
+        Recalled::Recordings(list) => Ok(json!({ "recordings": list })),
+        Recalled::Recording(recording) => serde_json::to_value(recording),
         Recalled::BlockList(list) => Ok(json!({ "blocked": list })),
         Recalled::Blocked(entry) => serde_json::to_value(entry),
     };

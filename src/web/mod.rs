@@ -1,6 +1,6 @@
 //! The person's door: tokens, identities, calls and events, for whoever brings the API key.
 //!
-//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory` and `metrics` is what one family of paths
+//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory`, `recordings` and `metrics` is what one family of paths
 //! does. `page` is what everybody may see. `docs/api.md` is what their callers read.
 
 mod calls;
@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod once;
 mod page;
+mod recordings;
 mod tokens;
 
 use std::sync::Arc;
@@ -79,6 +80,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         .route("/api/calls/{id}/hold", post(calls::hold))
         .route("/api/calls/{id}/resume", post(calls::resume))
         .route("/api/calls/{id}/mute", post(calls::mute))
+        .route("/api/calls/{id}/record", post(calls::record))
         .route("/api/calls/{id}/dtmf", post(calls::dtmf))
         .route("/api/calls/{id}/merge", post(calls::merge))
         .route("/api/calls/{id}/move", post(calls::move_to))
@@ -90,6 +92,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         )
         .route("/api/events", get(events::events))
         .merge(memory::routes())
+        .merge(recordings::routes())
         .method_not_allowed_fallback(|| async { ApiError::WrongMethod })
         .fallback(|| async { ApiError::NotFound })
         .with_state(door)

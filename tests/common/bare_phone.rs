@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use offhook::audio::MediaHandle;
 use offhook::config::Settings;
-use offhook::phone::{Carrier, DialWish, PhoneHandle};
+use offhook::phone::{Carrier, DialWish, PhoneHandle, RecordingSettings};
 use offhook::pure::ids::LegId;
 use offhook::pure::phone::{CarrierRequest, DialRefusal, PhoneSettings};
 use offhook::store::StoreHandle;
@@ -48,7 +48,13 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
         call_waiting: settings.call_waiting,
         longest_call: settings.longest_call,
     };
-    PhoneHandle::start(phone_settings, media, store, Arc::new(Obliging), clock).await
+    let recordings = RecordingSettings {
+        folder: settings.data_dir.join("recordings"),
+        format: settings.record_format,
+        retention: settings.retention,
+    };
+    let carrier = Arc::new(Obliging);
+    PhoneHandle::start(phone_settings, media, store, carrier, clock, recordings).await
 }
 
 /// Returns a client that asks this machine only.

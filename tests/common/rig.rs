@@ -58,6 +58,8 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         token_ttl: Duration::from_secs(3600),
         history: offhook::pure::book::history::HistoryLimits::DEFAULT,
         record_stream: None,
+        record_format: Default::default(),
+        retention: Default::default(),
         log: "warn".to_owned(),
     }
 }

@@ -206,3 +206,93 @@ async fn two_calls_meet_at_the_desk() {
     );
     refused(merge("CA3"), 404, "no_such_call").await;
 }
+
+/// Waits until so many recordings are listed, and returns them.
+async fn recordings(rig: &Rig, count: usize) -> Vec<Value> {
+    let listing = async {
+        loop {
+            let (status, told) = ask(rig.person("GET", "/api/recordings")).await;
+            assert_eq!(status, 200, "{told}");
+            let list = told["recordings"].as_array().expect("a list").clone();
+            if list.len() == count {
+                return list;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, listing).await.expect("in time")
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_and_its_recording_listed_fetched_and_deleted() {
+    let rig = Rig::start().await;
+    let record = |on: bool| rig.says("/api/calls/CA1/record", &json!({"on": on}));
+    let _stream = rig.rings("CA1").await;
+    refused(record(true), 409, "wrong_state").await;
+    let (status, _) = ask(rig.person("POST", "/api/calls/CA1/answer")).await;
+    assert_eq!(status, 200);
+    let without = rig.says("/api/calls/CA1/record", &json!({}));
+    refused(without, 400, "invalid_request").await;
+    // Stopped and begun again faster than any disk: both are made.
+    for on in [true, false, true] {
+        let (status, call) = ask(record(on)).await;
+        assert_eq!((status, &call["recording"]), (200, &json!(on)), "{call}");
+    }
+    recordings(&rig, 1).await;
+    let (_, call) = ask(rig.person("GET", "/api/calls/CA1")).await;
+    assert_eq!(call["recording"], true, "the second goes on");
+    let (_, call) = ask(rig.person("POST", "/api/calls/CA1/hangup")).await;
+    assert_eq!(call["recording"], false, "{call}");
+    let list = recordings(&rig, 2).await;
+    for one in &list {
+        assert_eq!(
+            (&one["call"], &one["from"], &one["kind"]),
+            (&call["id"], &json!("+18738402100"), &json!("recording"))
+        );
+        let file = one["file"].as_str().expect("a name");
+        let path = format!("/api/recordings/{file}");
+        let answer = send(rig.person("GET", &path)).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "audio/ogg");
+        let bytes = answer.bytes().await.expect("the whole file");
+        assert!(bytes.starts_with(b"OggS"));
+        assert_eq!(json!(bytes.len()), one["bytes"]);
+        refused(rig.stranger("GET", &path), 401, "unauthorized").await;
+        let (status, gone) = ask(rig.person("DELETE", &path)).await;
+        assert_eq!((status, &gone), (200, one));
+        refused(rig.person("DELETE", &path), 404, "no_such_recording").await;
+        refused(rig.person("GET", &path), 404, "no_such_recording").await;
+    }
+    recordings(&rig, 0).await;
+    let left = std::fs::read_dir(rig._folder.path().join("recordings")).expect("a folder");
+    assert_eq!(left.count(), 0);
+}
+
+#[tokio::test]
+async fn no_name_of_a_recording_leads_anywhere_else() {
+    let rig = Rig::start().await;
+    let folder = rig._folder.path();
+    let outside = "20260101T000000Z-call-c1.opus";
+    std::fs::write(folder.join(outside), "secret").expect("written");
+    std::fs::write(folder.join("recordings/notes.opus"), "secret").expect("written");
+    for name in [
+        "..%2F20260101T000000Z-call-c1.opus",
+        "..%2Foffhook.db",
+        "%2Fetc%2Fpasswd",
+        "..%5C20260101T000000Z-call-c1.opus",
+        "20260101T000000Z-call-..%2F..%2F20260101T000000Z-call-c1.opus",
+        "20260101T000000Z-call-c1.opus%00",
+        "20260101T000000Z-call-c1.opus",
+        "notes.opus",
+        "%FF",
+        "%20",
+    ] {
+        for method in ["GET", "DELETE"] {
+            let request = rig.person(method, &format!("/api/recordings/{name}"));
+            refused(request, 404, "no_such_recording").await;
+        }
+    }
+    for left in [outside, "offhook.db", "recordings/notes.opus"] {
+        assert!(folder.join(left).exists(), "{left} is still there");
+    }
+}

@@ -88,6 +88,7 @@ mod tests {
             muted: false,
             held: false,
             merged: false,
+            recorded: false,
             consults: None,
             stream: None,
             end_reason,

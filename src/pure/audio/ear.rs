@@ -6,6 +6,7 @@
 mod meter;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::comfort::{Loudest, Volume};
 use super::dtmf::{KeyTone, SoundingKey};
@@ -18,6 +19,7 @@ use super::playout::PlayoutBuffer;
 use super::resample::ToDevice;
 use super::ringtone::{RingStyle, Ringer};
 use super::sidetone::Sidetone;
+use super::tap::LegTap;
 use super::tone::{Beep, Country, Progress, Teller, Tone};
 use super::{DeviceRate, DownFrame, Feed, LINE_RATE, MostDelay, Route};
 use crate::pure::ids::StreamId;
@@ -76,6 +78,7 @@ pub struct EarLeg {
     playout: PlayoutBuffer,
     meter: Arc<LegMeter>,
     leveller: Option<Leveller>,
+    tap: Option<LegTap>,
     audible: bool,
     meeting: Option<MeetingIn>,
     /// Whether the others of a meeting hear it.
@@ -104,6 +107,7 @@ impl EarLeg {
             playout: PlayoutBuffer::default(),
             meter,
             leveller: None,
+            tap: None,
             audible: route.to_speaker,
             meeting: None,
             meets: meets(route),
@@ -133,6 +137,13 @@ impl EarLeg {
     #[must_use]
     pub fn levelled(mut self) -> EarLeg {
         self.leveller = Some(Leveller::default());
+        self
+    }
+
+    /// Leaves a copy of what is played in a tap, heard or not.
+    #[must_use]
+    pub fn tapped(mut self, tap: LegTap) -> EarLeg {
+        self.tap = Some(tap);
         self
     }
 }
@@ -433,6 +444,11 @@ impl EarLeg {
             }
         }
         self.meter.write(&self.playout, self.delay_ms);
+        if let Some(tap) = &mut self.tap {
+            // As the line gave it: what came late is there, what never came is made up for, and no volume is on it.
+            let filter = Duration::from_secs_f32(filter_ms.max(0.0) / 1000.0);
+            tap.push(heard_at + filter, block);
+        }
         if self.audible {
             self.measure(block);
         }

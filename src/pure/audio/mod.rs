@@ -7,6 +7,7 @@
 //! On the way up, [`pace`] keeps what the microphone brings at the carrier's pace, told from clocks seen through late
 //! readings ([`clock_track`]), and [`shorten`] cuts out what nobody misses ([`stretch`]) where too much has piled up.
 
+pub mod clip;
 pub mod clock_track;
 pub mod comfort;
 pub mod device;
@@ -30,6 +31,7 @@ pub mod shorten;
 pub mod sidetone;
 pub mod speakerphone;
 pub mod stretch;
+pub mod tap;
 pub mod tone;
 
 #[cfg(test)]

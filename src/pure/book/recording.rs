@@ -40,7 +40,7 @@ pub struct Recording {
     pub kind: RecordingKind,
     /// Our name for the call that it is of.
     pub call: Option<String>,
-    /// Who called.
+    /// Who was at the far end: who called, or was called. Empty where that is not known any more.
     pub from: String,
     /// When it began: RFC 3339, in UTC.
     pub began: String,

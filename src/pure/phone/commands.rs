@@ -182,6 +182,10 @@ impl Phone {
                 self.mute(n, on, effects);
                 Ok(())
             }
+            (Command::Record(on), CallState::Talking { .. }) => {
+                self.calls[n].recorded = on;
+                Ok(())
+            }
             (Command::Keys(keys), CallState::Talking { stream, .. }) => {
                 self.calls[n].send_keys(stream, keys, effects);
                 Ok(())
@@ -203,6 +207,7 @@ impl Phone {
                 | Command::Hold
                 | Command::Resume
                 | Command::Mute(_)
+                | Command::Record(_)
                 | Command::Keys(_)
                 | Command::KeysGoOn
                 | Command::Merge(_)

@@ -3,7 +3,7 @@
 //! Nobody switches sound from one place to another. After each input the engine is told what differs between what it
 //! does and what the calls' states say, so that no state can be reached with the sound of another.
 
-use super::{Effect, Phone};
+use super::{Effect, Happening, Phone};
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{Feed, Route};
 use crate::pure::call::{Call, CallState, Dialed, Next, Onward, Part};
@@ -26,6 +26,14 @@ impl Phone {
         let talk = self.calls.iter().any(Call::talks);
         for call in &mut self.calls {
             let wanted = call.sound(country, talk);
+            let recorded = call.to_record();
+            if let Some(had) = call.records
+                && recorded != Some(had)
+            {
+                effects.push(Effect::Record(had, call.id.clone(), false));
+                call.note(Happening::RecordingEnded, effects);
+                call.records = None;
+            }
             match (call.attached, wanted) {
                 (Some((had, _)), Some((stream, route))) if had != stream => {
                     effects.push(Effect::Detach(had));
@@ -41,6 +49,13 @@ impl Phone {
                 (Some(_), Some(_)) | (None, None) => {}
             }
             call.attached = wanted;
+            if let Some(stream) = recorded
+                && call.records.is_none()
+            {
+                effects.push(Effect::Record(stream, call.id.clone(), true));
+                call.note(Happening::RecordingBegan, effects);
+                call.records = Some(stream);
+            }
         }
         let signals = self.signals();
         if signals.bell != self.signals.bell {

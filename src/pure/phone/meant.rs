@@ -30,6 +30,7 @@ impl Snapshot {
             Command::HangUp => talks().or_else(dials).or_else(rings).or_else(held),
             Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
+            Command::Record(_) => talks().or_else(held),
             Command::Resume => held(),
             Command::JoinConsulted => {
                 at_desk(|call| call.stage == Stage::Talking && call.consults.is_some())
@@ -92,6 +93,7 @@ mod tests {
             muted: false,
             held,
             merged: false,
+            recorded: false,
             consults: None,
             stream: None,
             end_reason: None,
@@ -122,6 +124,7 @@ mod tests {
             (Command::HangUp, "talks"),
             (Command::Hold, "talks"),
             (Command::Mute(true), "talks"),
+            (Command::Record(true), "talks"),
             (Command::Resume, "waits"),
             (Command::JoinConsulted, "waits"),
             (Command::Move(Target::Desk), "browser"),

@@ -118,6 +118,14 @@ impl Phone {
                     effects.push(Effect::Event(call.id.clone(), Happening::Key(digit)));
                 }
             }
+            Input::RecordingOver(stream) => {
+                let mut calls = self.calls.iter_mut();
+                if let Some(call) = calls.find(|call| call.records == Some(stream)) {
+                    call.records = None;
+                    call.recorded = false;
+                    call.note(Happening::RecordingEnded, &mut effects);
+                }
+            }
             Input::Dial {
                 to,
                 consults,
@@ -152,6 +160,7 @@ impl Phone {
             Effect::CallEnded(_) => 2,
             Effect::Keys(..) => 1,
             Effect::Answer(_)
+            | Effect::Record(..)
             | Effect::Admit(..)
             | Effect::Refuse(..)
             | Effect::Route(..)

@@ -5,6 +5,7 @@ mod books;
 mod dialling;
 mod late;
 mod moving;
+mod recording;
 mod several;
 mod table;
 

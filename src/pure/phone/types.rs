@@ -208,6 +208,8 @@ pub enum Command {
     Resume,
     /// Keep the desk's sound from the far end, or let it through again.
     Mute(bool),
+    /// Record it, or stop that; while it waits it is recorded too.
+    Record(bool),
     /// Send keys to the far end.
     Keys(Keys),
     /// Send the keys that were typed behind a stop.
@@ -453,6 +455,8 @@ pub struct CallView {
     pub held: bool,
     /// Whether it meets others at the desk.
     pub merged: bool,
+    /// Whether it is being recorded.
+    pub recorded: bool,
     /// The call that this one was dialled for.
     pub consults: Option<CallId>,
     /// The stream, while it has one.
@@ -495,6 +499,10 @@ pub enum Happening {
     Muted,
     /// It does again.
     Unmuted,
+    /// It is being recorded.
+    RecordingBegan,
+    /// It is recorded no longer: somebody stopped it, its sound does not pass us any more, or it could not be written.
+    RecordingEnded,
     /// Somebody wants it elsewhere, or at the desk.
     Moves,
     /// It is at the desk again: somebody wanted it there, or nobody answered elsewhere.
@@ -575,6 +583,8 @@ pub enum Input {
         /// Which key.
         digit: char,
     },
+    /// The recording of a stream goes no further, wanted or not.
+    RecordingOver(StreamId),
     /// A person wants the desk to dial. Answered by exactly one [`Effect::Dialled`], now or later, for `fresh.call`.
     Dial {
         /// Whom: a number as it came; behind it, from the first comma or semicolon on, keys to send once somebody answers.
@@ -658,6 +668,8 @@ pub enum Effect {
     Progress(Option<Progress>),
     /// Send keys to the far end of a stream.
     Keys(StreamId, Keys),
+    /// Record an admitted stream for a call, or stop that; what is stopped comes before its [`Effect::Detach`].
+    Record(StreamId, CallId, bool),
     /// Warn the near end with one beep.
     Beep,
     /// Tell the near end with a tone that the far end has gone.

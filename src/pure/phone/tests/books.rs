@@ -26,6 +26,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Hold),
         Just(Command::Resume),
         any::<bool>().prop_map(Command::Mute),
+        Just(Command::Record(true)),
+        any::<bool>().prop_map(Command::Record),
         Just(Command::KeysGoOn),
         Just(Command::Move(Target::Desk)),
         Just(Command::Move(Target::Browsers)),
@@ -73,6 +75,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             leg: leg(a),
             token: token(b)
         }),
+        (1..40_u64).prop_map(|stream| Input::RecordingOver(StreamId(stream))),
         (1..40_u64, end).prop_map(|(stream, end)| Input::StreamDown {
             stream: StreamId(stream),
             end
@@ -119,6 +122,7 @@ fn any_input() -> impl Strategy<Value = Input> {
 #[derive(Default)]
 struct Books {
     attached: BTreeSet<StreamId>,
+    recorded: BTreeSet<StreamId>,
     dialling: BTreeSet<CallId>,
     // Legs that the carrier was asked to end.
     ended: BTreeSet<String>,
@@ -132,12 +136,20 @@ impl Books {
                     prop_assert!(self.attached.insert(*stream), "attached twice");
                 }
                 Effect::Detach(stream) => {
+                    prop_assert!(!self.recorded.contains(stream), "detached while recorded");
                     prop_assert!(
                         self.attached.remove(stream),
                         "detached without being attached"
                     );
                 }
                 Effect::Route(stream, _) => prop_assert!(self.attached.contains(stream)),
+                Effect::Record(stream, _, true) => {
+                    prop_assert!(self.attached.contains(stream), "nothing to record");
+                    prop_assert!(self.recorded.insert(*stream), "recorded twice");
+                }
+                Effect::Record(stream, _, false) => {
+                    prop_assert!(self.recorded.remove(stream), "stopped, but never begun");
+                }
                 Effect::Dialled(call, _) => {
                     prop_assert!(self.dialling.remove(call), "told twice, or never asked");
                 }
@@ -180,6 +192,15 @@ impl Books {
                 call.deadline() < never,
                 "a state without a deadline: {call:?}"
             );
+            let is_made = call
+                .records
+                .is_some_and(|stream| self.recorded.contains(&stream));
+            prop_assert_eq!(
+                call.view().recorded,
+                is_made,
+                "it is not as it is told: {:?}",
+                call
+            );
             if call.is_over() {
                 prop_assert_eq!(
                     call.attached,
@@ -197,6 +218,11 @@ impl Books {
                 );
             }
         }
+        let made = phone.calls.iter().filter_map(|call| call.records);
+        prop_assert!(
+            made.count() == self.recorded.len(),
+            "a recording of nothing"
+        );
         // Who is attached has a call.
         for stream in &self.attached {
             prop_assert!(
@@ -336,6 +362,9 @@ proptest! {
                 matches!(input, Input::StreamUp { .. }),
                 matches!(input, Input::Command { .. }),
             );
+            if let Input::RecordingOver(stream) = &input {
+                books.recorded.remove(stream);
+            }
             let effects = phone.handle(input, at(now));
             let count = |wanted: fn(&Effect) -> bool| effects.iter().filter(|effect| wanted(effect)).count();
             prop_assert_eq!(count(|e| matches!(e, Effect::Answer(_))), usize::from(asks));

@@ -95,6 +95,10 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
             with(talking(), vec![(200, command(1, Command::Hold))]),
         ),
         (
+            "talking, recorded",
+            with(talking(), vec![(200, command(1, Command::Record(true)))]),
+        ),
+        (
             "held, with the other on the line",
             with(
                 talking(),
@@ -241,6 +245,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("hold", command(1, Command::Hold)),
         ("resume", command(1, Command::Resume)),
         ("mute", command(1, Command::Mute(true))),
+        ("record", command(1, Command::Record(true))),
+        ("recording over", Input::RecordingOver(STREAM)),
         (
             "send a key",
             command(1, Command::Keys(Keys::parse("1").expect("a key"))),
@@ -298,6 +304,8 @@ fn short(effect: &Effect) -> String {
         Effect::Progress(Some(tone)) => format!("{} on", tone.name()),
         Effect::Progress(None) => "tone off".to_owned(),
         Effect::Keys(..) => "keys".to_owned(),
+        Effect::Record(_, _, true) => "record".to_owned(),
+        Effect::Record(_, _, false) => "stop recording".to_owned(),
         Effect::Bell(Some(_)) => "bell on".to_owned(),
         Effect::Bell(None) => "bell off".to_owned(),
         Effect::Beep => "beep".to_owned(),
