@@ -33,7 +33,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 const KEY: &str = rig::API_KEY;
-/// Every path behind the key, with its method, but those of the memory, which have tests of their own.
+/// Every path behind the key, with its method, but those of the memory and of recordings, which have tests of their own.
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/api/token"),
@@ -49,9 +49,6 @@ const PATHS: &[(&str, &str)] = &[
     ("POST", "/api/calls/c1/resume"),
     ("POST", "/api/calls/c1/mute"),
     ("POST", "/api/calls/c1/record"),
-    ("GET", "/api/recordings"),
-    ("GET", "/api/recordings/r1"),
-    ("DELETE", "/api/recordings/r1"),
     ("POST", "/api/calls/c1/dtmf"),
     ("POST", "/api/calls/c1/merge"),
     ("POST", "/api/calls/c1/move"),
