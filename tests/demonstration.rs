@@ -83,7 +83,7 @@ fn one_call(server: &PairServer, folder: &Path) -> Result<(), OutOfTime> {
 
     let count = |name: &str| figures[name].as_u64().expect("a number");
     assert_eq!(count("missing_ms"), 0, "frames never came: {figures}");
-    // A ring holds 200 ms.
+    // No more than 200 ms wait.
     if count("dropped_up") > 0 {
         return Err(OutOfTime(format!("frames found no room: {figures}")));
     }

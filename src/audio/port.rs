@@ -15,8 +15,9 @@ use crate::pure::quality::arrivals::ArrivalFigures;
 /// nobody empties it for a while. When it is full the socket drops what is newest and counts.
 pub const DOWN_FRAMES: usize = 512;
 
-/// Frames that the ring towards the carrier holds: 200 ms. When it is full the engine drops what is newest and counts.
-pub const UP_FRAMES: usize = 10;
+/// Frames that the ring towards the carrier holds: 1.28 s, so that no part of a key is lost to a stall. The socket throws
+/// away what would be late long before; when it is full the engine drops what is newest and counts.
+pub const UP_FRAMES: usize = 64;
 
 /// How the carrier's messages come, written by the socket's task and read by anybody, at any time.
 #[derive(Debug, Default)]

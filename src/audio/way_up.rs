@@ -11,7 +11,7 @@ pub struct WayUp {
     pub caller_ms: Option<f32>,
     /// The least round trip of a mark, in ms: a frame, and the network there and back at its best.
     pub round_trip_ms: Option<f32>,
-    /// Frames that a socket which took none made us throw away.
+    /// Frames that waited too long for the socket and were thrown away.
     pub shed_frames: u64,
     /// Sound that was cut out to bring the delay back, in ms.
     pub shortened_ms: f32,

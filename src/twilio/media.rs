@@ -31,6 +31,9 @@ use crate::pure::twilio::upward::{Outgoing, Upward};
 /// other, so what waits here would be delay for the rest of the call.
 const WAITING_FRAMES: usize = 2;
 
+/// Frames that may wait where this task itself was held up: 200 ms.
+const HELD_UP_FRAMES: usize = 10;
+
 /// Control messages that the phone may send ahead.
 const CONTROL: usize = 4;
 
@@ -327,9 +330,10 @@ impl Line {
     async fn write(&mut self) -> bool {
         loop {
             if self.blocked {
-                self.shed();
+                self.shed(WAITING_FRAMES);
                 return false;
             }
+            self.shed(HELD_UP_FRAMES);
             let waits = !self.upward.is_empty()
                 || self.port.as_ref().is_some_and(|port| !port.up.is_empty());
             let sound = self.session.may_send().is_some() && waits;
@@ -399,7 +403,7 @@ impl Line {
         if std::mem::take(&mut self.outbox.ping) {
             return Some(Message::Ping(axum::body::Bytes::new()));
         }
-        let sid = self.session.may_send()?;
+        self.session.may_send()?;
         let outgoing = loop {
             if let Some(outgoing) = self.upward.pull() {
                 break outgoing;
@@ -410,8 +414,17 @@ impl Line {
             if port.way_up.take_overflow() {
                 self.upward.missed();
             }
-            self.upward.frame(&frame, now(self.clock));
+            let now = now(self.clock);
+            if frame.whole {
+                let figures = self.upward.figures();
+                let held_ms =
+                    figures.caller_ms.unwrap_or(0.0) + figures.round_trip_ms.unwrap_or(0.0);
+                let held = Duration::from_micros((held_ms * 1_000.0) as u64);
+                self.session.sends_key(held, now);
+            }
+            self.upward.frame(&frame, now);
         };
+        let sid = self.session.may_send()?;
         let text = match outgoing {
             Outgoing::Media(frame) => StreamCommand::Media(&frame.ulaw).encode(sid),
             Outgoing::Mark(name) => StreamCommand::Mark(&name.to_string()).encode(sid),
@@ -424,12 +437,12 @@ impl Line {
         Some(Message::Text(text.into()))
     }
 
-    /// Throws away the oldest frames that a blocked socket has made wait.
-    fn shed(&mut self) {
+    /// Throws away the oldest frames that wait beyond `most`.
+    fn shed(&mut self, most: usize) {
         if let Some(port) = &mut self.port {
             // A key waits: without a part of it it would be another, or none.
             let is_key = |port: &SocketEnd| port.up.peek().is_ok_and(|frame| frame.whole);
-            while port.up.slots() > WAITING_FRAMES && !is_key(port) && port.up.pop().is_ok() {
+            while port.up.slots() > most && !is_key(port) && port.up.pop().is_ok() {
                 self.counts.shed_up += 1;
                 self.upward.missed();
             }

@@ -115,7 +115,7 @@ const FIGURES: [Figure; 23] = [
     (
         "shed_up_total",
         "counter",
-        "Frames to the carrier that a full socket made be thrown away.",
+        "Frames to the carrier that waited too long and were thrown away.",
         |s| Some(count(s.way_up.shed_frames)),
     ),
     (

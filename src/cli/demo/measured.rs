@@ -47,7 +47,7 @@ impl Measured {
                 messages.push(Message::MeasuredGaps {
                     dry: stats.underruns,
                     missing_ms: stats.missing_samples / 8,
-                    dropped: stats.dropped_up,
+                    dropped: stats.dropped_up + stats.way_up.shed_frames,
                 });
                 messages.push(Message::MeasuredBuffer {
                     depth: stats.depth_ms,
@@ -97,7 +97,7 @@ impl Measured {
             "fine": self.verdict().is_ok(),
             "frames_down": stats.frames_down,
             "frames_up": stats.frames_up,
-            "dropped_up": stats.dropped_up,
+            "dropped_up": stats.dropped_up + stats.way_up.shed_frames,
             "underruns": stats.underruns,
             "missing_ms": stats.missing_samples / 8,
             "shed_ms": stats.shed_samples / 8,

@@ -192,6 +192,12 @@ impl Shortener {
         self.len
     }
 
+    /// Says whether a part of a key waits here.
+    #[must_use]
+    pub fn holds_whole(&self) -> bool {
+        self.whole > 0
+    }
+
     /// Returns how much has gone since the beginning, in samples.
     #[must_use]
     pub fn gone(&self) -> u64 {

@@ -289,7 +289,24 @@ fn of_a_key_nothing_goes_however_urgent_it_is_and_what_comes_after_it_is_shorten
             .collect();
         let found = out.windows(wanted.len()).filter(|w| *w == wanted).count();
         assert_eq!(found, 1, "{urgency:?}");
+        assert!(!shortener.holds_whole(), "{urgency:?}");
         let went = 6 * 8_000 - before - out.len();
         assert!(went > 400, "{urgency:?}: {went}");
     }
+}
+
+#[test]
+fn a_part_of_a_key_that_waits_is_told_until_it_has_left() {
+    let said = frames(&talk(0.1));
+    let mut shortener = Shortener::default();
+    let key = UpFrame {
+        whole: true,
+        ..said[0]
+    };
+    shortener.push(&key, Urgency::Much(8_000));
+    assert_eq!(shortener.pull(), None);
+    assert!(shortener.holds_whole());
+    shortener.push(&said[1], Urgency::Much(8_000));
+    assert_eq!(shortener.pull(), Some(key));
+    assert!(!shortener.holds_whole());
 }

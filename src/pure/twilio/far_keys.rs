@@ -1,7 +1,10 @@
 //! The keys that a far end presses, each once: told by `dtmf` messages, or else heard in its sound.
 //!
 //! Some networks send both, some sound alone. Once a message has come, messages are believed alone; what was heard before
-//! is not told again by the message that comes after it.
+//! is not told again by the message that comes after it, however long the key is held.
+//!
+//! Lines send back an echo of what they get, and a key of ours comes back loud enough to be found. So while keys are sent
+//! to the far end none of its own is taken out of the sound, until their echo is over.
 //!
 //! Read [`FarKeys::message`] first.
 
@@ -11,8 +14,11 @@ use crate::pure::audio::dtmf::KeyDetector;
 use crate::pure::audio::{DownFrame, FRAME_LEN, g711};
 use crate::pure::time::Time;
 
-/// How long a message may come after the sound of its key.
+/// How long a message may come after the end of the sound of its key.
 const BEHIND: Duration = Duration::from_secs(2);
+
+/// How long the echo of a key may come after the carrier played it: beyond the way there and back on most lines.
+const ECHO: Duration = Duration::from_millis(500);
 
 /// Keys that were heard and may still come as messages: more than anybody presses meanwhile.
 const HEARD: usize = 16;
@@ -26,8 +32,10 @@ const GAP: u64 = 3 * FRAME_LEN as u64;
 pub struct FarKeys {
     /// Nothing once messages are believed.
     detector: Detector,
-    /// Keys that were heard, and when.
+    /// Keys that were heard, the newest first, and when each was last.
     heard: [Option<(char, Time)>; HEARD],
+    /// Until when an echo of our own keys may come.
+    echo_until: Option<Time>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,13 +68,23 @@ impl FarKeys {
         }
     }
 
+    /// Takes in that a part of a key of ours leaves, which the carrier plays after `held`.
+    pub fn sends(&mut self, held: Duration, now: Time) {
+        self.echo_until = self.echo_until.max(Some(now + held + ECHO));
+    }
+
     /// Takes sound, and tells each key that is heard in it.
     pub fn sound(&mut self, frame: &DownFrame, now: Time, mut pressed: impl FnMut(char)) {
         let Detector::Listens(detector, next) = &mut self.detector else {
             return;
         };
         let heard = &mut self.heard;
+        // It is listened to all the same, or what is left of an echo would be a key once this is over.
+        let is_echo = self.echo_until.is_some_and(|until| now < until);
         let mut tell = |key: char| {
+            if is_echo {
+                return;
+            }
             heard.rotate_right(1);
             heard[0] = Some((key, now));
             pressed(key);
@@ -95,14 +113,19 @@ impl FarKeys {
             }
             Ok(_) | Err(_) => {}
         }
+        if let (Some(down), Some((known, at))) = (detector.down(), &mut heard[0])
+            && *known == down.sign()
+        {
+            *at = now;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pure::audio::dtmf::KeySender;
-    use crate::pure::keys::Keys;
+    use crate::pure::audio::dtmf::{KeySender, frequencies};
+    use crate::pure::keys::{Key, Keys};
 
     /// A line that carries what is typed as sound.
     struct Line {
@@ -192,6 +215,50 @@ mod tests {
         line.now = line.now + Duration::from_secs(3);
         line.message('5');
         assert_eq!(line.told, "55");
+    }
+
+    #[test]
+    fn a_key_that_is_held_for_long_and_told_when_it_is_let_go_counts_once() {
+        let mut line = Line::typing(",");
+        let [low, high] = frequencies(Key::new('5').expect("a key"));
+        for n in 0..150 {
+            let ulaw = std::array::from_fn(|k| {
+                let turn = std::f64::consts::TAU * (n * FRAME_LEN + k) as f64 / 8_000.0;
+                g711::encode_f32((0.3 * ((low * turn).sin() + (high * turn).sin())) as f32)
+            });
+            line.sound(DownFrame {
+                at: (n * FRAME_LEN) as u64,
+                len: FRAME_LEN as u8,
+                ulaw,
+                arrived: Time::START,
+            });
+        }
+        assert_eq!(line.told, "5");
+        line.message('5');
+        assert_eq!(line.told, "5");
+    }
+
+    #[test]
+    fn the_echo_of_our_own_keys_is_no_key_and_what_comes_after_it_is() {
+        let sends = |line: &mut Line, held: u64| {
+            let now = line.now;
+            line.keys.sends(Duration::from_millis(held), now);
+        };
+        for (held, echo_ms, told) in [(0, 400, ""), (0, 520, "5"), (300, 700, ""), (300, 820, "5")]
+        {
+            let mut line = Line::typing("5");
+            sends(&mut line, held);
+            for frame in line.frames.clone() {
+                line.sound(DownFrame {
+                    at: frame.at + echo_ms * 8,
+                    ..frame
+                });
+            }
+            assert_eq!(line.told, told, "{echo_ms} ms after, {held} ms held");
+            // An echo is no sound of a key that a message tells, either.
+            line.message('5');
+            assert_eq!(line.told, "5", "{echo_ms} ms after, {held} ms held");
+        }
     }
 
     #[test]

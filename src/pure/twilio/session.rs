@@ -389,6 +389,11 @@ impl Session {
         }
     }
 
+    /// Takes in that a part of a key is sent to the far end, which the carrier plays after `held`: its echo is no key.
+    pub fn sends_key(&mut self, held: Duration, now: Time) {
+        self.keys.sends(held, now);
+    }
+
     /// Returns what was odd so far.
     #[must_use]
     pub fn faults(&self) -> Faults {

@@ -159,6 +159,30 @@ fn a_key_in_the_sound_is_told_once_with_and_without_a_message_of_it() {
 }
 
 #[test]
+fn a_key_of_ours_that_the_line_sends_back_is_not_told() {
+    use base64::Engine as _;
+
+    use crate::pure::audio::dtmf::KeySender;
+    use crate::pure::audio::{FRAME_LEN, g711};
+    use crate::pure::keys::Keys;
+
+    let mut line = Line::up();
+    let mut sender = KeySender::default();
+    assert!(sender.send(Keys::parse("5").expect("a key").signs()));
+    for n in 2..20 {
+        let (mut sound, mut ulaw) = ([0.0; FRAME_LEN], [0; FRAME_LEN]);
+        if sender.process(&mut sound) {
+            line.session.sends_key(Duration::ZERO, line.now);
+        }
+        g711::encode_slice(&sound, &mut ulaw);
+        let payload = base64::engine::general_purpose::STANDARD.encode(ulaw);
+        line.says(&media(n, n * 20).replace("/39/", &payload));
+        line.passes(20);
+    }
+    assert_eq!(frames(&line.took()).len(), 18);
+}
+
+#[test]
 fn no_sound_flows_before_the_phone_has_said_yes() {
     let mut line = Line::offered();
     line.says(&media(2, 20));

@@ -86,7 +86,7 @@ impl Upward {
     pub fn frame(&mut self, frame: &UpFrame, now: Time) {
         if self.backlog.answered()
             && self.backlog.held_ms() > Some(self.most_delay.ms())
-            && !self.holds_key()
+            && !self.holds_key(frame)
         {
             self.outgoing.push_back(Outgoing::Clear);
             self.backlog.cleared();
@@ -183,8 +183,11 @@ impl Upward {
         }
     }
 
-    /// Says whether a key may be among what the carrier holds.
-    fn holds_key(&self) -> bool {
+    /// Says whether a key may be among what the carrier holds, what waits here, and the frame that comes.
+    fn holds_key(&self, comes: &UpFrame) -> bool {
+        if comes.whole || self.shortener.holds_whole() {
+            return true;
+        }
         let held_ms = self.backlog.held_ms().unwrap_or(0.0) + AT_BEST_MS;
         self.since_key_ms.is_some_and(|since_ms| since_ms < held_ms)
     }

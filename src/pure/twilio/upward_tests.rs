@@ -689,3 +689,22 @@ proptest! {
         prop_assert!(loudest <= 0.4 * 0.8 + 0.02, "{loudest}");
     }
 }
+
+#[test]
+fn a_key_is_held_from_the_frame_that_brings_it_until_it_has_left_and_been_played() {
+    let frame = |whole| UpFrame {
+        ulaw: [g711::SILENCE; FRAME_LEN],
+        whole,
+    };
+    let mut up = Upward::default();
+    assert!(!up.holds_key(&frame(false)));
+    assert!(up.holds_key(&frame(true)), "it comes");
+    up.shortener.push(&frame(true), Urgency::Much(8_000));
+    assert!(up.holds_key(&frame(false)), "it waits here");
+    up.frame(&frame(false), Time::START);
+    assert!(up.holds_key(&frame(false)), "the carrier has it");
+    for n in 1..60 {
+        up.frame(&frame(false), Time::from_micros(n * 20 * MS));
+    }
+    assert!(!up.holds_key(&frame(false)), "it was played");
+}

@@ -35,8 +35,8 @@ const TWIST: (f32, f32) = (2.0, 3.16);
 /// How far a frequency may be off, as a share: halfway between what is to be taken and what is not.
 const OFF: f64 = 0.025;
 
-/// The most that the two sines may leave over, as a share of the power: 8 dB below it.
-const LEFT: f32 = 0.16;
+/// The most that the two sines may leave over, as a share of the power: 10 dB below it.
+const LEFT: f32 = 0.1;
 
 /// The least share of the power that the two strongest filters must have for a closer look: a frequency that is 2.5 % off
 /// leaves little in a filter of 50 Hz.
@@ -100,6 +100,13 @@ impl KeyDetector {
     /// Forgets what it heard: what comes next does not follow on it.
     pub fn begin_anew(&mut self) {
         *self = KeyDetector::default();
+    }
+
+    /// Returns the key that is down now: a key is, up to 40 ms beyond its end.
+    #[must_use]
+    pub fn down(&self) -> Option<Key> {
+        let ((row, column), _) = self.down?;
+        Key::new(KEYS[row][column])
     }
 
     /// Looks at the window, and returns a key that has just been pressed.

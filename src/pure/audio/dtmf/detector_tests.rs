@@ -159,6 +159,31 @@ fn what_is_too_short_or_too_soft_or_a_single_tone_is_no_key() {
 }
 
 #[test]
+fn a_chord_that_holds_the_two_frequencies_of_a_key_is_none() {
+    // The third note has -9 dB of the power of all three.
+    for hz in [392.0, 523.3, 1_046.5, 1_975.5] {
+        let mut sound = vec![0.0; 800];
+        for sign in ALL.chars() {
+            let begin = sound.len();
+            press(
+                &mut sound,
+                Press {
+                    sign,
+                    dbm0: [-15.0, -15.0],
+                    ms: 200,
+                    ..PLAIN
+                },
+            );
+            for (n, sample) in sound[begin..begin + 1_600].iter_mut().enumerate() {
+                let third = (n as f64 * hz * std::f64::consts::TAU / 8_000.0).sin();
+                *sample += (third * 10_f64.powf((-20.5 - 3.17) / 20.0)) as f32;
+            }
+        }
+        assert_eq!(told(&sound), "", "{hz} Hz");
+    }
+}
+
+#[test]
 fn an_interruption_of_ten_milliseconds_is_none() {
     for ms in [40, 43, 47, 52] {
         let mut sound = vec![0.0; 800];
