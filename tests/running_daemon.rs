@@ -23,6 +23,60 @@ const NUMBER: &str = "+15145550100";
 const CALLER: &str = "+15145550123";
 
 #[test]
+fn every_verb_of_a_call_is_understood_by_the_daemon() {
+    let daemon = Daemon::start(&[], &[]);
+    for words in [
+        vec!["reject"],
+        vec!["hold"],
+        vec!["resume"],
+        vec!["swap"],
+        vec!["mute"],
+        vec!["mute", "off"],
+        vec!["dtmf", "1"],
+        vec!["dtmf"],
+        vec!["merge", "c1"],
+        vec!["move", "browser"],
+        vec!["move", "desk"],
+        vec!["transfer", "514 555 0100"],
+        vec!["transfer", "--complete"],
+        vec!["record", "on"],
+    ] {
+        let output = daemon.ask(&words);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {told}");
+        let nobody = "error: there is no call with which that could be done\n";
+        assert!(told.starts_with(nobody), "{words:?}: {told}");
+    }
+    let refused = daemon.ask(&["call", "911"]);
+    let told = text(&refused.stderr);
+    assert!(told.contains("use another telephone"), "{told}");
+    assert_eq!(daemon.ask(&["dnd", "on"]).status.code(), Some(0));
+    let told = text(&daemon.ask(&["dnd", "--json"]).stdout);
+    assert!(
+        told.contains("\"do_not_disturb\": true") || told.contains("\"do_not_disturb\":true"),
+        "{told}"
+    );
+
+    assert_eq!(daemon.ask(&["dnd", "off"]).status.code(), Some(0));
+    let caller = daemon.call(&["--call-sid", "CA1", "--listen", "60"]);
+    daemon.until(|status| status["calls"][0]["state"] == "ringing");
+    assert_eq!(daemon.ask(&["answer"]).status.code(), Some(0));
+    for (words, key, value) in [
+        (vec!["mute", "--json"], "muted", true),
+        (vec!["hold", "--json"], "held", true),
+        (vec!["resume", "--json"], "held", false),
+        (vec!["mute", "off", "--json"], "muted", false),
+    ] {
+        let output = daemon.ask(&words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        let call: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(call[key], value, "{words:?}");
+    }
+    assert_eq!(daemon.ask(&["hangup"]).status.code(), Some(0));
+    drop(caller);
+}
+
+#[test]
 fn the_command_line_answers_and_hangs_up_a_call_that_rings() {
     let daemon = Daemon::start(&[], &[]);
     for (verb, why) in [
@@ -237,7 +291,7 @@ fn what_a_killed_daemon_knew_of_a_call_is_there_again_and_the_call_is_interrupte
 
     assert_eq!(
         text(&daemon.ask(&["history", "--mark-seen"]).stdout),
-        "marked as seen: 2\n"
+        "marked as seen: 1\n"
     );
     assert_eq!(history(&daemon)["unseen"], 0);
     let sheet = text(&daemon.ask(&["history", "--all", "--export", "csv"]).stdout);

@@ -12,6 +12,18 @@ use crate::pure::book::history::{
     HistoryEntry, HistoryPage, HistoryQuery, LONGEST_PAGE, csv_header, csv_lines,
 };
 
+/// What chooses among the calls that are listed, and means nothing where one is changed.
+const SELECTING: [&str; 8] = [
+    "missed",
+    "unseen",
+    "search",
+    "from",
+    "to",
+    "direction",
+    "all",
+    "export",
+];
+
 /// What `offhook history` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -49,10 +61,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
     export: Option<Export>,
     /// Mark a missed call as seen, or all
-    #[arg(long, value_name = "CALL", num_args = 0..=1, default_missing_value = "all", group = "change")]
+    #[arg(long, value_name = "CALL", num_args = 0..=1, default_missing_value = "all", group = "change", conflicts_with_all = SELECTING)]
     mark_seen: Option<String>,
     /// Delete a call from the history, or `all`
-    #[arg(long, value_name = "CALL", group = "change")]
+    #[arg(long, value_name = "CALL", group = "change", conflicts_with_all = SELECTING)]
     delete: Option<String>,
     /// Print it as JSON
     #[arg(long)]

@@ -174,6 +174,7 @@ pub(super) fn word(word: &str, lang: Lang) -> String {
         "number" => Message::AtNumber.text(lang),
         "conference" => Message::InConference.text(lang),
         "rejected" => Message::Rejected.text(lang),
+        "blocked" => Message::Blocked.text(lang),
         "busy" => Message::Busy.text(lang),
         "too_long" => Message::TooLong.text(lang),
         "hung_up_here" => Message::HungUpHere.text(lang),

@@ -59,7 +59,6 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<String>,
         /// What.
-        #[serde(flatten)]
         wish: Wish,
     },
     /// Dial somebody for a call that waits meanwhile, to be joined with it.
@@ -193,6 +192,53 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn every_wish_is_understood_by_whoever_reads_it() {
+        let some = || Some("c1".to_owned());
+        let to = || "+15145550100".to_owned();
+        for wish in [
+            Wish::Reject,
+            Wish::Hold,
+            Wish::Resume,
+            Wish::Mute { on: true },
+            Wish::Dtmf {
+                digits: "1".to_owned(),
+            },
+            Wish::Move { to: to() },
+            Wish::Merge {
+                with: "c2".to_owned(),
+            },
+            Wish::Join,
+            Wish::Record { on: true },
+        ] {
+            for call in [None, some()] {
+                let request = Request::Do {
+                    call,
+                    wish: wish.clone(),
+                };
+                let text = serde_json::to_string(&request).expect("plain");
+                assert_eq!(
+                    serde_json::from_str::<Request>(&text).expect(&text),
+                    request
+                );
+            }
+        }
+        for request in [
+            Request::Dial { to: to() },
+            Request::Consult {
+                call: some(),
+                to: to(),
+            },
+            Request::DoNotDisturb { on: true },
+        ] {
+            let text = serde_json::to_string(&request).expect("plain");
+            assert_eq!(
+                serde_json::from_str::<Request>(&text).expect(&text),
+                request
+            );
+        }
+    }
 
     #[test]
     fn requests_are_read_and_written_as_documented() {

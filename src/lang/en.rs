@@ -217,6 +217,7 @@ impl Message<'_> {
             Message::AtNumber => "at another number".to_owned(),
             Message::InConference => "in a conference".to_owned(),
             Message::Rejected => "turned away".to_owned(),
+            Message::Blocked => "blocked".to_owned(),
             Message::Busy => "busy".to_owned(),
             Message::TooLong => "as long as a call may last".to_owned(),
             Message::Held => "on hold".to_owned(),

@@ -232,6 +232,7 @@ impl Message<'_> {
             Message::AtNumber => "à un autre numéro".to_owned(),
             Message::InConference => "en conférence".to_owned(),
             Message::Rejected => "refusé ici".to_owned(),
+            Message::Blocked => "bloqué".to_owned(),
             Message::Busy => "occupé".to_owned(),
             Message::TooLong => "durée maximale atteinte".to_owned(),
             Message::Held => "en attente".to_owned(),

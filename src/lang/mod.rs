@@ -483,6 +483,8 @@ pub enum Message<'a> {
     InConference,
     /// The near end turned it away.
     Rejected,
+    /// Whoever called is on the block list.
+    Blocked,
     /// The far end was busy.
     Busy,
     /// It lasted as long as a call may.

@@ -168,6 +168,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::AtNumber,
         Message::InConference,
         Message::Rejected,
+        Message::Blocked,
         Message::Busy,
         Message::TooLong,
         Message::Held,

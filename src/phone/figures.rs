@@ -16,7 +16,7 @@ use crate::pure::audio::speakerphone::Figures;
 use crate::pure::book::history::{CallNote, INTERRUPTED};
 use crate::pure::call_report::{CallReport, PastCall};
 use crate::pure::ids::{CallId, LegId, StreamId};
-use crate::pure::phone::{CallView, Snapshot, Stage};
+use crate::pure::phone::{CallView, EndReason, Snapshot, Stage};
 use crate::pure::quality::emodel::{Codec, mos};
 use crate::pure::quality::{CallQuality, Drifts, Rating, Running, Verdict, rating};
 use crate::pure::time::{Time, rfc3339};
@@ -78,12 +78,26 @@ pub(super) async fn run(
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         let mut is_over = gone;
         let at = now();
-        calls.retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
+        calls.retain(|id, followed| {
+            let is_there = snapshot.calls.iter().any(|call| call.id == *id);
+            if !is_there && !followed.kept {
+                // It ended and was forgotten at once: another call bears its name at the carrier's.
+                let over = CallView {
+                    stage: Stage::Ended,
+                    since: at,
+                    end_reason: Some(EndReason::HungUpThere),
+                    ..followed.last.clone()
+                };
+                store.note_call(followed.note(&over, at, false, &wall_time));
+            }
+            is_there
+        });
         for call in &snapshot.calls {
             let followed = calls
                 .entry(call.id.clone())
                 .or_insert_with(|| Followed::new(call));
             followed.see(call, ticked, at, &media);
+            followed.last.clone_from(call);
             if (gone || call.stage == Stage::Ended) && !followed.kept {
                 followed.kept = true;
                 is_over = true;
@@ -107,6 +121,8 @@ pub(super) async fn run(
 /// One call, from when it was first seen.
 struct Followed {
     began: Time,
+    /// How it stood when it was seen last.
+    last: CallView,
     /// Since when they talk, wherever.
     talks: Option<Time>,
     /// The stream while it was at the desk, and its figures.
@@ -126,6 +142,7 @@ impl Followed {
     fn new(call: &CallView) -> Followed {
         Followed {
             began: call.since,
+            last: call.clone(),
             talks: None,
             desk: None,
             place: None,

@@ -579,7 +579,7 @@ impl Task {
         tokio::spawn(async move {
             let outcome = dialled.await;
             if let Err(refusal) = &outcome {
-                tracing::warn!(%call, code = refusal.code, cause = refusal.message, "nothing was dialled");
+                tracing::warn!(%call, code = refusal.code, cause = refusal.message, "the carrier did not dial, or did not say that it does");
             }
             if let Some(inputs) = inputs.upgrade() {
                 let _ = inputs.send(Message::CarrierDialled(call, outcome)).await;

@@ -71,7 +71,7 @@ impl StoreHandle {
         self.ask(move |keeper| {
             let seen = keeper.connection.execute(
                 "UPDATE history SET seen = 1 WHERE end_reason IS NOT NULL \
-                 AND ((?1 IS NULL AND seen = 0) OR ((id = ?1 OR sid = ?1) AND ?1 <> ''))",
+                 AND ((?1 IS NULL AND missed = 1 AND seen = 0) OR ((id = ?1 OR sid = ?1) AND ?1 <> ''))",
                 params![call],
             )?;
             Ok(seen as u64)

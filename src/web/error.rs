@@ -158,8 +158,7 @@ impl ApiError {
             ApiError::TooLarge => "the body is larger than 16 KiB".to_owned(),
             ApiError::Unreadable => "the body could not be read to its end".to_owned(),
             ApiError::InvalidJson => {
-                "the body is no JSON object; hint: send one such as {\"identity\":\"kitchen\"}"
-                    .to_owned()
+                "the body is no JSON object; hint: docs/api.md shows one for each path".to_owned()
             }
             ApiError::InvalidIdentity => {
                 "the identity is missing or is none; hint: it is 1 to 121 letters, digits and underscores"

@@ -4,7 +4,7 @@
 //! ring leads from one to the other: [`MeetingIn`] writes, [`MeetingOut`] reads a frame at a time, interpolated so that it
 //! takes a little more or less than comes, 0.1 % at most, which nobody hears. How much more is told by the least that the
 //! ring holds after a frame was read, over a second: that is kept at a callback of the speaker and a few milliseconds,
-//! since the two clocks pass each other by a whole callback at once. What a stall has heaped up beyond [`HEAP`] is skipped;
+//! since the two clocks pass each other by a whole callback at once. What a stall has heaped up beyond `HEAP` is skipped;
 //! where the ring runs dry the sound lets go, and more is kept from then on. Both seams blend, so that nothing clicks.
 //!
 //! Neither end locks, allocates or waits.

@@ -134,7 +134,12 @@ impl Phone {
             Input::CarrierDialled { call, outcome } => {
                 self.carrier_dialled(&call, outcome, now, &mut effects)
             }
-            Input::DoNotDisturb(on) => self.do_not_disturb = on,
+            Input::DoNotDisturb(on) => {
+                self.do_not_disturb = on;
+                if on {
+                    self.ring_elsewhere(now, &mut effects);
+                }
+            }
             Input::Command { call, command } => self.command(&call, command, now, &mut effects),
             Input::CarrierDid { request, done } => {
                 self.carrier_did(&request, done, now, &mut effects)
@@ -197,6 +202,16 @@ impl Phone {
     #[must_use]
     pub fn views(&self) -> Vec<CallView> {
         self.calls.iter().map(Call::view).collect()
+    }
+
+    /// Sends on whoever rings at the desk; who comes back to it is not sent away.
+    fn ring_elsewhere(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for call in &mut self.calls {
+            if call.rings() && !call.answered {
+                // What rings has a leg.
+                let _ = call.go_on(Onward::Stage, None, now, effects);
+            }
+        }
     }
 
     fn timeout(&mut self, now: Time, effects: &mut Vec<Effect>) {

@@ -49,6 +49,9 @@ impl Call {
             effects.push(Effect::DeskAnswered);
             self.note(Happening::Answered, effects);
         }
+        if part == Part::Held {
+            self.note(Happening::Held, effects);
+        }
         if let Some(keys) = self.keys.take() {
             self.send_keys(stream, keys, effects);
         }

@@ -387,7 +387,11 @@ fn expected(told: &[Told]) -> Vec<(String, bool, bool)> {
                 }
             }
             Told::Seen(n) => {
-                for known in kept.iter_mut().filter(|(known, ..)| known == n) {
+                // Of one that goes on nobody knows yet whether it will be missed.
+                for known in kept
+                    .iter_mut()
+                    .filter(|(known, is_over, _)| known == n && *is_over)
+                {
                     known.2 = true;
                 }
             }

@@ -218,11 +218,10 @@ fn a_call_that_is_fetched_late_comes_all_the_same() {
 #[test]
 fn the_desk_never_talks_with_two_who_do_not_hear_each_other() {
     let mut phone = phone();
-    register(&mut phone, "kitchen", at(100_000_000));
     talk(&mut phone, 1, 0);
     phone.handle(incoming(2), at(500));
     phone.handle(up(2), at(600));
-    phone.handle(command(1, Command::Move(Target::Browsers)), at(1_000));
+    phone.handle(command(1, to_number()), at(1_000));
     let effects = phone.handle(command(2, Command::Answer), at(1_100));
     assert!(
         effects.contains(&Effect::Route(STREAM, Route::default())),

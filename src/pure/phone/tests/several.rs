@@ -194,6 +194,11 @@ fn a_desk_that_is_not_to_be_disturbed_does_not_ring_but_the_browsers_do() {
         answer(&phone.handle(incoming(2), at(0))),
         Document::Stream { .. }
     ));
+    // Whoever rings when it is wanted rings elsewhere from then on.
+    phone.handle(up(2), at(100));
+    let effects = phone.handle(Input::DoNotDisturb(true), at(200));
+    assert!(effects.contains(&Effect::Bell(None)), "{effects:?}");
+    assert!(effects.contains(&Effect::Carrier(CarrierRequest::Redirect(leg(2)))));
 }
 
 #[test]
