@@ -8,7 +8,7 @@ use super::{
     Direction, Effect, EndReason, Happening, LOST_LIMIT, LegStatus, NUMBER_RINGS_FOR, Phone,
     QUESTION_LIMIT, RING_MARGIN, StreamEnd, StreamRefusal,
 };
-use crate::pure::call::{Call, CallState, Dialed, Next, Onward, Part, Purpose};
+use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part, Purpose};
 use crate::pure::ids::{CallId, LegId, StreamId, StreamToken};
 use crate::pure::time::Time;
 
@@ -78,7 +78,7 @@ impl Phone {
             (
                 CallState::Talking { .. }
                 | CallState::Elsewhere {
-                    far: crate::pure::call::Far::Answered(_) | crate::pure::call::Far::HungUp,
+                    far: Far::Answered(_) | Far::HungUp,
                     ..
                 },
                 _,

@@ -7,6 +7,7 @@ use super::{
 use crate::pure::audio::tone::Progress;
 use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part};
 use crate::pure::ids::{LegId, StreamId};
+use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 impl Call {
@@ -58,12 +59,7 @@ impl Call {
     }
 
     /// Sends keys up to the first stop, and keeps the others.
-    pub(super) fn send_keys(
-        &mut self,
-        stream: StreamId,
-        keys: crate::pure::keys::Keys,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn send_keys(&mut self, stream: StreamId, keys: Keys, effects: &mut Vec<Effect>) {
         let (now, later) = keys.until_wait();
         if let Some(keys) = now {
             effects.push(Effect::Keys(stream, keys));
