@@ -172,10 +172,14 @@ fn share(sound: &[i16], hz: f64) -> f64 {
     2.0 * re.hypot(im) / sound.len().max(1) as f64 / 6_000.0
 }
 
-/// Returns how loud each of these is in half a second that ends so long before the end of what was heard.
+/// Returns whether each of these was there in half a second that ends so long before the last sound that was heard. The
+/// silence behind it is how long hanging up took, which is the machine's affair.
 fn at_end<const N: usize>(report: &CallReport, before: Duration, tones: [f64; N]) -> [bool; N] {
     let sound = report.heard.samples();
-    let end = sound.len().saturating_sub(before.as_millis() as usize * 8);
+    let last = sound.iter().rposition(|sample| sample.abs() > 100);
+    let end = last
+        .unwrap_or(0)
+        .saturating_sub(before.as_millis() as usize * 8);
     let part = &sound[end.saturating_sub(4_000)..end];
     tones.map(|hz| share(part, hz) > 0.3)
 }
