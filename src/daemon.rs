@@ -88,6 +88,8 @@ impl Daemon {
             folder: settings.data_dir.join("recordings"),
             format: settings.record_format,
             retention: settings.retention,
+            greetings: settings.data_dir.clone(),
+            lang: settings.lang,
         };
         let phone = PhoneHandle::start(
             phone_settings(&settings),

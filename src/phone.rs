@@ -8,6 +8,7 @@ mod figures;
 mod learned;
 pub mod memory;
 mod recordings;
+mod speech;
 mod tally;
 mod task;
 
@@ -32,6 +33,7 @@ use crate::pure::time::Time;
 use crate::store::{NoAnswer, StoreHandle};
 use figures::Board;
 use recordings::Shelf;
+use speech::Speeches;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
@@ -191,6 +193,7 @@ impl PhoneHandle {
             move || task::time_of(clock),
             move |at| wall_time(began, at),
         ));
+        let speeches = Speeches::new(recordings.greetings.clone(), recordings.lang);
         let (orders, shelf) =
             recordings::start(recordings, store.clone(), clock, inputs.downgrade()).await;
         let task = Task::new(
@@ -204,6 +207,7 @@ impl PhoneHandle {
             Arc::clone(&log),
             Arc::clone(&tally),
             orders,
+            speeches,
         );
         tokio::spawn(task.run(known, for_task, inputs.downgrade()));
         PhoneHandle {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::task::{Message, time_of};
 use crate::audio::LineTap;
+use crate::lang::Lang;
 use crate::pure::book::recording::{Recording, RecordingKind};
 use crate::pure::ids::{CallId, StreamId};
 use crate::pure::phone::{CallView, Direction};
@@ -28,7 +29,7 @@ use crate::store::StoreHandle;
 /// How long the last recordings may take to be finished when the daemon stops.
 const FINISHING: Duration = Duration::from_secs(1);
 
-/// How calls are recorded.
+/// How calls are recorded, and what is said into them.
 #[derive(Clone, Debug)]
 pub struct RecordingSettings {
     /// Where the files lie.
@@ -37,6 +38,10 @@ pub struct RecordingSettings {
     pub format: Format,
     /// How long they are kept.
     pub retention: Retention,
+    /// Where a person's own greeting lies: see [`crate::recorder::clips::own_greeting_in`].
+    pub greetings: PathBuf,
+    /// The language of what is said where there is no such greeting.
+    pub lang: Lang,
 }
 
 /// What is known of a recording that is being made.
@@ -441,6 +446,8 @@ mod tests {
                 longest,
                 most_bytes: None,
             },
+            greetings: folder.clone(),
+            lang: Lang::En,
         };
         take_up(&settings(None), &store).await;
         assert_eq!(

@@ -52,6 +52,8 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
         folder: settings.data_dir.join("recordings"),
         format: settings.record_format,
         retention: settings.retention,
+        greetings: settings.data_dir.clone(),
+        lang: settings.lang,
     };
     let carrier = Arc::new(Obliging);
     PhoneHandle::start(phone_settings, media, store, carrier, clock, recordings).await

@@ -126,6 +126,8 @@ impl Phone {
                     call.note(Happening::RecordingEnded, &mut effects);
                 }
             }
+            // Whatever is said beside a call goes as it came.
+            Input::SpeechOver(_) => {}
             Input::Dial {
                 to,
                 consults,
@@ -160,12 +162,13 @@ impl Phone {
         }
         self.bring_back_who_is_alone(now, &mut effects);
         self.settle(&mut effects);
-        // Keys go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
+        // Keys and speech go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
         effects.sort_by_key(|effect| match effect {
             Effect::CallEnded(_) => 2,
-            Effect::Keys(..) => 1,
+            Effect::Keys(..) | Effect::Speak(..) => 1,
             Effect::Answer(_)
             | Effect::Record(..)
+            | Effect::Hush(_)
             | Effect::Admit(..)
             | Effect::Refuse(..)
             | Effect::Route(..)

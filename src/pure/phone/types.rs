@@ -530,6 +530,17 @@ pub enum StreamRefusal {
     Stopping,
 }
 
+/// What is said to a far end instead of what the desk says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Spoken {
+    /// The greeting before a message, and the beep behind it.
+    Greeting,
+    /// The beep alone.
+    Beep,
+    /// That the call is recorded; the desk goes on beneath it, softly.
+    Notice,
+}
+
 /// What the phone takes.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -585,6 +596,9 @@ pub enum Input {
     },
     /// The recording of a stream goes no further, wanted or not.
     RecordingOver(StreamId),
+    /// The last sample of what was said has left, or nothing can be said. Never after [`Effect::Hush`], nor for what was
+    /// replaced by something else.
+    SpeechOver(StreamId),
     /// A person wants the desk to dial. Answered by exactly one [`Effect::Dialled`], now or later, for `fresh.call`.
     Dial {
         /// Whom: a number as it came; behind it, from the first comma or semicolon on, keys to send once somebody answers.
@@ -670,6 +684,10 @@ pub enum Effect {
     Keys(StreamId, Keys),
     /// Record an admitted stream for a call, or stop that; what is stopped comes before its [`Effect::Detach`].
     Record(StreamId, CallId, bool),
+    /// Say something to the far end of an admitted stream; answered later by [`Input::SpeechOver`].
+    Speak(StreamId, Spoken),
+    /// Stop saying it; its end is told no more.
+    Hush(StreamId),
     /// Warn the near end with one beep.
     Beep,
     /// Tell the near end with a tone that the far end has gone.

@@ -142,7 +142,9 @@ impl Books {
                         "detached without being attached"
                     );
                 }
-                Effect::Route(stream, _) => prop_assert!(self.attached.contains(stream)),
+                Effect::Route(stream, _) | Effect::Speak(stream, _) | Effect::Hush(stream) => {
+                    prop_assert!(self.attached.contains(stream));
+                }
                 Effect::Record(stream, _, true) => {
                     prop_assert!(self.attached.contains(stream), "nothing to record");
                     prop_assert!(self.recorded.insert(*stream), "recorded twice");

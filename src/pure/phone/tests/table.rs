@@ -247,6 +247,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("mute", command(1, Command::Mute(true))),
         ("record", command(1, Command::Record(true))),
         ("recording over", Input::RecordingOver(STREAM)),
+        ("speech over", Input::SpeechOver(STREAM)),
         (
             "send a key",
             command(1, Command::Keys(Keys::parse("1").expect("a key"))),
@@ -306,6 +307,8 @@ fn short(effect: &Effect) -> String {
         Effect::Keys(..) => "keys".to_owned(),
         Effect::Record(_, _, true) => "record".to_owned(),
         Effect::Record(_, _, false) => "stop recording".to_owned(),
+        Effect::Speak(_, spoken) => format!("say {spoken:?}"),
+        Effect::Hush(_) => "hush".to_owned(),
         Effect::Bell(Some(_)) => "bell on".to_owned(),
         Effect::Bell(None) => "bell off".to_owned(),
         Effect::Beep => "beep".to_owned(),
