@@ -7,6 +7,7 @@
 mod figures;
 mod learned;
 pub mod memory;
+mod quiet;
 mod recordings;
 mod speech;
 mod tally;
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::book::quiet::QuietTimes;
 use crate::pure::call_report::PastCall;
 use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
@@ -32,6 +34,7 @@ use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 use crate::store::{NoAnswer, StoreHandle};
 use figures::Board;
+use quiet::Quiet;
 use recordings::Shelf;
 use speech::Speeches;
 use task::{EventLog, Message, Task};
@@ -136,6 +139,7 @@ struct Shared {
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
+    quiet: Quiet,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -169,6 +173,7 @@ impl PhoneHandle {
         carrier: Arc<dyn Carrier>,
         clock: Instant,
         recordings: RecordingSettings,
+        quiet: QuietTimes,
     ) -> PhoneHandle {
         let own_number = settings.own_number.clone();
         let began = SystemTime::now()
@@ -225,6 +230,7 @@ impl PhoneHandle {
                 board,
                 figures: Mutex::new(Some(figures)),
                 shelf,
+                quiet: Quiet::new(quiet),
             }),
         }
     }
@@ -376,6 +382,18 @@ impl PhoneHandle {
         })
         .await
         .unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// Returns until when the timetable keeps the desk from ringing: nothing where it does not, and nothing within where
+    /// that lasts for over a week.
+    #[must_use]
+    pub fn quiet_until(&self) -> Option<Option<SystemTime>> {
+        let until = self.shared.quiet.until()?;
+        let after = |seconds: i64| {
+            let seconds = u64::try_from(seconds).unwrap_or(0);
+            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+        };
+        Some(until.map(after))
     }
 
     /// Keeps the desk from ringing, or lets it ring again.

@@ -3,10 +3,14 @@
 
 #[path = "common/rig.rs"]
 mod rig;
+#[path = "calls/unanswered.rs"]
+mod unanswered;
 
 use std::f64::consts::TAU;
+use std::path::Path;
 use std::time::Duration;
 
+use offhook::config::Settings;
 use offhook::daemon::Daemon;
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::ids::Identity;
@@ -34,11 +38,16 @@ struct Rig {
     account: Account,
     rest: Rest,
     http: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Rig {
     async fn start() -> Rig {
+        Rig::start_with(|_| ()).await
+    }
+
+    /// Starts it with other settings than usual.
+    async fn start_with(change: impl FnOnce(&mut Settings)) -> Rig {
         let folder = tempfile::tempdir().expect("a folder");
         let account = Account {
             auth_token: rig::AUTH_TOKEN.to_owned(),
@@ -64,6 +73,7 @@ impl Rig {
         }
         wav.finalize().expect("whole");
         settings.audio.capture = DeviceChoice::File(microphone);
+        change(&mut settings);
         let daemon = Daemon::start(settings).await.expect("the phone starts");
         rest.set_program(&daemon.local_url(), None)
             .expect("an address");
@@ -76,8 +86,12 @@ impl Rig {
                 .tls_certs_only([])
                 .build()
                 .expect("a client"),
-            _folder: folder,
+            folder,
         }
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Puts a far end behind a number, or a browser, that answers after half a second and sounds until it is hung up.
@@ -172,10 +186,14 @@ fn share(sound: &[i16], hz: f64) -> f64 {
     2.0 * re.hypot(im) / sound.len().max(1) as f64 / 6_000.0
 }
 
-/// Returns how loud each of these is in half a second that ends so long before the end of what was heard.
+/// Returns whether each of these was there in half a second that ends so long before the last sound that was heard. The
+/// silence behind it is how long hanging up took, which is the machine's affair.
 fn at_end<const N: usize>(report: &CallReport, before: Duration, tones: [f64; N]) -> [bool; N] {
     let sound = report.heard.samples();
-    let end = sound.len().saturating_sub(before.as_millis() as usize * 8);
+    let last = sound.iter().rposition(|sample| sample.abs() > 100);
+    let end = last
+        .unwrap_or(0)
+        .saturating_sub(before.as_millis() as usize * 8);
     let part = &sound[end.saturating_sub(4_000)..end];
     tones.map(|hz| share(part, hz) > 0.3)
 }

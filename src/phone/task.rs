@@ -640,6 +640,9 @@ impl Task {
             Happening::RecordingEnded => tracing::info!(%call, "the call is recorded no longer"),
             Happening::Moves => tracing::info!(%call, "the call is moved"),
             Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
+            Happening::ReachedVoicemail => tracing::info!(%call, "the caller hears the greeting"),
+            Happening::LeavesMessage => tracing::info!(%call, "the caller leaves a message"),
+            Happening::Forwarded => tracing::info!(%call, "the call is forwarded"),
             Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
             Happening::Ended(reason) => tracing::info!(%call, ?reason, "the call is over"),
         }
