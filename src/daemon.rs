@@ -88,6 +88,8 @@ impl Daemon {
             folder: settings.data_dir.join("recordings"),
             format: settings.record_format,
             retention: settings.retention,
+            greetings: settings.data_dir.clone(),
+            lang: settings.lang,
         };
         let phone = PhoneHandle::start(
             phone_settings(&settings),
@@ -96,6 +98,7 @@ impl Daemon {
             carrier,
             clock,
             recordings,
+            settings.quiet.clone(),
         )
         .await;
         phone.limit_history(settings.history);
@@ -220,6 +223,9 @@ fn phone_settings(settings: &Settings) -> PhoneSettings {
     PhoneSettings {
         ring: settings.ring,
         ring_for: settings.ring_for,
+        browsers_ring_for: settings.browsers_ring_for,
+        forwarding: settings.forwarding.clone(),
+        voicemail: settings.voicemail,
         auto_answer: settings.auto_answer,
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,

@@ -7,7 +7,9 @@
 mod figures;
 mod learned;
 pub mod memory;
+mod quiet;
 mod recordings;
+mod speech;
 mod tally;
 mod task;
 
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::book::quiet::QuietTimes;
 use crate::pure::call_report::PastCall;
 use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
@@ -31,7 +34,9 @@ use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 use crate::store::{NoAnswer, StoreHandle};
 use figures::Board;
+use quiet::Quiet;
 use recordings::Shelf;
+use speech::Speeches;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
@@ -134,6 +139,7 @@ struct Shared {
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
+    quiet: Quiet,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -167,6 +173,7 @@ impl PhoneHandle {
         carrier: Arc<dyn Carrier>,
         clock: Instant,
         recordings: RecordingSettings,
+        quiet: QuietTimes,
     ) -> PhoneHandle {
         let own_number = settings.own_number.clone();
         let began = SystemTime::now()
@@ -191,6 +198,7 @@ impl PhoneHandle {
             move || task::time_of(clock),
             move |at| wall_time(began, at),
         ));
+        let speeches = Speeches::new(recordings.greetings.clone(), recordings.lang);
         let (orders, shelf) =
             recordings::start(recordings, store.clone(), clock, inputs.downgrade()).await;
         let task = Task::new(
@@ -204,6 +212,7 @@ impl PhoneHandle {
             Arc::clone(&log),
             Arc::clone(&tally),
             orders,
+            speeches,
         );
         tokio::spawn(task.run(known, for_task, inputs.downgrade()));
         PhoneHandle {
@@ -221,6 +230,7 @@ impl PhoneHandle {
                 board,
                 figures: Mutex::new(Some(figures)),
                 shelf,
+                quiet: Quiet::new(quiet),
             }),
         }
     }
@@ -372,6 +382,18 @@ impl PhoneHandle {
         })
         .await
         .unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// Returns until when the timetable keeps the desk from ringing: nothing where it does not, and nothing within where
+    /// that lasts for over a week.
+    #[must_use]
+    pub fn quiet_until(&self) -> Option<Option<SystemTime>> {
+        let until = self.shared.quiet.until()?;
+        let after = |seconds: i64| {
+            let seconds = u64::try_from(seconds).unwrap_or(0);
+            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+        };
+        Some(until.map(after))
     }
 
     /// Keeps the desk from ringing, or lets it ring again.

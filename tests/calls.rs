@@ -3,10 +3,14 @@
 
 #[path = "common/rig.rs"]
 mod rig;
+#[path = "calls/unanswered.rs"]
+mod unanswered;
 
 use std::f64::consts::TAU;
+use std::path::Path;
 use std::time::Duration;
 
+use offhook::config::Settings;
 use offhook::daemon::Daemon;
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::ids::Identity;
@@ -34,11 +38,16 @@ struct Rig {
     account: Account,
     rest: Rest,
     http: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Rig {
     async fn start() -> Rig {
+        Rig::start_with(|_| ()).await
+    }
+
+    /// Starts it with other settings than usual.
+    async fn start_with(change: impl FnOnce(&mut Settings)) -> Rig {
         let folder = tempfile::tempdir().expect("a folder");
         let account = Account {
             auth_token: rig::AUTH_TOKEN.to_owned(),
@@ -64,6 +73,7 @@ impl Rig {
         }
         wav.finalize().expect("whole");
         settings.audio.capture = DeviceChoice::File(microphone);
+        change(&mut settings);
         let daemon = Daemon::start(settings).await.expect("the phone starts");
         rest.set_program(&daemon.local_url(), None)
             .expect("an address");
@@ -76,8 +86,12 @@ impl Rig {
                 .tls_certs_only([])
                 .build()
                 .expect("a client"),
-            _folder: folder,
+            folder,
         }
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Puts a far end behind a number, or a browser, that answers after half a second and sounds until it is hung up.

@@ -17,12 +17,13 @@ use offhook::audio::callback::{Beat, Bell, Capture, Playout, Reference, Sound, S
 use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, LineTap, UP_FRAMES, line_tap};
+use offhook::pure::audio::clip::Clip;
 use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter, MOST_LEGS};
 use offhook::pure::audio::hold::Music;
 use offhook::pure::audio::meeting::way;
-use offhook::pure::audio::mouth::Mouth;
+use offhook::pure::audio::mouth::{Beneath, Mouth};
 use offhook::pure::audio::ringtone::{Melody, RingStyle, Ringer, Tune};
 use offhook::pure::audio::sidetone::sidetone;
 use offhook::pure::audio::speakerphone::Stages;
@@ -206,8 +207,17 @@ fn the_mouth_makes_frames_of_any_feed_at_any_rate_from_blocks_of_any_length() {
             mouth.attach_with(StreamId(n as u64), feeds[n % feeds.len()], out);
         }
         let mut frames = 0;
-        for feed in feeds {
+        // Over at each length that blocks can end in: what is over is freed by nobody who makes frames.
+        mouth.repeat(StreamId(3), Some(Clip::new(vec![500; 77])));
+        for (n, feed) in feeds.into_iter().enumerate() {
             mouth.feed(StreamId(0), feed);
+            for (stream, beneath) in [(1, Beneath::Nothing), (2, Beneath::Softly)] {
+                let clip = Clip::new(vec![9_000; 100 * n]);
+                assert!(mouth.say(StreamId(stream), clip, beneath));
+            }
+            if n == 6 {
+                mouth.repeat(StreamId(3), None);
+            }
             assert!(mouth.keys(StreamId(1), keys.signs()));
             for block in BLOCKS {
                 let samples = sine(block, rate.hz());

@@ -9,6 +9,8 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use offhook::audio::{AudioSettings, DeviceChoice, MediaHandle, line_tap, stream_port};
+use offhook::pure::audio::clip::Clip;
+use offhook::pure::audio::mouth::Beneath;
 use offhook::pure::audio::{DownFrame, FRAME_LEN, Feed, Route, g711};
 use offhook::pure::ids::{CallId, StreamId};
 use offhook::pure::ogg::{self, PageWriter};
@@ -17,6 +19,8 @@ use offhook::pure::recording::{End, Format, Recording, Write, wav};
 use offhook::pure::time::Time;
 use offhook::recorder::disk::Folder;
 use offhook::recorder::{Ended, RecorderEvent, RecorderHandle, Request, catalogue, clips};
+
+use tokio::sync::oneshot::error::TryRecvError;
 
 /// Tells a child of this binary into which folder it is to record until it is killed.
 const KILLED: &str = "OFFHOOK_TEST_KILLED_RECORDER";
@@ -250,6 +254,70 @@ fn a_call_at_the_engine_is_recorded_with_both_of_its_ends() {
         let loud = channel.iter().filter(|sample| sample.abs() > 0.3).count() as f32;
         let expected = 8_000.0 * 0.59;
         assert!((loud / expected - 1.0).abs() < 0.25, "{loud} of {expected}");
+    }
+}
+
+#[test]
+fn a_clip_reaches_the_far_end_whole_where_no_microphone_works_and_its_end_is_told() {
+    let settings = AudioSettings {
+        capture: DeviceChoice::None,
+        playout: DeviceChoice::None,
+        ..AudioSettings::default()
+    };
+    let media = MediaHandle::start(&settings, Instant::now()).expect("threads can be had");
+    let (mut socket, port) = stream_port();
+    let stream = StreamId(1);
+    media.attach(stream, port, Route::default());
+    // Mu-law's own steps, and none so loud that it is limited: what arrives is what was sent, and no frame is alike.
+    let samples: Vec<i16> = (0..5 * FRAME_LEN)
+        .map(|n| (g711::decode_f32(0xB0 + (n * 7 % 61) as u8) * 32_768.0) as i16)
+        .collect();
+    let codes: Vec<u8> = samples
+        .iter()
+        .map(|sample| g711::encode_f32(f32::from(*sample) / 32_768.0))
+        .collect();
+    let limit = Instant::now() + Duration::from_secs(15);
+    let mut next = || loop {
+        if let Ok(frame) = socket.up.pop() {
+            return frame.ulaw;
+        }
+        assert!(Instant::now() < limit, "no frame comes");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    next();
+    let mut replaced = media.say(
+        stream,
+        Clip::silence(Duration::from_secs(60)),
+        Beneath::Softly,
+    );
+    let mut over = media.say(stream, Clip::new(samples), Beneath::Nothing);
+    let is_loud = |frame: &[u8; FRAME_LEN]| frame.iter().any(|code| g711::decode_f32(*code) != 0.0);
+    let mut sent = Vec::new();
+    while sent.len() < codes.len() {
+        let frame = next();
+        if is_loud(&frame) || !sent.is_empty() {
+            sent.extend(frame);
+        }
+    }
+    assert!(sent == codes, "in one piece");
+    assert!(!is_loud(&next()), "and nothing behind it");
+    assert_eq!(over.try_recv(), Ok(()), "it was told before the next frame");
+    assert!(replaced.try_recv().is_err());
+
+    // Of a stream that is gone it is told that nothing will be heard.
+    let mut cut = media.say(
+        stream,
+        Clip::silence(Duration::from_secs(60)),
+        Beneath::Nothing,
+    );
+    media.detach(stream);
+    let mut never = media.say(stream, Clip::beep(), Beneath::Nothing);
+    for over in [&mut cut, &mut never] {
+        while over.try_recv() == Err(TryRecvError::Empty) {
+            assert!(Instant::now() < limit, "nobody tells");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(over.try_recv(), Err(TryRecvError::Closed));
     }
 }
 

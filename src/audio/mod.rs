@@ -40,10 +40,12 @@ pub use port::{ArrivalMeter, DOWN_FRAMES, SocketEnd, StreamPort, UP_FRAMES, stre
 pub use tap::{LineTap, Listening, line_tap};
 pub use way_up::{WayUp, WayUpMeter};
 
+use crate::pure::audio::clip::Clip;
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use crate::pure::audio::level::Levels;
+use crate::pure::audio::mouth::Beneath;
 use crate::pure::audio::pair::Pair;
 use crate::pure::audio::speakerphone::Figures;
 use crate::pure::audio::tone::{Country, Progress};
@@ -335,6 +337,30 @@ impl MediaHandle {
             .shared
             .mouth
             .tell(MouthCommand::Keys(stream, keys));
+    }
+
+    /// Plays a clip to a stream's far end, in place of one that is being played. What is returned comes once its last sample
+    /// has left; it fails where that will not be: the stream has gone, or another clip has taken its place.
+    pub fn say(&self, stream: StreamId, clip: Clip, beneath: Beneath) -> oneshot::Receiver<()> {
+        let (over, is_over) = oneshot::channel();
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Say(stream, clip, beneath, over));
+        is_over
+    }
+
+    /// Lets the clip fade that is played to a stream's far end, which is then over.
+    pub fn hush(&self, stream: StreamId) {
+        self.inner.shared.mouth.tell(MouthCommand::Hush(stream));
+    }
+
+    /// Adds a clip to what a stream's far end hears, again and again without a pause, or no more.
+    pub fn repeat(&self, stream: StreamId, clip: Option<Clip>) {
+        self.inner
+            .shared
+            .mouth
+            .tell(MouthCommand::Repeat(stream, clip));
     }
 
     /// Lets a stream go; its rings are dropped.

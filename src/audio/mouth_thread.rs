@@ -12,12 +12,13 @@ use tokio::sync::{Notify, oneshot};
 use super::callback::{Mark, Played, Stamp, UpMeter, now};
 use super::priority;
 use super::way_up::{Known, WayUpMeter};
+use crate::pure::audio::clip::Clip;
 use crate::pure::audio::clock_track::ClockLine;
 use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::hold::Music;
 use crate::pure::audio::level::LevelMeter;
 use crate::pure::audio::meeting::MeetingOut;
-use crate::pure::audio::mouth::Mouth;
+use crate::pure::audio::mouth::{Beneath, Mouth};
 use crate::pure::audio::pace::Pace;
 use crate::pure::audio::pair::{MOST_PAIRS, Pair};
 use crate::pure::audio::speakerphone::{Figures, Learned, Stages};
@@ -59,6 +60,12 @@ pub(super) enum MouthCommand {
     Feed(StreamId, Feed),
     /// Send keys to a leg.
     Keys(StreamId, Keys),
+    /// Play a clip to a leg, and tell when its last sample has left; who waits also learns where it is dropped instead.
+    Say(StreamId, Clip, Beneath, oneshot::Sender<()>),
+    /// Let the clip fade that a leg is played.
+    Hush(StreamId),
+    /// Add a clip to what a leg hears, again and again, or no more.
+    Repeat(StreamId, Option<Clip>),
     /// Let a leg go.
     Detach(StreamId),
     /// Know what was learned in earlier runs, the newest last.
@@ -194,6 +201,8 @@ struct Leg {
     feed: Feed,
     level: LevelMeter,
     until_told: u32,
+    /// Who waits until the clip that it is played is over.
+    says: Option<oneshot::Sender<()>>,
 }
 
 struct Speaking {
@@ -333,6 +342,7 @@ impl Speaking {
                     feed,
                     level: LevelMeter::default(),
                     until_told: LEVELS_EVERY,
+                    says: None,
                 });
             }
             MouthCommand::Feed(stream, feed) => {
@@ -346,6 +356,16 @@ impl Speaking {
                     tracing::warn!(%stream, "keys were not sent: too many wait, or the stream is gone");
                 }
             }
+            MouthCommand::Say(stream, clip, beneath, over) => {
+                let leg = self.legs.iter_mut().find(|leg| leg.stream == stream);
+                if self.mouth.say(stream, clip, beneath)
+                    && let Some(leg) = leg
+                {
+                    leg.says = Some(over);
+                }
+            }
+            MouthCommand::Hush(stream) => self.mouth.hush(stream),
+            MouthCommand::Repeat(stream, clip) => self.mouth.repeat(stream, clip),
             MouthCommand::Detach(stream) => {
                 self.mouth.detach(stream);
                 let steered = self.legs.first().map(|leg| leg.stream);
@@ -452,6 +472,13 @@ impl Speaking {
                 });
             for leg in &mut self.legs {
                 leg.hear_clock();
+                if leg.says.is_some()
+                    && self.mouth.is_through(leg.stream)
+                    && let Some(over) = leg.says.take()
+                {
+                    // Who waited may have gone.
+                    let _ = over.send(());
+                }
             }
             if let Some(leg) = self.legs.first_mut() {
                 keep_pace(&mut self.pace, &mut self.mouth, leg, here);
@@ -507,7 +534,7 @@ impl Leg {
     }
 
     fn measure(&mut self, frame: &UpFrame) {
-        if self.feed != Feed::Desk || frame.whole {
+        if self.feed != Feed::Desk || frame.whole || self.says.is_some() {
             return;
         }
         let mut sound = [0.0; FRAME_LEN];

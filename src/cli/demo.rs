@@ -221,6 +221,10 @@ impl Demonstration {
             socket: self.socket.clone(),
             ring: Ring::Desk,
             ring_for: Duration::from_secs(20),
+            browsers_ring_for: Duration::from_secs(20),
+            forwarding: Default::default(),
+            voicemail: Default::default(),
+            quiet: Default::default(),
             auto_answer: AutoAnswer::After(PICKS_UP_AFTER),
             call_waiting: true,
             longest_call: Duration::from_secs(3_600),
@@ -372,7 +376,7 @@ impl Demonstration {
                 self.say(Message::SpeakAfterTone);
             }
             Stage::Ended => self.say(Message::CallEnded { party }),
-            Stage::Dialing | Stage::Connecting => {}
+            Stage::Dialing | Stage::Connecting | Stage::Voicemail => {}
         }
     }
 

@@ -105,6 +105,10 @@ fn page(status: &Status, lang: Lang) -> String {
     if status.do_not_disturb {
         lines.push(text(Message::NotDisturbed));
     }
+    if let Some(quiet) = &status.quiet {
+        let until = quiet.until.as_deref();
+        lines.push(Message::QuietTime { until }.text(lang));
+    }
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
     }
@@ -134,6 +138,7 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
         "ringing" => Message::StateRinging.text(lang),
         "connecting" => Message::StateConnecting.text(lang),
         "talking" => Message::StateTalking.text(lang),
+        "voicemail" => Message::StateVoicemail.text(lang),
         "ended" => Message::StateEnded.text(lang),
         // A newer daemon may know more states than we do.
         other => other.to_owned(),
@@ -183,6 +188,7 @@ pub(super) fn word(word: &str, lang: Lang) -> String {
         "refused" => Message::Refused.text(lang),
         "failed" => Message::Failed.text(lang),
         "stream_lost" => Message::StreamLost.text(lang),
+        "left_message" => Message::LeftMessage.text(lang),
         // A newer daemon may know more of them than we do.
         other => other.replace('_', " "),
     }
@@ -216,6 +222,7 @@ mod tests {
                 ringer: works,
             },
             do_not_disturb: false,
+            quiet: None,
             calls: vec![CallReport {
                 id: "c1".to_owned(),
                 sid: Some("CA1".to_owned()),

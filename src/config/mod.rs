@@ -9,6 +9,7 @@ mod problem;
 mod source;
 mod suggest;
 pub mod table;
+mod unanswered;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,8 +26,9 @@ use crate::pure::audio::comfort::{Comfort, Loudest};
 use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
 use crate::pure::book::history::HistoryLimits;
+use crate::pure::book::quiet::QuietTimes;
 use crate::pure::ids::PhoneNumber;
-use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::phone::{AutoAnswer, Forwarding, Ring, Voicemail};
 use crate::pure::recording::Format;
 use crate::pure::recording::keep::Retention;
 use source::Reader;
@@ -102,6 +104,14 @@ pub struct Settings {
     pub ring: Ring,
     /// How long the desk rings.
     pub ring_for: Duration,
+    /// How long the browsers ring.
+    pub browsers_ring_for: Duration,
+    /// Where callers are forwarded to.
+    pub forwarding: Forwarding,
+    /// How messages are taken.
+    pub voicemail: Voicemail,
+    /// When the desk does not ring, and for whom it does all the same.
+    pub quiet: QuietTimes,
     /// Whether the desk answers by itself.
     pub auto_answer: AutoAnswer,
     /// Whether the desk rings for a further caller while it talks.
@@ -173,6 +183,12 @@ impl Settings {
         }
         let local = Local::read(reader);
         let (ring_for, auto_answer) = read_ringing(reader);
+        let browsers_ring_for =
+            reader.optional(&table::OFFHOOK_BROWSER_SECONDS, value::whole(5, 600));
+        let own = twilio.as_ref().map(|twilio| &twilio.phone_number);
+        let forwarding = unanswered::read_forwarding(reader, own);
+        let voicemail = unanswered::read_voicemail(reader);
+        let quiet = unanswered::read_quiet(reader);
         let ring = reader.optional(&table::OFFHOOK_RING, value::ring);
         let call_waiting = reader.optional(&table::OFFHOOK_CALL_WAITING, value::boolean);
         let longest_call = reader.optional(&table::OFFHOOK_LONGEST_CALL, value::whole(1, 1_440));
@@ -202,6 +218,10 @@ impl Settings {
             socket: local.socket,
             ring: ring.unwrap_or_default(),
             ring_for,
+            browsers_ring_for: browsers_ring_for.map_or(ring_for, Duration::from_secs),
+            forwarding,
+            voicemail,
+            quiet,
             auto_answer,
             call_waiting: call_waiting.unwrap_or(true),
             longest_call: Duration::from_secs(60 * longest_call.unwrap_or(240)),

@@ -287,6 +287,81 @@ settings! {
         like: "a whole number of seconds from 5 to 600",
         example: "20",
     }
+    /// How long the browsers ring.
+    OFFHOOK_BROWSER_SECONDS {
+        value: "SECONDS",
+        default: "OFFHOOK_RING_SECONDS",
+        about: "How many seconds the browsers ring",
+        like: "a whole number of seconds from 5 to 600",
+        example: "20",
+    }
+    /// Whither everybody is forwarded.
+    OFFHOOK_FORWARD_ALWAYS {
+        value: "NUMBER",
+        about: "The number to which every caller is forwarded at once; nothing rings here",
+        like: "a number such as +15145550100, of a kind that may be dialled",
+        example: "+15145550199",
+    }
+    /// Whither those are forwarded who find the desk taken.
+    OFFHOOK_FORWARD_BUSY {
+        value: "NUMBER",
+        about: "The number to which callers are forwarded who find the desk taken and whom no browser answers",
+        like: "a number such as +15145550100, of a kind that may be dialled",
+        example: "+15145550199",
+    }
+    /// Whither those are forwarded whom nobody answers.
+    OFFHOOK_FORWARD_NO_ANSWER {
+        value: "NUMBER",
+        about: "The number to which callers are forwarded whom neither desk nor browsers answer",
+        like: "a number such as +15145550100, of a kind that may be dialled",
+        example: "+15145550199",
+    }
+    /// How long the number rings that callers are forwarded to.
+    OFFHOOK_FORWARD_SECONDS {
+        value: "SECONDS",
+        default: "20",
+        about: "How many seconds that number rings",
+        like: "a whole number of seconds from 5 to 600",
+        example: "20",
+    }
+    /// Who may leave a message.
+    OFFHOOK_VOICEMAIL {
+        value: "FROM",
+        default: "unanswered",
+        about: "Who may leave a message: nobody, whom nobody answers, or also whoever finds nothing that could ring",
+        like: "off, unanswered or always",
+        example: "unanswered",
+    }
+    /// How long a message may be.
+    OFFHOOK_VOICEMAIL_SECONDS {
+        value: "SECONDS",
+        default: "180",
+        about: "How many seconds a message may last",
+        like: "a whole number of seconds from 10 to 1800",
+        example: "180",
+    }
+    /// Whether the desk hears a message while it is spoken.
+    OFFHOOK_SCREENING {
+        value: "BOOL",
+        default: "true",
+        about: "Whether the speaker plays a message while it is spoken, so that you may pick up",
+        like: "true or false",
+        example: "true",
+    }
+    /// When the desk does not ring.
+    OFFHOOK_QUIET {
+        value: "TIMES",
+        about: "When the desk does not ring, in local time",
+        like: "days and times, such as mon-fri 22:00-07:00; sat sun 23:00-09:00",
+        example: "daily 22:00-07:00",
+    }
+    /// For whom it rings all the same.
+    OFFHOOK_QUIET_EXCEPT {
+        value: "WHOM",
+        about: "For whom the desk rings all the same: favourites among the contacts, whoever calls twice within three minutes",
+        like: "favourites, repeated, or both with a comma between them",
+        example: "favourites,repeated",
+    }
     /// Whether the desk answers by itself.
     OFFHOOK_AUTO_ANSWER {
         value: "WHEN",

@@ -11,7 +11,10 @@ use url::Url;
 use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
-use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::book::quiet::QuietTimes;
+use crate::pure::destination::{self, Destination};
+use crate::pure::ids::PhoneNumber;
+use crate::pure::phone::{AutoAnswer, MessagesFrom, Phrase, Ring};
 use crate::pure::recording::Format;
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
@@ -189,6 +192,49 @@ pub(super) fn ring(text: &str) -> Result<Ring, String> {
         "browser" => Ok(Ring::Browser),
         "desk-then-browser" => Ok(Ring::DeskThenBrowser),
         _ => Err("is none of the three".to_owned()),
+    }
+}
+
+/// Reads a number that may be dialled.
+pub(super) fn destination(text: &str) -> Result<PhoneNumber, String> {
+    match destination::judge(text) {
+        Destination::Number(number) => Ok(number),
+        Destination::Client(_) => Err("is a browser, not a number".to_owned()),
+        Destination::Refused(Phrase::NotANumber) => Err("is no number with a plus sign".to_owned()),
+        Destination::Refused(_) => Err("is a number that is not dialled".to_owned()),
+    }
+}
+
+/// Reads who may leave a message.
+pub(super) fn messages_from(text: &str) -> Result<MessagesFrom, String> {
+    match text {
+        "off" => Ok(MessagesFrom::Nobody),
+        "unanswered" => Ok(MessagesFrom::Unanswered),
+        "always" => Ok(MessagesFrom::Everybody),
+        _ => Err("is none of the three".to_owned()),
+    }
+}
+
+/// Reads a timetable.
+pub(super) fn quiet_times(text: &str) -> Result<QuietTimes, String> {
+    QuietTimes::parse(text).map_err(|_| "is no timetable".to_owned())
+}
+
+/// For whom the desk rings in a quiet time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Exception {
+    /// For favourites.
+    Favourites,
+    /// For whoever calls again at once.
+    Repeated,
+}
+
+/// Reads for whom the desk rings in a quiet time.
+pub(super) fn exception(text: &str) -> Result<Exception, String> {
+    match text {
+        "favourites" => Ok(Exception::Favourites),
+        "repeated" => Ok(Exception::Repeated),
+        _ => Err("names something other than favourites and repeated".to_owned()),
     }
 }
 

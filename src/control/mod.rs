@@ -160,6 +160,15 @@ pub struct Status {
     pub calls: Vec<CallReport>,
     /// Whether the desk is kept from ringing.
     pub do_not_disturb: bool,
+    /// The quiet time that the timetable has now, if any.
+    pub quiet: Option<QuietTime>,
+}
+
+/// A quiet time.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct QuietTime {
+    /// When it is over: RFC 3339, in UTC; nothing where it lasts for over a week.
+    pub until: Option<String>,
 }
 
 /// How the devices do.

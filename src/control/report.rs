@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::memory::{self, Recalling};
 use super::server::{Commanded, Desk, Refused, Remembered, Whole};
-use super::{CallReport, Device, Devices, Recall, Status};
+use super::{CallReport, Device, Devices, QuietTime, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
 use crate::pure::phone::{CallView, Command};
+use crate::pure::time::rfc3339;
 
 /// The running daemon, as the control socket sees it.
 #[derive(Debug)]
@@ -68,6 +69,9 @@ impl Desk for DaemonDesk {
                 .map(|call| self.report(call))
                 .collect(),
             do_not_disturb: snapshot.do_not_disturb,
+            quiet: self.phone.quiet_until().map(|until| QuietTime {
+                until: until.map(rfc3339),
+            }),
         }
     }
 

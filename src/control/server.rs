@@ -412,6 +412,7 @@ mod tests {
                 },
                 calls: Vec::new(),
                 do_not_disturb: false,
+                quiet: None,
             }
         }
 

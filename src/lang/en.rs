@@ -20,6 +20,9 @@ impl Message<'_> {
             Message::CallRings { from } => format!("{from} is calling"),
             Message::CallRingsHere { from } => format!("{from} is calling (Enter picks up)"),
             Message::CallAnswered { party } => format!("talking with {party}"),
+            Message::CallAtVoicemail { party } => {
+                format!("{party} hears the greeting and may leave a message")
+            }
             Message::CallAnsweredElsewhere { party } => format!("{party} talks elsewhere"),
             Message::CallEnded { party } => format!("the call with {party} is over"),
             Message::CallEndedFor { party, why } => {
@@ -39,6 +42,7 @@ impl Message<'_> {
             Message::StateRinging => "ringing".to_owned(),
             Message::StateConnecting => "connecting".to_owned(),
             Message::StateTalking => "talking".to_owned(),
+            Message::StateVoicemail => "at voicemail".to_owned(),
             Message::StateEnded => "ended".to_owned(),
             Message::QualityExcellent => "excellent".to_owned(),
             Message::QualityGood => "good".to_owned(),
@@ -220,10 +224,17 @@ impl Message<'_> {
             Message::Blocked => "blocked".to_owned(),
             Message::Busy => "busy".to_owned(),
             Message::TooLong => "as long as a call may last".to_owned(),
+            Message::LeftMessage => "left a message".to_owned(),
             Message::Held => "on hold".to_owned(),
             Message::Merged => "with others".to_owned(),
             Message::Muted => "muted".to_owned(),
             Message::Recording => "recorded".to_owned(),
+            Message::QuietTime { until: Some(until) } => {
+                format!("quiet time until {until}: the desk rings for exceptions only")
+            }
+            Message::QuietTime { until: None } => {
+                "quiet time: the desk rings for exceptions only".to_owned()
+            }
             Message::NotDisturbed => "do not disturb: the desk does not ring".to_owned(),
             Message::Disturbed => "the desk rings".to_owned(),
             Message::NoSuchCall => "there is no such call".to_owned(),

@@ -22,6 +22,9 @@ impl Message<'_> {
                 format!("appel de {from} (Entrée pour décrocher)")
             }
             Message::CallAnswered { party } => format!("en communication avec {party}"),
+            Message::CallAtVoicemail { party } => {
+                format!("{party} entend l'annonce et peut laisser un message")
+            }
             Message::CallAnsweredElsewhere { party } => {
                 format!("{party} est en communication ailleurs")
             }
@@ -43,6 +46,7 @@ impl Message<'_> {
             Message::StateRinging => "sonne".to_owned(),
             Message::StateConnecting => "mise en relation".to_owned(),
             Message::StateTalking => "en communication".to_owned(),
+            Message::StateVoicemail => "sur la messagerie".to_owned(),
             Message::StateEnded => "terminé".to_owned(),
             Message::QualityExcellent => "excellente".to_owned(),
             Message::QualityGood => "bonne".to_owned(),
@@ -235,10 +239,17 @@ impl Message<'_> {
             Message::Blocked => "bloqué".to_owned(),
             Message::Busy => "occupé".to_owned(),
             Message::TooLong => "durée maximale atteinte".to_owned(),
+            Message::LeftMessage => "a laissé un message".to_owned(),
             Message::Held => "en attente".to_owned(),
             Message::Merged => "à plusieurs".to_owned(),
             Message::Muted => "micro coupé".to_owned(),
             Message::Recording => "enregistré".to_owned(),
+            Message::QuietTime { until: Some(until) } => {
+                format!("heures calmes jusqu'au {until} : seules les exceptions sonnent au poste")
+            }
+            Message::QuietTime { until: None } => {
+                "heures calmes : seules les exceptions sonnent au poste".to_owned()
+            }
             Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
             Message::Disturbed => "le poste sonne".to_owned(),
             Message::NoSuchCall => "cet appel n'existe pas".to_owned(),

@@ -93,6 +93,11 @@ pub enum Message<'a> {
         /// With whom.
         party: &'a str,
     },
+    /// A caller hears the greeting.
+    CallAtVoicemail {
+        /// Who.
+        party: &'a str,
+    },
     /// A call was picked up in another place than the desk.
     CallAnsweredElsewhere {
         /// With whom.
@@ -153,6 +158,8 @@ pub enum Message<'a> {
     StateConnecting,
     /// A call that is held.
     StateTalking,
+    /// A call hears the greeting, or leaves a message.
+    StateVoicemail,
     /// A call that is over.
     StateEnded,
     /// A call that could hardly be better.
@@ -489,6 +496,8 @@ pub enum Message<'a> {
     Busy,
     /// It lasted as long as a call may.
     TooLong,
+    /// The caller left a message.
+    LeftMessage,
     /// The far end waits.
     Held,
     /// Several meet at the desk.
@@ -499,6 +508,11 @@ pub enum Message<'a> {
     Recording,
     /// The desk does not ring.
     NotDisturbed,
+    /// The timetable keeps the desk from ringing.
+    QuietTime {
+        /// Until when, where that is known.
+        until: Option<&'a str>,
+    },
     /// The desk rings.
     Disturbed,
     /// The call that was named is not there.

@@ -207,6 +207,11 @@ impl PhoneHandle {
                 let caller = Caller {
                     is_blocked: entry.is_some(),
                     is_answered: card.is_some_and(|card| card.auto_answer),
+                    is_quieted: self.shared.quiet.holds_for(
+                        &from,
+                        card.is_some_and(|card| card.favourite),
+                        is_new,
+                    ),
                 };
                 Ask::Incoming { from, to, caller }
             }

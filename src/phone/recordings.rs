@@ -13,9 +13,10 @@ use tokio::task::JoinHandle;
 
 use super::task::{Message, time_of};
 use crate::audio::LineTap;
+use crate::lang::Lang;
 use crate::pure::book::recording::{Recording, RecordingKind};
 use crate::pure::ids::{CallId, StreamId};
-use crate::pure::phone::{CallView, Direction};
+use crate::pure::phone::{CallView, Direction, Stage};
 use crate::pure::recording::Format;
 use crate::pure::recording::keep::Retention;
 use crate::pure::recording::name::Kind;
@@ -28,7 +29,7 @@ use crate::store::StoreHandle;
 /// How long the last recordings may take to be finished when the daemon stops.
 const FINISHING: Duration = Duration::from_secs(1);
 
-/// How calls are recorded.
+/// How calls are recorded, and what is said into them.
 #[derive(Clone, Debug)]
 pub struct RecordingSettings {
     /// Where the files lie.
@@ -37,12 +38,17 @@ pub struct RecordingSettings {
     pub format: Format,
     /// How long they are kept.
     pub retention: Retention,
+    /// Where a person's own greeting lies: see [`crate::recorder::clips::own_greeting_in`].
+    pub greetings: PathBuf,
+    /// The language of what is said where there is no such greeting.
+    pub lang: Lang,
 }
 
 /// What is known of a recording that is being made.
 #[derive(Debug)]
 struct Made {
     call: CallId,
+    kind: Kind,
     far_end: String,
     began: SystemTime,
 }
@@ -83,6 +89,14 @@ impl Orders {
         };
         let made = Made {
             call: call.id.clone(),
+            kind: match call.stage {
+                Stage::Voicemail => Kind::Voicemail,
+                Stage::Dialing
+                | Stage::Ringing
+                | Stage::Connecting
+                | Stage::Talking
+                | Stage::Ended => Kind::Call,
+            },
             far_end: far_end.to_text(),
             began: SystemTime::now(),
         };
@@ -102,7 +116,7 @@ impl Orders {
         };
         let request = Request {
             call: made.call.clone(),
-            kind: Kind::Call,
+            kind: made.kind,
             format: self.format,
             began: made.began,
         };
@@ -267,6 +281,13 @@ impl Keeper {
     }
 }
 
+fn listed_as(kind: Kind) -> RecordingKind {
+    match kind {
+        Kind::Call => RecordingKind::Recording,
+        Kind::Voicemail => RecordingKind::Voicemail,
+    }
+}
+
 fn keep(store: &StoreHandle, made: &Made, done: Done) {
     let (name, lost) = (&done.name, done.lost);
     if !lost.is_zero() {
@@ -274,7 +295,7 @@ fn keep(store: &StoreHandle, made: &Made, done: Done) {
     }
     store.keep_recording(Recording {
         file: done.name,
-        kind: RecordingKind::Recording,
+        kind: listed_as(made.kind),
         call: Some(made.call.as_str().to_owned()),
         from: made.far_end.clone(),
         began: rfc3339(made.began),
@@ -338,10 +359,7 @@ async fn take_up(settings: &RecordingSettings, store: &StoreHandle) {
             _ => call.from.clone(),
         });
         store.keep_recording(Recording {
-            kind: match entry.named.kind {
-                Kind::Call => RecordingKind::Recording,
-                Kind::Voicemail => RecordingKind::Voicemail,
-            },
+            kind: listed_as(entry.named.kind),
             call: Some(id.to_owned()),
             from: far_end.unwrap_or_default(),
             began: rfc3339(entry.named.began),
@@ -424,6 +442,7 @@ mod tests {
         std::fs::write(folder.join("notes.txt"), "mine").expect("written");
         let made = Made {
             call: CallId::new("c3"),
+            kind: Kind::Call,
             far_end: "+15145550100".to_owned(),
             began: SystemTime::UNIX_EPOCH,
         };
@@ -441,6 +460,8 @@ mod tests {
                 longest,
                 most_bytes: None,
             },
+            greetings: folder.clone(),
+            lang: Lang::En,
         };
         take_up(&settings(None), &store).await;
         assert_eq!(

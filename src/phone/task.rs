@@ -8,8 +8,11 @@ use base64::Engine as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::recordings::Orders;
+use super::speech::Speeches;
 use super::{Carrier, DialWish, Event, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
+use crate::pure::audio::clip::Clip;
+use crate::pure::audio::mouth::Beneath;
 use crate::pure::audio::tone::Country;
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
@@ -60,6 +63,13 @@ pub(super) enum Message {
     Key(StreamId, char),
     RecordingOver(RecordingId),
     NotRecorded(StreamId),
+    SpeechRead {
+        stream: StreamId,
+        speech: u64,
+        clip: Clip,
+        beneath: Beneath,
+    },
+    SpeechOver(StreamId, u64),
     Command {
         call: CallId,
         command: Command,
@@ -177,6 +187,7 @@ pub(super) struct Task {
     log: Arc<Mutex<EventLog>>,
     tally: Arc<StreamTally>,
     recordings: Orders,
+    speeches: Speeches,
     // Every socket that was let in, so that it can be told to close.
     sockets: HashMap<StreamId, Socket>,
     // Who waits until the carrier has dialled.
@@ -207,6 +218,7 @@ impl Task {
         log: Arc<Mutex<EventLog>>,
         tally: Arc<StreamTally>,
         recordings: Orders,
+        speeches: Speeches,
     ) -> Task {
         Task {
             country: settings.country,
@@ -220,6 +232,7 @@ impl Task {
             log,
             tally,
             recordings,
+            speeches,
             sockets: HashMap::new(),
             dialling: HashMap::new(),
             requests: 0,
@@ -361,6 +374,21 @@ impl Task {
                 Some(stream) => Input::RecordingOver(stream),
                 None => return,
             },
+            Message::SpeechRead {
+                stream,
+                speech,
+                clip,
+                beneath,
+            } => {
+                let (which, what) = ((stream, speech), (clip, beneath));
+                return self.speeches.play(&self.media, which, what, inputs);
+            }
+            Message::SpeechOver(stream, speech) => {
+                if !self.speeches.is_over(stream, speech) {
+                    return;
+                }
+                Input::SpeechOver(stream)
+            }
             Message::Command {
                 call,
                 command,
@@ -482,7 +510,10 @@ impl Task {
                 }
             }
             Effect::Route(stream, route) => self.media.route(stream, route),
-            Effect::Detach(stream) => self.media.detach(stream),
+            Effect::Detach(stream) => {
+                self.speeches.forget(stream);
+                self.media.detach(stream);
+            }
             Effect::CloseStream(stream) => {
                 if let Some(socket) = self.sockets.get(&stream) {
                     // A socket that takes no word is closing already.
@@ -516,6 +547,12 @@ impl Task {
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
             Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
+            Effect::Speak(stream, spoken) => self.speeches.begin(stream, spoken, inputs),
+            Effect::Hush(stream) => {
+                if self.speeches.forget(stream) {
+                    self.media.hush(stream);
+                }
+            }
             Effect::Bell(cadence) => self.media.ring(cadence),
             Effect::Beep => self.media.beep(),
             Effect::CallEnded(tone) => self.media.call_ended(tone, self.country),
@@ -603,6 +640,9 @@ impl Task {
             Happening::RecordingEnded => tracing::info!(%call, "the call is recorded no longer"),
             Happening::Moves => tracing::info!(%call, "the call is moved"),
             Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
+            Happening::ReachedVoicemail => tracing::info!(%call, "the caller hears the greeting"),
+            Happening::LeavesMessage => tracing::info!(%call, "the caller leaves a message"),
+            Happening::Forwarded => tracing::info!(%call, "the call is forwarded"),
             Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
             Happening::Ended(reason) => tracing::info!(%call, ?reason, "the call is over"),
         }

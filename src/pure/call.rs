@@ -4,6 +4,7 @@ use super::audio::Route;
 use super::ids::{CallId, Identity, LegId, Party, StreamId, StreamToken};
 use super::keys::Keys;
 use super::phone::{Ask, CallView, Direction, Document, EndReason, Place, Stage, Target};
+use super::recording::name::Kind;
 use super::time::Time;
 
 /// Where a call stands.
@@ -43,6 +44,15 @@ pub enum CallState {
         /// Whether sound flows.
         part: Part,
         /// When it is hung up at the latest.
+        until: Time,
+    },
+    /// Nobody answered, and the caller hears the greeting or leaves a message.
+    Voicemail {
+        /// The stream.
+        stream: StreamId,
+        /// How far that has come.
+        part: Message,
+        /// When it is over at the latest.
         until: Time,
     },
     /// The carrier was asked to take the call away from its stream, or to end it.
@@ -118,6 +128,32 @@ pub enum Purpose {
     Wait,
     /// The desk talks at once: somebody there asked for the call.
     Talk,
+    /// A message is taken.
+    Message,
+}
+
+/// How far the taking of a message has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// The caller hears the greeting.
+    Greeting,
+    /// The caller speaks, and is recorded, since then.
+    Spoken(Time),
+}
+
+/// Where somebody is looked for who answers a caller, in this order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Station {
+    /// At the desk.
+    Desk,
+    /// In the browsers.
+    Browsers,
+    /// At the number that calls are forwarded to.
+    Forward,
+    /// Nobody answers: a message is taken.
+    Voicemail,
+    /// Nowhere: the caller hears a sentence.
+    Nobody,
 }
 
 /// What part an answered call has in what the desk says and hears. Either one talks, or two or more meet.
@@ -134,8 +170,8 @@ pub enum Part {
 /// What becomes of a call that nobody answers where it was moved to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unanswered {
-    /// A polite end.
-    Ends,
+    /// Somebody is looked for at the next station.
+    GoesOn,
     /// The desk rings again.
     ComesBack,
 }
@@ -163,7 +199,7 @@ pub enum Next {
 /// Where a call goes on to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Onward {
-    /// To whoever may answer after a desk that did not: the browsers, or a polite end.
+    /// To the next station.
     Stage,
     /// To a polite end: it was declined.
     Declined,
@@ -192,14 +228,20 @@ pub struct Call {
     pub state: CallState,
     /// Since when.
     pub since: Time,
+    /// The last station at which it was tried.
+    pub station: Station,
+    /// Whether anybody was rung for it, or a quiet time forbade that.
+    pub was_tried: bool,
+    /// Whether the desk was taken when it came in.
+    pub found_busy: bool,
     /// Whether it was ever answered at the desk.
     pub answered: bool,
     /// Whether the far end does not hear the desk.
     pub muted: bool,
     /// Whether somebody wants it recorded, as often as its sound passes us.
     pub recorded: bool,
-    /// The stream of it that is being recorded.
-    pub records: Option<StreamId>,
+    /// The stream of it that is being recorded, and as what.
+    pub records: Option<(StreamId, Kind)>,
     /// Whether somebody wants it at the desk who has not got it yet.
     pub wanted: bool,
     /// Whether it was sent into a conference.
@@ -234,6 +276,9 @@ impl Call {
             told: began.told,
             state,
             since: now,
+            station: Station::Desk,
+            was_tried: false,
+            found_busy: false,
             answered: false,
             muted: false,
             recorded: false,
@@ -253,7 +298,9 @@ impl Call {
     #[must_use]
     pub fn stream(&self) -> Option<StreamId> {
         match self.state {
-            CallState::Ringing { stream, .. } | CallState::Talking { stream, .. } => Some(stream),
+            CallState::Ringing { stream, .. }
+            | CallState::Talking { stream, .. }
+            | CallState::Voicemail { stream, .. } => Some(stream),
             CallState::Leaving { stream, .. } => stream,
             CallState::Dialing { .. }
             | CallState::Offered { .. }
@@ -264,17 +311,30 @@ impl Call {
         }
     }
 
-    /// Returns the stream that is to be recorded: once it talks, until its sound does not pass us any more.
+    /// Returns the stream that is to be recorded, and as what: a message, or once it talks, until its sound does not pass us
+    /// any more.
     #[must_use]
-    pub fn to_record(&self) -> Option<StreamId> {
+    pub fn to_record(&self) -> Option<(StreamId, Kind)> {
         match self.state {
-            CallState::Talking { stream, .. } => Some(stream),
+            CallState::Voicemail {
+                stream,
+                part: Message::Spoken(_),
+                ..
+            } => return Some((stream, Kind::Voicemail)),
+            CallState::Talking { stream, .. } => Some((stream, Kind::Call)),
             CallState::Leaving {
                 stream,
                 then: Next::On(_),
                 ..
-            } => stream.filter(|stream| self.records == Some(*stream)),
-            CallState::Leaving {
+            } => {
+                let had = self.records;
+                had.filter(|(had, kind)| stream == Some(*had) && *kind == Kind::Call)
+            }
+            CallState::Voicemail {
+                part: Message::Greeting,
+                ..
+            }
+            | CallState::Leaving {
                 then: Next::End(_), ..
             }
             | CallState::Dialing { .. }
@@ -333,6 +393,26 @@ impl Call {
         self.direction == Direction::Outgoing && self.asked.is_some()
     }
 
+    /// Says whether it hears the greeting, or leaves a message.
+    #[must_use]
+    pub fn is_at_voicemail(&self) -> bool {
+        matches!(self.state, CallState::Voicemail { .. })
+    }
+
+    /// Says whether it takes a line: it has a stream, or will have one.
+    #[must_use]
+    pub fn takes_a_line(&self) -> bool {
+        self.is_at_desk()
+            || self.is_at_voicemail()
+            || matches!(
+                self.state,
+                CallState::Offered {
+                    purpose: Purpose::Message,
+                    ..
+                }
+            )
+    }
+
     /// Says whether it is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
@@ -347,6 +427,7 @@ impl Call {
             CallState::Dialing { until, .. }
             | CallState::Offered { until, .. }
             | CallState::Talking { until, .. }
+            | CallState::Voicemail { until, .. }
             | CallState::Leaving { until, .. }
             | CallState::Deciding { until, .. }
             | CallState::Elsewhere { until, .. }
@@ -393,6 +474,7 @@ impl Call {
             | CallState::Deciding { .. } => (Stage::Connecting, Place::Nowhere, None),
             CallState::Ringing { .. } => (Stage::Ringing, Place::Desk, None),
             CallState::Talking { .. } => (Stage::Talking, Place::Desk, None),
+            CallState::Voicemail { .. } => (Stage::Voicemail, Place::Desk, None),
             // While the carrier is asked to end it, it goes on: whoever hung up must see it if that fails.
             CallState::Elsewhere { far, .. } | CallState::LeavingElsewhere { far, .. } => {
                 let stage = match (far, self.direction) {

@@ -176,6 +176,9 @@ impl EventReport {
             Happening::RecordingEnded => ("recording_ended", None, None),
             Happening::Moves => ("moves", None, None),
             Happening::CameBack => ("came_back", None, None),
+            Happening::ReachedVoicemail => ("voicemail", None, None),
+            Happening::LeavesMessage => ("leaves_message", None, None),
+            Happening::Forwarded => ("forwarded", None, None),
             Happening::Key(digit) => ("key", None, Some(digit)),
             Happening::Ended(reason) => ("ended", Some(reason_word(reason)), None),
         };
@@ -191,11 +194,12 @@ impl EventReport {
 }
 
 /// Every stage, in the order of a call's life.
-pub const STAGES: [Stage; 5] = [
+pub const STAGES: [Stage; 6] = [
     Stage::Dialing,
     Stage::Ringing,
     Stage::Connecting,
     Stage::Talking,
+    Stage::Voicemail,
     Stage::Ended,
 ];
 
@@ -213,6 +217,7 @@ pub fn reason_word(reason: EndReason) -> &'static str {
         EndReason::Refused => "refused",
         EndReason::Failed => "failed",
         EndReason::StreamLost => "stream_lost",
+        EndReason::LeftMessage => "left_message",
     }
 }
 

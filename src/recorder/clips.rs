@@ -3,7 +3,7 @@
 //! All of it is read and converted here, before anything is played.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::lang::Lang;
@@ -56,6 +56,16 @@ pub enum ClipError {
     /// There is nothing in it.
     #[error("it holds no sound")]
     Empty,
+}
+
+/// The names of a person's own greeting, the first that is there.
+pub const GREETINGS: [&str; 2] = ["greeting.opus", "greeting.wav"];
+
+/// Returns where a person's own greeting lies, if there is one.
+#[must_use]
+pub fn own_greeting_in(folder: &Path) -> Option<PathBuf> {
+    let paths = GREETINGS.map(|name| folder.join(name));
+    paths.into_iter().find(|path| path.exists())
 }
 
 /// Reads a person's own greeting, WAV or Ogg Opus of any rate and number of channels.

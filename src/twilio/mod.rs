@@ -24,7 +24,7 @@ fn links(settings: &Settings) -> Links {
     Links {
         origin: settings.public_url.as_str().to_owned(),
         websocket: settings.public_url.websocket(),
-        ring_seconds: u32::try_from(settings.ring_for.as_secs()).unwrap_or(u32::MAX),
+        ring_seconds: u32::try_from(settings.browsers_ring_for.as_secs()).unwrap_or(u32::MAX),
         lang: settings.lang,
     }
 }

@@ -42,6 +42,9 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
     let phone_settings = PhoneSettings {
         ring: settings.ring,
         ring_for: settings.ring_for,
+        browsers_ring_for: settings.browsers_ring_for,
+        forwarding: settings.forwarding.clone(),
+        voicemail: settings.voicemail,
         auto_answer: settings.auto_answer,
         own_number: Some(settings.twilio.phone_number.clone()),
         country: settings.country,
@@ -52,9 +55,21 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
         folder: settings.data_dir.join("recordings"),
         format: settings.record_format,
         retention: settings.retention,
+        greetings: settings.data_dir.clone(),
+        lang: settings.lang,
     };
     let carrier = Arc::new(Obliging);
-    PhoneHandle::start(phone_settings, media, store, carrier, clock, recordings).await
+    let quiet = settings.quiet.clone();
+    PhoneHandle::start(
+        phone_settings,
+        media,
+        store,
+        carrier,
+        clock,
+        recordings,
+        quiet,
+    )
+    .await
 }
 
 /// Returns a client that asks this machine only.

@@ -58,6 +58,7 @@ impl Teller {
             Stage::Ringing if is_incoming => Message::CallRings { from: party },
             Stage::Talking if at_desk => Message::CallAnswered { party },
             Stage::Talking => Message::CallAnsweredElsewhere { party },
+            Stage::Voicemail => Message::CallAtVoicemail { party },
             Stage::Ended if !was_over => match &why {
                 Some(why) => Message::CallEndedFor { party, why },
                 None => Message::CallEnded { party },

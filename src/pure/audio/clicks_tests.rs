@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::clip::Clip;
 use super::comfort::{Loudest, Volume};
 use super::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle};
 use super::hold::Music;
-use super::mouth::Mouth;
+use super::mouth::{Beneath, Mouth};
 use super::ringtone::RingStyle;
 use super::sidetone::sidetone;
 use super::tone::{Country, Progress};
@@ -369,6 +370,13 @@ fn whatever_a_far_end_hears_changes_without_a_click() {
         mouth.feed(StreamId(1), feed);
         if n % 5 == 0 {
             assert!(mouth.keys(StreamId(1), keys.signs()));
+        }
+        match n % 7 {
+            1 => assert!(mouth.say(StreamId(1), Clip::beep(), Beneath::Nothing)),
+            3 => mouth.hush(StreamId(1)),
+            5 => mouth.repeat(StreamId(1), Some(Clip::recording_tone())),
+            6 => mouth.repeat(StreamId(1), None),
+            _ => {}
         }
         mouth.push(&voice, |_, frame, _| {
             line.extend(frame.ulaw.iter().map(|code| g711::decode_f32(*code)));

@@ -15,6 +15,10 @@ use super::{DeviceRate, LINE_RATE};
 /// the tones of networks, heard by everybody, and no shock behind a greeting.
 const BEEP: (f32, u32, f32) = (1_000.0, 500, -15.0);
 
+/// The sign that a call is recorded: the same of it, and how often it begins, in ms.
+const RECORDING_TONE: (f32, u32, f32) = (1_400.0, 500, -22.0);
+const RECORDING_TONE_EVERY_MS: u64 = 15_000;
+
 /// Begins and ends fade for so long, in ms.
 const EDGE_MS: u32 = 5;
 
@@ -89,7 +93,10 @@ impl Clip {
     /// The beep after which a message is taken: 1,000 Hz for 500 ms, its peak at -15 dBFS.
     #[must_use]
     pub fn beep() -> Clip {
-        let (hz, ms, peak) = BEEP;
+        Clip::burst(BEEP)
+    }
+
+    fn burst((hz, ms, peak): (f32, u32, f32)) -> Clip {
         let gain = 10_f32.powf(peak / 20.0);
         let mut sound: Vec<f32> = (0..samples_of(ms))
             .map(|n| (n as f32 * std::f32::consts::TAU * hz / LINE_RATE as f32).sin() * gain)
@@ -100,6 +107,17 @@ impl Clip {
         }
         fade(&mut sound, edge);
         Clip::of_floats(&sound)
+    }
+
+    /// The sign that a call is recorded, with the silence until it is to come again: a burst of 1,400 Hz, half a second in
+    /// every 15, which Federal Standard 1037C calls the recorder warning tone. It sounds over a voice, so its peak is at
+    /// -22 dBFS, about as loud as the voice on average.
+    #[must_use]
+    pub fn recording_tone() -> Clip {
+        let every = Duration::from_millis(RECORDING_TONE_EVERY_MS);
+        let sound = Clip::burst(RECORDING_TONE);
+        let silence = Clip::silence(every.saturating_sub(sound.length()));
+        Clip::sequence(&[sound, silence])
     }
 
     /// So much silence.
@@ -211,6 +229,12 @@ impl ClipPlayer {
         self.at >= self.clip.samples.len() || (self.aim == 0.0 && self.gain == 0.0)
     }
 
+    /// Says whether it was stopped, and nothing more is to be heard of it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.aim == 0.0 && self.is_over()
+    }
+
     /// Returns how far it is.
     #[must_use]
     pub fn place(&self) -> Duration {
@@ -251,6 +275,17 @@ mod tests {
         let steps = beep.samples().windows(2).map(|p| p[1].abs_diff(p[0]));
         let own = 32_768.0 * 0.178 * std::f32::consts::TAU / 8.0;
         assert!(steps.max().is_some_and(|step| f32::from(step) < own * 1.05));
+    }
+
+    #[test]
+    fn the_recording_tone_is_1400_hz_for_half_a_second_of_fifteen_at_minus_22_dbfs() {
+        let clip = Clip::recording_tone();
+        assert_eq!(clip.length(), Duration::from_secs(15));
+        let (sounds, silent) = clip.samples().split_at(4_000);
+        let (hz, peak) = tone(sounds);
+        assert!((hz - 1_400.0).abs() < 4.0, "{hz} Hz");
+        assert!((peak + 22.0).abs() < 0.1, "{peak} dBFS");
+        assert!(silent.iter().all(|sample| *sample == 0));
     }
 
     #[test]

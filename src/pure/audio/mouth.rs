@@ -4,10 +4,12 @@
 //! later; with a speakerphone it holds sound that is a block older. There is no clock here.
 
 mod leg;
+mod overlay;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clip::Clip;
 use super::dtmf::SoundingKey;
 use super::hold::Music;
 use super::meeting::MeetingOut;
@@ -19,6 +21,7 @@ use crate::pure::ids::StreamId;
 use crate::pure::keys::Sign;
 use crate::pure::time::Time;
 use leg::{Heard, MouthLeg};
+pub use overlay::Beneath;
 
 /// The middle of a frame is this much older than its end, in ms.
 const HALF_FRAME_MS: f32 = FRAME_LEN as f32 / 2.0 * 1000.0 / LINE_RATE as f32;
@@ -227,6 +230,33 @@ impl Mouth {
     pub fn keys(&mut self, stream: StreamId, signs: &[Sign]) -> bool {
         let leg = self.leg(stream);
         leg.is_some_and(|leg| leg.keys().send(signs))
+    }
+
+    /// Plays a clip to a leg's far end from the next frame on, in place of one that is being played; says whether there is
+    /// such a leg. The microphone's pace is the clip's.
+    pub fn say(&mut self, stream: StreamId, clip: Clip, beneath: Beneath) -> bool {
+        let leg = self.leg(stream);
+        leg.map(|leg| leg.overlay().say(clip, beneath)).is_some()
+    }
+
+    /// Lets the clip fade that is played to a leg.
+    pub fn hush(&mut self, stream: StreamId) {
+        if let Some(leg) = self.leg(stream) {
+            leg.overlay().hush();
+        }
+    }
+
+    /// Says whether the last sample of the clip that is played to a leg has left; also where there is none, and no such leg.
+    pub fn is_through(&mut self, stream: StreamId) -> bool {
+        let leg = self.leg(stream);
+        leg.is_none_or(|leg| leg.overlay().is_through())
+    }
+
+    /// Adds a clip to what a leg hears, again and again without a pause; or lets it fade.
+    pub fn repeat(&mut self, stream: StreamId, clip: Option<Clip>) {
+        if let Some(leg) = self.leg(stream) {
+            leg.overlay().repeat(clip);
+        }
     }
 
     /// Lets a leg go. One of a meeting fades for the others, a frame long; of its own nothing is emitted any more.

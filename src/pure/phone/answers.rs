@@ -7,7 +7,7 @@ use super::{
     LONGEST_ELSEWHERE, LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN,
     Ring, TOKEN_LIFE, Target,
 };
-use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Unanswered};
+use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Station, Unanswered};
 use crate::pure::destination::{self, Destination};
 use crate::pure::ids::{CallId, Identity, LegId, Party, StreamToken};
 use crate::pure::time::Time;
@@ -110,13 +110,25 @@ impl Phone {
             asked: Some(Ask::Incoming { from, to, caller }),
             told: told.clone(),
         };
-        let purpose = self.how_the_desk_rings(now);
+        let is_quieted = self.do_not_disturb || caller.is_quieted;
+        let forwarded = self.settings.forwarding.always.is_some();
+        let purpose = if is_quieted || forwarded {
+            None
+        } else {
+            self.how_the_desk_rings(now)
+        };
+        let token = fresh.token;
         let offered = CallState::Offered {
-            token: fresh.token,
+            token: token.clone(),
             purpose: purpose.unwrap_or(Purpose::Ring),
             until: now + TOKEN_LIFE,
         };
         let mut call = Call::new(fresh.call, Some(leg), began, offered, now);
+        call.was_tried = is_quieted || purpose.is_some();
+        call.found_busy = self.calls.iter().any(Call::is_at_desk);
+        if forwarded {
+            call.station = Station::Browsers;
+        }
         if caller.is_blocked {
             call.end(EndReason::Blocked, now, effects);
             call.told = Document::Reject;
@@ -128,7 +140,7 @@ impl Phone {
         if purpose.is_some() {
             return told;
         }
-        self.next_stage(self.calls.len() - 1, now, effects)
+        self.next_stage(self.calls.len() - 1, token, now, effects)
     }
 
     /// Says how the desk would ring for one more caller, if it would. It rings for one at a time; while it has another
@@ -139,7 +151,7 @@ impl Phone {
             Ring::DeskThenBrowser => !self.reachable_browsers(now).is_empty(),
             Ring::Browser => return None,
         };
-        if self.do_not_disturb || !self.desk_usable {
+        if !self.desk_usable {
             None
         } else if !self.is_desk_taken(None, Purpose::Ring) {
             Some(Purpose::Ring)
@@ -178,7 +190,7 @@ impl Phone {
                     identities: vec![identity.clone()],
                 },
                 Party::Client(identity),
-                self.settings.ring_for,
+                self.settings.browsers_ring_for,
             ),
             Destination::Number(number) => match &self.settings.own_number {
                 Some(own) => (
@@ -186,6 +198,7 @@ impl Phone {
                         call: id.clone(),
                         to: number.clone(),
                         caller_id: own.clone(),
+                        rings_for: NUMBER_RINGS_FOR,
                     },
                     Party::Number(number),
                     NUMBER_RINGS_FOR,
@@ -206,43 +219,11 @@ impl Phone {
         };
         let rings = CallState::Elsewhere {
             far: Far::Rings,
-            unanswered: Unanswered::Ends,
+            unanswered: Unanswered::GoesOn,
             until: now + rings_for + RING_MARGIN,
         };
         self.calls.push(Call::new(id, Some(leg), began, rings, now));
         told
-    }
-
-    /// What comes after a desk that did not answer: the browsers, or a polite end.
-    fn next_stage(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) -> Document {
-        let browsers_ring = match self.settings.ring {
-            Ring::Browser | Ring::DeskThenBrowser => !self.stopping,
-            Ring::Desk => false,
-        };
-        let identities = if browsers_ring {
-            self.reachable_browsers(now)
-        } else {
-            Vec::new()
-        };
-        let until = now + self.settings.ring_for + RING_MARGIN;
-        let call = &mut self.calls[n];
-        call.since = now;
-        call.told = if identities.is_empty() {
-            call.end(EndReason::NotAnswered, now, effects);
-            Document::SayAndHangUp(Phrase::NobodyCanAnswer)
-        } else {
-            call.state = CallState::Elsewhere {
-                far: Far::Rings,
-                unanswered: Unanswered::Ends,
-                until,
-            };
-            call.note(Happening::RingsBrowsers, effects);
-            Document::RingBrowsers {
-                call: call.id.clone(),
-                identities,
-            }
-        };
-        call.told.clone()
     }
 
     /// Returns the browsers that can be rung, at most ten, the freshest first.
@@ -266,7 +247,7 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) -> Document {
         match to {
-            Onward::Stage => self.next_stage(n, now, effects),
+            Onward::Stage => self.next_stage(n, token, now, effects),
             Onward::Declined => {
                 let call = &mut self.calls[n];
                 call.end(EndReason::Rejected, now, effects);
@@ -280,7 +261,7 @@ impl Phone {
                 if identities.is_empty() {
                     return self.offer(n, Purpose::Ring, token, now, effects);
                 }
-                let until = now + self.settings.ring_for + RING_MARGIN;
+                let until = now + self.settings.browsers_ring_for + RING_MARGIN;
                 let call = self.calls[n].id.clone();
                 self.is_moved(
                     n,
@@ -299,10 +280,12 @@ impl Phone {
                     call,
                     to,
                     caller_id,
+                    rings_for: NUMBER_RINGS_FOR,
                 };
                 let until = now + NUMBER_RINGS_FOR + RING_MARGIN;
                 self.is_moved(n, document, Far::Rings, until, now)
             }
+            Onward::Target(Target::Voicemail) => self.offer_voicemail(n, token, now),
             // Whoever it was to meet has gone meanwhile.
             Onward::Target(Target::Conference(name)) if self.is_alone(n, &name) => {
                 self.offer(n, Purpose::Ring, token, now, effects)
@@ -344,7 +327,7 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) -> Document {
         if !self.desk_usable || self.stopping {
-            return self.next_stage(n, now, effects);
+            return self.next_stage(n, token, now, effects);
         }
         let call = &mut self.calls[n];
         if let CallState::Elsewhere {
@@ -399,11 +382,12 @@ impl Phone {
                     then: Next::On(_), ..
                 }
                 | CallState::Deciding { .. }
+                | CallState::Voicemail { .. }
                 | CallState::Elsewhere { .. }
                 | CallState::LeavingElsewhere {
                     then: Next::On(_), ..
                 }
-                | CallState::Ended { .. } => EndReason::HungUpThere,
+                | CallState::Ended { .. } => call.hung_up_there(now),
             };
             call.close_stream(effects);
             call.end(reason, now, effects);
@@ -413,7 +397,7 @@ impl Phone {
             // The question may overtake the end of the stream.
             CallState::Ringing { .. } => {
                 call.close_stream(effects);
-                self.next_stage(n, now, effects)
+                self.next_stage(n, token, now, effects)
             }
             CallState::Leaving {
                 then: Next::On(to), ..
@@ -431,10 +415,11 @@ impl Phone {
                 self.offer(n, purpose, token, now, effects)
             }
             // A stream that was turned away, or never came up.
-            CallState::Offered { .. } => self.next_stage(n, now, effects),
-            CallState::Talking { .. } => {
+            CallState::Offered { .. } => self.next_stage(n, token, now, effects),
+            CallState::Talking { .. } | CallState::Voicemail { .. } => {
+                let reason = call.hung_up_there(now);
                 call.close_stream(effects);
-                call.end(EndReason::HungUpThere, now, effects);
+                call.end(reason, now, effects);
                 Document::HangUp
             }
             // Whoever was dialled has answered, and the stream to us could not be opened.
@@ -485,7 +470,9 @@ impl Phone {
                         Document::Stream { .. },
                         EndReason::StreamLost | EndReason::NotAnswered | EndReason::Failed,
                         false,
-                    ) if call.direction == Direction::Incoming => self.next_stage(n, now, effects),
+                    ) if call.direction == Direction::Incoming => {
+                        self.next_stage(n, token, now, effects)
+                    }
                     (Document::SayAndHangUp(_), _, false) => call.told.clone(),
                     (
                         Document::Stream { .. }
@@ -534,6 +521,13 @@ impl Phone {
                 unanswered: Unanswered::ComesBack,
                 ..
             } if phrase.is_some() => self.offer(n, Purpose::Ring, token, now, effects),
+            CallState::Elsewhere {
+                far: Far::Rings,
+                unanswered: Unanswered::GoesOn,
+                ..
+            } if phrase.is_some() && call.direction == Direction::Incoming => {
+                self.next_stage(n, token, now, effects)
+            }
             // The browser that dialled it is through; the far end is asked for on its own leg.
             CallState::LeavingElsewhere {
                 then: Next::On(_), ..
@@ -576,6 +570,7 @@ impl Phone {
             CallState::Dialing { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Deciding { .. } => Document::HangUp,
         }
     }

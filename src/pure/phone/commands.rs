@@ -64,7 +64,7 @@ impl Phone {
         if !self.desk_usable {
             return Err(DialError::NoDesk);
         }
-        let lines = self.calls.iter().filter(|call| call.is_at_desk()).count();
+        let lines = self.calls.iter().filter(|call| call.takes_a_line()).count();
         if lines >= LINES || !self.make_room() {
             return Err(DialError::NoLine);
         }
@@ -134,7 +134,14 @@ impl Phone {
         let wrong_state = Err(CommandError::WrongState(self.calls[n].view().stage));
         match (command, self.calls[n].state.clone()) {
             (Command::HangUp, _) => self.calls[n].hang_up(EndReason::HungUpHere, now, effects),
-            (Command::Answer, CallState::Ringing { stream, .. }) => {
+            // Whoever leaves a message is spoken to in the middle of it.
+            (
+                Command::Answer,
+                CallState::Ringing { stream, .. } | CallState::Voicemail { stream, .. },
+            ) => {
+                if self.calls[n].is_at_voicemail() {
+                    effects.push(Effect::Hush(stream));
+                }
                 self.hold_others(n, effects);
                 let longest = now + self.settings.longest_call;
                 self.calls[n].talk(stream, Part::Talks, longest, now, effects);
@@ -216,6 +223,7 @@ impl Phone {
                 | CallState::Offered { .. }
                 | CallState::Ringing { .. }
                 | CallState::Talking { .. }
+                | CallState::Voicemail { .. }
                 | CallState::Leaving { .. }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }
@@ -252,16 +260,44 @@ impl Phone {
         let wrong_state = Err(CommandError::WrongState(self.calls[n].view().stage));
         let mut far_end = None;
         match (&target, state) {
+            // Its stream is there already: nothing need be asked of the carrier.
+            (
+                Target::Voicemail,
+                CallState::Ringing { stream, .. } | CallState::Talking { stream, .. },
+            ) if self.calls[n].direction == Direction::Incoming => {
+                if !self.is_voicemail_free() {
+                    return Err(CommandError::NoVoicemail);
+                }
+                self.take_message(n, *stream, now, effects);
+                return Ok(());
+            }
+            (
+                Target::Voicemail,
+                CallState::Elsewhere {
+                    far: Far::Rings | Far::Answered(_),
+                    ..
+                },
+            ) if self.calls[n].direction == Direction::Incoming
+                && !matches!(self.calls[n].told, Document::Conference { .. }) =>
+            {
+                if !self.is_voicemail_free() {
+                    return Err(CommandError::NoVoicemail);
+                }
+            }
             // From the desk to elsewhere; a bell that rings can be sent there too.
-            (Target::Browsers, CallState::Talking { .. } | CallState::Ringing { .. }) => {
+            (
+                Target::Browsers,
+                CallState::Talking { .. } | CallState::Ringing { .. } | CallState::Voicemail { .. },
+            ) => {
                 if self.reachable_browsers(now).is_empty() {
                     return Err(CommandError::NoBrowser);
                 }
             }
             (
-                Target::Number(_) | Target::Conference(_),
-                CallState::Talking { .. } | CallState::Ringing { .. },
-            ) => {}
+                Target::Number(_),
+                CallState::Talking { .. } | CallState::Ringing { .. } | CallState::Voicemail { .. },
+            )
+            | (Target::Conference(_), CallState::Talking { .. } | CallState::Ringing { .. }) => {}
             (
                 Target::Desk,
                 CallState::Elsewhere {
@@ -287,11 +323,16 @@ impl Phone {
                 call.wanted = true;
             }
             (
-                Target::Desk | Target::Browsers | Target::Number(_) | Target::Conference(_),
+                Target::Desk
+                | Target::Browsers
+                | Target::Number(_)
+                | Target::Voicemail
+                | Target::Conference(_),
                 CallState::Dialing { .. }
                 | CallState::Offered { .. }
                 | CallState::Ringing { .. }
                 | CallState::Talking { .. }
+                | CallState::Voicemail { .. }
                 | CallState::Leaving { .. }
                 | CallState::Deciding { .. }
                 | CallState::Elsewhere { .. }

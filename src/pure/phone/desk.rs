@@ -6,7 +6,7 @@
 use super::{Effect, Happening, Phone};
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{Feed, Route};
-use crate::pure::call::{Call, CallState, Dialed, Next, Onward, Part};
+use crate::pure::call::{Call, CallState, Dialed, Message, Next, Onward, Part};
 use crate::pure::ids::StreamId;
 
 /// What the near end hears that no call says.
@@ -24,13 +24,14 @@ impl Phone {
         self.close_meeting();
         let country = self.settings.country;
         let talk = self.calls.iter().any(Call::talks);
+        let screened = self.screened();
         for call in &mut self.calls {
-            let wanted = call.sound(country, talk);
+            let wanted = call.sound(country, talk, screened);
             let recorded = call.to_record();
             if let Some(had) = call.records
                 && recorded != Some(had)
             {
-                effects.push(Effect::Record(had, call.id.clone(), false));
+                effects.push(Effect::Record(had.0, call.id.clone(), false));
                 call.note(Happening::RecordingEnded, effects);
                 call.records = None;
             }
@@ -52,7 +53,7 @@ impl Phone {
             if let Some(stream) = recorded
                 && call.records.is_none()
             {
-                effects.push(Effect::Record(stream, call.id.clone(), true));
+                effects.push(Effect::Record(stream.0, call.id.clone(), true));
                 call.note(Happening::RecordingBegan, effects);
                 call.records = Some(stream);
             }
@@ -75,6 +76,32 @@ impl Phone {
         {
             *part = Part::Talks;
         }
+    }
+
+    /// Returns the stream of the caller who is heard at the desk while they leave a message: the first, while the desk has
+    /// no other call and wants to hear any.
+    fn screened(&self) -> Option<StreamId> {
+        let is_wanted = self.settings.voicemail.screening && !self.do_not_disturb;
+        if !is_wanted || self.calls.iter().any(Call::is_at_desk) {
+            return None;
+        }
+        self.calls.iter().find_map(|call| match call.state {
+            CallState::Voicemail {
+                stream,
+                part: Message::Spoken(_),
+                ..
+            } if !call.is_quieted() => Some(stream),
+            CallState::Voicemail { .. }
+            | CallState::Dialing { .. }
+            | CallState::Offered { .. }
+            | CallState::Ringing { .. }
+            | CallState::Talking { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => None,
+        })
     }
 
     fn signals(&self) -> Signals {
@@ -102,8 +129,13 @@ impl Phone {
 
 impl Call {
     /// Returns the stream whose sound the engine is to have, and what it does with it; `talk` says whether the desk talks
-    /// with anybody.
-    fn sound(&self, country: Country, talk: bool) -> Option<(StreamId, Route)> {
+    /// with anybody, `screened` who is heard that leaves a message.
+    fn sound(
+        &self,
+        country: Country,
+        talk: bool,
+        screened: Option<StreamId>,
+    ) -> Option<(StreamId, Route)> {
         let route = |feed, to_speaker| Route { feed, to_speaker };
         match &self.state {
             CallState::Ringing { stream, .. } => {
@@ -134,6 +166,9 @@ impl Call {
                 part: Part::Held,
                 ..
             } => Some((*stream, route(Feed::Hold, false))),
+            CallState::Voicemail { stream, .. } => {
+                Some((*stream, route(Feed::Silence, screened == Some(*stream))))
+            }
             // Until the carrier takes it away nobody need fall silent; but a bell that was not heeded has stopped.
             CallState::Leaving {
                 stream: Some(stream),

@@ -20,14 +20,20 @@ impl Snapshot {
         let talks = || at_desk(|call| call.stage == Stage::Talking && !call.held);
         let held = || at_desk(|call| call.held);
         let dials = || at_desk(|call| matches!(call.stage, Stage::Dialing | Stage::Connecting));
+        let message = || at_desk(|call| call.stage == Stage::Voicemail);
         let elsewhere = || {
             self.calls
                 .iter()
                 .rfind(|call| call.stage == Stage::Talking && call.place != Place::Desk)
         };
         let call = match command {
-            Command::Answer | Command::Reject => rings(),
-            Command::HangUp => talks().or_else(dials).or_else(rings).or_else(held),
+            Command::Answer => rings().or_else(message),
+            Command::Reject => rings(),
+            Command::HangUp => talks()
+                .or_else(dials)
+                .or_else(rings)
+                .or_else(message)
+                .or_else(held),
             Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
             Command::Record(_) => talks().or_else(held),
@@ -39,8 +45,9 @@ impl Snapshot {
                     .filter(|call| call.place == Place::Desk)
             }
             Command::Move(Target::Desk) => elsewhere(),
+            Command::Move(Target::Voicemail) => rings(),
             Command::Move(Target::Browsers | Target::Number(_) | Target::Conference(_)) => {
-                talks().or_else(rings)
+                talks().or_else(rings).or_else(message)
             }
         };
         call.map(|call| call.id.clone())
@@ -56,7 +63,7 @@ impl Snapshot {
 }
 
 impl Target {
-    /// Reads where a call is wanted: `desk`, `browser` or a number.
+    /// Reads where a call is wanted: `desk`, `browser`, `voicemail` or a number.
     ///
     /// # Errors
     /// [`CommandError::Destination`] where it may not be dialled.
@@ -64,6 +71,7 @@ impl Target {
         match text {
             "desk" => Ok(Target::Desk),
             "browser" => Ok(Target::Browsers),
+            "voicemail" => Ok(Target::Voicemail),
             number => match destination::judge(number) {
                 Destination::Number(number) => Ok(Target::Number(number)),
                 Destination::Client(_) => Err(CommandError::Destination(super::Phrase::NotANumber)),

@@ -5,22 +5,26 @@
 //! is over (its stream, the carrier's question after it, the leg's status), in any order and any number.
 //!
 //! Read [`Phone::handle`] first, then the table that its test prints. `answers` is what the carrier is told, `news` what it
-//! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `desk` what all that sounds like.
+//! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `unanswered` where somebody
+//! is looked for who answers, and how a message is taken, `desk` what all that sounds like.
 
 mod answers;
 mod commands;
 mod desk;
 mod meant;
 mod news;
+mod settings;
 mod steps;
 mod types;
+mod unanswered;
 
 use std::time::Duration;
 
+pub use settings::*;
 pub use types::*;
 
 use super::audio::tone::Progress;
-use super::call::{Call, CallState, Dialed, Far, Next, Onward, Purpose, Registration};
+use super::call::{Call, CallState, Dialed, Far, Message, Next, Onward, Purpose, Registration};
 use super::ids::{CallId, Identity, LegId};
 use super::time::Time;
 
@@ -114,18 +118,28 @@ impl Phone {
             }
             Input::StreamDown { stream, end } => self.stream_down(stream, end, now, &mut effects),
             Input::Key { stream, digit } => {
-                if let Some(call) = self.calls.iter().find(|call| call.stream() == Some(stream)) {
-                    effects.push(Effect::Event(call.id.clone(), Happening::Key(digit)));
+                let mut calls = self.calls.iter_mut();
+                if let Some(call) = calls.find(|call| call.stream() == Some(stream)) {
+                    call.note(Happening::Key(digit), &mut effects);
+                    if digit == '#' {
+                        call.skip_greeting(&mut effects);
+                    }
                 }
             }
             Input::RecordingOver(stream) => {
                 let mut calls = self.calls.iter_mut();
-                if let Some(call) = calls.find(|call| call.records == Some(stream)) {
+                let is_it = |call: &&mut Call| call.records.is_some_and(|(had, _)| had == stream);
+                if let Some(call) = calls.find(is_it) {
                     call.records = None;
                     call.recorded = false;
                     call.note(Happening::RecordingEnded, &mut effects);
+                    if call.is_at_voicemail() {
+                        // Nobody should speak to a machine that does not write it down.
+                        let _ = call.hang_up(EndReason::Failed, now, &mut effects);
+                    }
                 }
             }
+            Input::SpeechOver(stream) => self.speech_over(stream, now, &mut effects),
             Input::Dial {
                 to,
                 consults,
@@ -160,12 +174,13 @@ impl Phone {
         }
         self.bring_back_who_is_alone(now, &mut effects);
         self.settle(&mut effects);
-        // Keys go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
+        // Keys and speech go to a stream that the engine has, and a call's last tone sounds once it has let go of the call.
         effects.sort_by_key(|effect| match effect {
             Effect::CallEnded(_) => 2,
-            Effect::Keys(..) => 1,
+            Effect::Keys(..) | Effect::Speak(..) => 1,
             Effect::Answer(_)
             | Effect::Record(..)
+            | Effect::Hush(_)
             | Effect::Admit(..)
             | Effect::Refuse(..)
             | Effect::Route(..)
@@ -206,10 +221,9 @@ impl Phone {
 
     /// Sends on whoever rings at the desk; who comes back to it is not sent away.
     fn ring_elsewhere(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        for call in &mut self.calls {
-            if call.rings() && !call.answered {
-                // What rings has a leg.
-                let _ = call.go_on(Onward::Stage, None, now, effects);
+        for n in 0..self.calls.len() {
+            if self.calls[n].rings() && !self.calls[n].answered {
+                self.goes_unanswered(n, now, effects);
             }
         }
     }
@@ -226,6 +240,7 @@ impl Phone {
     }
 
     fn time_is_up(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) {
+        let longest_message = self.settings.voicemail.longest;
         let call = &mut self.calls[n];
         match call.state.clone() {
             CallState::Dialing { far, .. } => {
@@ -244,9 +259,13 @@ impl Phone {
                 self.answer_by_itself(n, now, effects);
             }
             // The stream stays up, and silent, until the carrier has taken the call away.
-            CallState::Ringing { .. } => {
-                let _ = call.go_on(Onward::Stage, None, now, effects);
-            }
+            CallState::Ringing { .. } => self.goes_unanswered(n, now, effects),
+            CallState::Voicemail { part, .. } => match part {
+                Message::Greeting => call.begin_message(longest_message, now, effects),
+                Message::Spoken(_) => {
+                    let _ = call.hang_up(EndReason::LeftMessage, now, effects);
+                }
+            },
             CallState::Talking { .. } => {
                 effects.push(Effect::CallEnded(Progress::Congestion));
                 let _ = call.hang_up(EndReason::TooLong, now, effects);
@@ -347,9 +366,9 @@ impl Phone {
             Purpose::Wait => {
                 !self.settings.call_waiting
                     || others().any(|(_, call)| call.rings())
-                    || others().count() >= LINES
+                    || self.calls.iter().filter(|call| call.takes_a_line()).count() >= LINES
             }
-            Purpose::Talk => false,
+            Purpose::Talk | Purpose::Message => false,
         }
     }
 

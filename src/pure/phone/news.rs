@@ -73,6 +73,7 @@ impl Phone {
                 },
                 _,
             ) => *reason,
+            (CallState::Voicemail { .. }, _) => call.hung_up_there(now),
             (_, LegStatus::Failed) => EndReason::Failed,
             (CallState::Dialing { .. }, LegStatus::Busy) => EndReason::Busy,
             (
@@ -181,6 +182,7 @@ impl Phone {
                     | CallState::Offered { .. }
                     | CallState::Ringing { .. }
                     | CallState::Talking { .. }
+                    | CallState::Voicemail { .. }
                     | CallState::Deciding { .. }
                     | CallState::Elsewhere { .. }
                     | CallState::LeavingElsewhere { .. }
@@ -217,6 +219,7 @@ impl Phone {
             CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
             | CallState::LeavingElsewhere { .. } => {}
@@ -254,6 +257,7 @@ impl Phone {
             CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Leaving { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
@@ -303,10 +307,12 @@ impl Phone {
                         return Err(StreamRefusal::DeskTaken);
                     }
                     Purpose::Ring | Purpose::Wait => self.ring(n, stream, now, effects),
+                    Purpose::Message => self.take_message(n, stream, now, effects),
                 }
             }
             CallState::Ringing { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Leaving {
                 stream: Some(_), ..
             } => return Err(StreamRefusal::SecondStream),
@@ -366,6 +372,7 @@ impl Phone {
             CallState::Dialing { .. }
             | CallState::Offered { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Leaving { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
@@ -392,6 +399,10 @@ impl Phone {
             // We did not ask for it, so whoever called has gone.
             (CallState::Ringing { .. } | CallState::Talking { .. }, StreamEnd::Stopped) => {
                 call.end(EndReason::HungUpThere, now, effects);
+            }
+            (CallState::Voicemail { .. }, _) => {
+                let reason = call.hung_up_there(now);
+                call.end(reason, now, effects);
             }
             (CallState::Talking { .. }, StreamEnd::Lost | StreamEnd::Faulted) => {
                 call.end(EndReason::StreamLost, now, effects);
@@ -543,6 +554,7 @@ impl Phone {
                 | CallState::Offered { .. }
                 | CallState::Ringing { .. }
                 | CallState::Talking { .. }
+                | CallState::Voicemail { .. }
                 | CallState::Deciding { .. }
                 | CallState::Ended { .. },
             ) => {}

@@ -110,6 +110,7 @@ impl Call {
             CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
             | CallState::Leaving {
                 then: Next::On(_), ..
             }
@@ -179,7 +180,12 @@ impl Call {
         };
         let until = now + CARRIER_LIMIT;
         match &self.state {
-            CallState::Ringing { stream, .. } | CallState::Talking { stream, .. } => {
+            CallState::Ringing { stream, .. }
+            | CallState::Talking { stream, .. }
+            | CallState::Voicemail { stream, .. } => {
+                if self.is_at_voicemail() {
+                    effects.push(Effect::Hush(*stream));
+                }
                 self.state = CallState::Leaving {
                     stream: Some(*stream),
                     then: Next::On(to),
@@ -277,7 +283,8 @@ impl Call {
                 CallState::Dialing { .. }
                 | CallState::Offered { .. }
                 | CallState::Ringing { .. }
-                | CallState::Talking { .. },
+                | CallState::Talking { .. }
+                | CallState::Voicemail { .. },
                 _,
             ) => true,
             (CallState::Leaving { stream, .. }, _) => stream.is_some(),
@@ -344,6 +351,7 @@ impl Call {
                 | EndReason::Busy
                 | EndReason::TooLong
                 | EndReason::NotAnswered
+                | EndReason::LeftMessage
                 | EndReason::Refused => None,
             },
             CallState::Dialing { .. } => match reason {
@@ -356,6 +364,7 @@ impl Call {
                 | EndReason::Rejected
                 | EndReason::Blocked
                 | EndReason::TooLong
+                | EndReason::LeftMessage
                 | EndReason::Refused => None,
             },
             CallState::Talking {
@@ -363,6 +372,7 @@ impl Call {
             }
             | CallState::Offered { .. }
             | CallState::Ringing { .. }
+            | CallState::Voicemail { .. }
             | CallState::Leaving { .. }
             | CallState::Deciding { .. }
             | CallState::Elsewhere { .. }
@@ -381,6 +391,7 @@ fn elsewhere(state: &mut CallState) -> Option<(&mut Far, &mut Time)> {
         | CallState::Offered { .. }
         | CallState::Ringing { .. }
         | CallState::Talking { .. }
+        | CallState::Voicemail { .. }
         | CallState::Leaving { .. }
         | CallState::Deciding { .. }
         | CallState::Ended { .. } => None,

@@ -8,6 +8,7 @@ mod moving;
 mod recording;
 mod several;
 mod table;
+mod unanswered;
 
 use super::*;
 use crate::pure::audio::tone::Country;
@@ -24,6 +25,12 @@ fn phone_with(ring: Ring, auto_answer: AutoAnswer) -> Phone {
     let mut phone = Phone::new(PhoneSettings {
         ring,
         ring_for: Duration::from_secs(20),
+        browsers_ring_for: Duration::from_secs(20),
+        forwarding: Forwarding::default(),
+        voicemail: Voicemail {
+            from: MessagesFrom::Nobody,
+            ..Voicemail::default()
+        },
         auto_answer,
         own_number: Some(number("+18199754345")),
         country: Country::NorthAmerica,
@@ -31,6 +38,13 @@ fn phone_with(ring: Ring, auto_answer: AutoAnswer) -> Phone {
         longest_call: Duration::from_secs(4 * 3_600),
     });
     phone.handle(Input::DeskUsable(true), Time::START);
+    phone
+}
+
+/// One as it is without any setting: it takes messages.
+fn phone_with_voicemail() -> Phone {
+    let mut phone = phone();
+    phone.settings.voicemail = Voicemail::default();
     phone
 }
 

@@ -8,50 +8,6 @@ use crate::pure::ids::{CallId, Identity, LegId, Party, PhoneNumber, StreamId, St
 use crate::pure::keys::{Keys, NoKeys};
 use crate::pure::time::Time;
 
-/// Who rings when a call comes in.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Ring {
-    /// The desk alone.
-    Desk,
-    /// The browsers alone.
-    Browser,
-    /// The desk, and the browsers when it cannot or does not answer.
-    #[default]
-    DeskThenBrowser,
-}
-
-/// Whether the desk answers by itself.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum AutoAnswer {
-    /// A person answers.
-    #[default]
-    Off,
-    /// After this long; zero: at once.
-    After(Duration),
-}
-
-/// How long a number that is dialled rings. Twilio's own default of 30 s gives up before many voicemails begin.
-pub const NUMBER_RINGS_FOR: Duration = Duration::from_secs(60);
-
-/// How the phone is to behave.
-#[derive(Clone, Debug)]
-pub struct PhoneSettings {
-    /// Who rings.
-    pub ring: Ring,
-    /// How long the desk rings.
-    pub ring_for: Duration,
-    /// Whether the desk answers by itself.
-    pub auto_answer: AutoAnswer,
-    /// The line's own number: caller id of what browsers dial.
-    pub own_number: Option<PhoneNumber>,
-    /// Whose tones are used.
-    pub country: Country,
-    /// Whether the desk rings for a further caller while it talks.
-    pub call_waiting: bool,
-    /// How long a call at the desk may last.
-    pub longest_call: Duration,
-}
-
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
 #[derive(Clone, Debug)]
 pub struct Fresh {
@@ -68,6 +24,8 @@ pub struct Caller {
     pub is_blocked: bool,
     /// The desk answers them by itself, at once.
     pub is_answered: bool,
+    /// It is a quiet time, and they are no exception: the desk does not ring for them.
+    pub is_quieted: bool,
 }
 
 /// What the carrier wants a document for.
@@ -179,6 +137,8 @@ pub enum Document {
         to: PhoneNumber,
         /// The caller id shown.
         caller_id: PhoneNumber,
+        /// How long it rings there.
+        rings_for: Duration,
     },
     /// Do not answer at all.
     Reject,
@@ -231,6 +191,8 @@ pub enum Target {
     Browsers,
     /// At a number.
     Number(PhoneNumber),
+    /// Where messages are taken: it hears the greeting and may speak.
+    Voicemail,
     /// In a conference with another call, named after one of them.
     Conference(CallId),
 }
@@ -252,6 +214,9 @@ pub enum CommandError {
         "nobody has answered yet who was dialled for this call; hint: `transfer` with `attended` dials"
     )]
     NotConsulted,
+    /// Nobody may leave a message, or every line is taken.
+    #[error("no message can be taken now; hint: OFFHOOK_VOICEMAIL says from whom")]
+    NoVoicemail,
     /// No browser is reachable.
     #[error("no browser is registered, so none can ring; hint: open the page in one")]
     NoBrowser,
@@ -307,6 +272,7 @@ impl CommandError {
             CommandError::WrongState(_) => "wrong_state",
             CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
+            CommandError::NoVoicemail => "no_voicemail",
             CommandError::NoBrowser => "no_browser",
             CommandError::NoDesk => "no_desk",
             CommandError::Destination(phrase) => phrase.code(),
@@ -389,6 +355,8 @@ pub enum EndReason {
     Failed,
     /// The stream broke.
     StreamLost,
+    /// They left a message.
+    LeftMessage,
 }
 
 /// Where a call stands, as the person sees it. The JSON words are the names in lower case.
@@ -402,6 +370,8 @@ pub enum Stage {
     Connecting,
     /// Sound flows both ways.
     Talking,
+    /// It hears the greeting, or leaves a message.
+    Voicemail,
     /// Over.
     Ended,
 }
@@ -507,6 +477,12 @@ pub enum Happening {
     Moves,
     /// It is at the desk again: somebody wanted it there, or nobody answered elsewhere.
     CameBack,
+    /// It hears the greeting, and may leave a message.
+    ReachedVoicemail,
+    /// It leaves a message.
+    LeavesMessage,
+    /// It rings at a number that it was forwarded to.
+    Forwarded,
     /// The far end pressed a key: `0`-`9`, `*`, `#`, `A`-`D`.
     Key(char),
     /// It is over.
@@ -528,6 +504,17 @@ pub enum StreamRefusal {
     /// The telephone is being switched off.
     #[error("the telephone is being switched off")]
     Stopping,
+}
+
+/// What is said to a far end instead of what the desk says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Spoken {
+    /// The greeting before a message, and the beep behind it.
+    Greeting,
+    /// The beep alone.
+    Beep,
+    /// That the call is recorded; the desk goes on beneath it, softly.
+    Notice,
 }
 
 /// What the phone takes.
@@ -585,6 +572,9 @@ pub enum Input {
     },
     /// The recording of a stream goes no further, wanted or not.
     RecordingOver(StreamId),
+    /// The last sample of what was said has left, or nothing can be said. Never after [`Effect::Hush`], nor for what was
+    /// replaced by something else.
+    SpeechOver(StreamId),
     /// A person wants the desk to dial. Answered by exactly one [`Effect::Dialled`], now or later, for `fresh.call`.
     Dial {
         /// Whom: a number as it came; behind it, from the first comma or semicolon on, keys to send once somebody answers.
@@ -670,6 +660,10 @@ pub enum Effect {
     Keys(StreamId, Keys),
     /// Record an admitted stream for a call, or stop that; what is stopped comes before its [`Effect::Detach`].
     Record(StreamId, CallId, bool),
+    /// Say something to the far end of an admitted stream; answered later by [`Input::SpeechOver`].
+    Speak(StreamId, Spoken),
+    /// Stop saying it; its end is told no more.
+    Hush(StreamId),
     /// Warn the near end with one beep.
     Beep,
     /// Tell the near end with a tone that the far end has gone.
@@ -737,6 +731,7 @@ impl Stage {
             Stage::Ringing => "ringing",
             Stage::Connecting => "connecting",
             Stage::Talking => "talking",
+            Stage::Voicemail => "voicemail",
             Stage::Ended => "ended",
         }
     }

@@ -9,7 +9,7 @@
 use super::phrases;
 use crate::lang::Lang;
 use crate::pure::ids::Identity;
-use crate::pure::phone::{Document, NUMBER_RINGS_FOR, Phrase};
+use crate::pure::phone::{Document, Phrase};
 
 /// The most browsers that one `<Dial>` can ring (Twilio's limit).
 pub const MAX_CLIENTS: usize = 10;
@@ -143,9 +143,12 @@ pub fn render(document: &Document, links: &Links) -> String {
             call: _,
             to,
             caller_id,
+            rings_for,
         } => vec![Verb::Dial {
             action: links.to("/twilio/after-dial"),
-            timeout: u32::try_from(NUMBER_RINGS_FOR.as_secs()).unwrap_or(u32::MAX),
+            timeout: u32::try_from(rings_for.as_secs())
+                .unwrap_or(u32::MAX)
+                .clamp(5, 600),
             caller_id: Some(caller_id.as_str().to_owned()),
             whom: vec![Noun::Number {
                 number: to.as_str().to_owned(),
@@ -418,6 +421,7 @@ mod tests {
             call: CallId::new("call-1"),
             to: number("+18738402100"),
             caller_id: number("+18199754345"),
+            rings_for: std::time::Duration::from_secs(60),
         };
         assert_eq!(
             render(&document, &links()),

@@ -7,6 +7,7 @@ use super::super::limiter::Limiter;
 use super::super::meeting::MeetingOut;
 use super::super::tone::{Country, Tone};
 use super::super::{DeviceRate, FRAME_LEN, Feed, UpFrame, g711};
+use super::overlay::Overlay;
 use crate::pure::ids::StreamId;
 
 /// What there is to be heard while a frame passes.
@@ -30,10 +31,11 @@ pub(super) struct MouthLeg {
     /// How far the music is that it hears on hold.
     place: usize,
     keys: KeySender,
+    overlay: Overlay,
     meeting: Option<MeetingOut>,
     /// What it says to the others meanwhile.
     said: [f32; FRAME_LEN],
-    /// Over a meeting, and from then on over all.
+    /// Over a meeting and over clips, and from then on over all.
     limiter: Option<Limiter>,
     /// Let go: it leaves once the others have heard it fade.
     leaving: bool,
@@ -49,6 +51,7 @@ impl MouthLeg {
             ringback: None,
             place: 0,
             keys: KeySender::default(),
+            overlay: Overlay::default(),
             meeting: None,
             said: [0.0; FRAME_LEN],
             limiter: None,
@@ -114,12 +117,19 @@ impl MouthLeg {
         &mut self.keys
     }
 
+    /// Returns what is laid over all that it hears but the keys.
+    pub(super) fn overlay(&mut self) -> &mut Overlay {
+        &mut self.overlay
+    }
+
     /// Makes this leg's frame of what the desk said meanwhile.
     pub(super) fn frame(&mut self, heard: &Heard<'_>) -> UpFrame {
         let mut ulaw = [g711::SILENCE; FRAME_LEN];
         let (before, now) = (self.before, self.feed);
         self.before = now;
-        if now == Feed::Silence && before == Feed::Silence && self.keys.is_idle() {
+        let overlaid = !self.overlay.is_idle();
+        let others = now != Feed::Silence || before != Feed::Silence || overlaid;
+        if !others && self.keys.is_idle() {
             return UpFrame { ulaw, whole: false };
         }
         let mut sound = self.sound(now, heard);
@@ -130,15 +140,18 @@ impl MouthLeg {
                 *sample = *sample * share + old * (1.0 - share);
             }
         }
-        self.limit(meets(now), &mut sound);
+        if overlaid {
+            self.overlay.process(&mut sound);
+        }
+        self.limit(meets(now) || overlaid, &mut sound);
         let whole = self.keys.process(&mut sound);
         g711::encode_slice(&sound, &mut ulaw);
         UpFrame { ulaw, whole }
     }
 
     /// Keeps what several say at once below full scale.
-    fn limit(&mut self, meets: bool, sound: &mut [f32; FRAME_LEN]) {
-        if meets && self.limiter.is_none() {
+    fn limit(&mut self, several: bool, sound: &mut [f32; FRAME_LEN]) {
+        if several && self.limiter.is_none() {
             self.limiter = Some(Limiter::new(Loudest::default(), DeviceRate::LINE));
         }
         if let Some(limiter) = &mut self.limiter {

@@ -31,6 +31,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::KeysGoOn),
         Just(Command::Move(Target::Desk)),
         Just(Command::Move(Target::Browsers)),
+        Just(Command::Move(Target::Voicemail)),
         Just(Command::Move(Target::Number(number("+15145550123")))),
         Just(Command::JoinConsulted),
         Just(Command::Merge(call_id(2))),
@@ -76,6 +77,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             token: token(b)
         }),
         (1..40_u64).prop_map(|stream| Input::RecordingOver(StreamId(stream))),
+        (1..40_u64).prop_map(|stream| Input::SpeechOver(StreamId(stream))),
         (1..40_u64, end).prop_map(|(stream, end)| Input::StreamDown {
             stream: StreamId(stream),
             end
@@ -142,7 +144,9 @@ impl Books {
                         "detached without being attached"
                     );
                 }
-                Effect::Route(stream, _) => prop_assert!(self.attached.contains(stream)),
+                Effect::Route(stream, _) | Effect::Speak(stream, _) | Effect::Hush(stream) => {
+                    prop_assert!(self.attached.contains(stream));
+                }
                 Effect::Record(stream, _, true) => {
                     prop_assert!(self.attached.contains(stream), "nothing to record");
                     prop_assert!(self.recorded.insert(*stream), "recorded twice");
@@ -194,7 +198,7 @@ impl Books {
             );
             let is_made = call
                 .records
-                .is_some_and(|stream| self.recorded.contains(&stream));
+                .is_some_and(|(stream, _)| self.recorded.contains(&stream));
             prop_assert_eq!(
                 call.view().recorded,
                 is_made,
@@ -300,10 +304,16 @@ proptest! {
     fn whatever_comes_the_books_are_kept(
         steps in proptest::collection::vec((any_input(), 0..30_000_u64), 0..80),
         auto in any::<bool>(),
+        from in prop_oneof![
+            Just(MessagesFrom::Nobody), Just(MessagesFrom::Unanswered), Just(MessagesFrom::Everybody)
+        ],
+        forwards in any::<bool>(),
         stop_at in 0..160_usize,
     ) {
         let auto_answer = if auto { AutoAnswer::After(Duration::ZERO) } else { AutoAnswer::Off };
         let mut phone = phone_with(Ring::DeskThenBrowser, auto_answer);
+        phone.settings.voicemail.from = from;
+        phone.settings.forwarding.no_answer = forwards.then(|| number("+15145550199"));
         let mut books = Books::default();
         let mut admitted: BTreeSet<StreamId> = BTreeSet::new();
         let mut now = 0;
@@ -350,7 +360,7 @@ proptest! {
                     Some(
                         EndReason::HungUpHere | EndReason::HungUpThere | EndReason::Refused | EndReason::Rejected
                         | EndReason::Blocked
-                        | EndReason::Busy | EndReason::TooLong,
+                        | EndReason::Busy | EndReason::TooLong | EndReason::LeftMessage,
                     ) => true,
                     // The carrier's question may come late and call it back.
                     Some(EndReason::StreamLost | EndReason::NotAnswered | EndReason::Failed) | None => false,

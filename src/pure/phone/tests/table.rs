@@ -29,6 +29,13 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
             ],
         )
     };
+    let greeted = || {
+        with(
+            rung(),
+            vec![(100, command(1, Command::Move(Target::Voicemail)))],
+        )
+    };
+    let spoken = || Input::SpeechOver(STREAM);
     let fetched = || (400, command(1, Command::Move(Target::Desk)));
     vec![
         ("offered", vec![(0, incoming(1))]),
@@ -49,6 +56,15 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
         (
             "leaving for the next stage",
             with(rung(), vec![(20_000, Input::Timeout)]),
+        ),
+        ("hears the greeting", greeted()),
+        ("leaves a message", with(greeted(), vec![(500, spoken())])),
+        (
+            "offered a stream for a message",
+            with(
+                browsers(),
+                vec![(20_000, after_dial(1, DialOutcome::NoAnswer))],
+            ),
         ),
         (
             "deciding",
@@ -166,7 +182,10 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
             "ended, not answered in the browsers",
             with(
                 browsers(),
-                vec![(20_000, after_dial(1, DialOutcome::NoAnswer))],
+                vec![
+                    (20_000, after_dial(1, DialOutcome::NoAnswer)),
+                    (20_000, after_stream(1, LegStatus::InProgress)),
+                ],
             ),
         ),
     ]
@@ -239,6 +258,13 @@ fn inputs() -> Vec<(&'static str, Input)> {
                 digit: '5',
             },
         ),
+        (
+            "key #",
+            Input::Key {
+                stream: STREAM,
+                digit: '#',
+            },
+        ),
         ("answer", command(1, Command::Answer)),
         ("hang up", command(1, Command::HangUp)),
         ("reject", command(1, Command::Reject)),
@@ -247,6 +273,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("mute", command(1, Command::Mute(true))),
         ("record", command(1, Command::Record(true))),
         ("recording over", Input::RecordingOver(STREAM)),
+        ("speech over", Input::SpeechOver(STREAM)),
         (
             "send a key",
             command(1, Command::Keys(Keys::parse("1").expect("a key"))),
@@ -260,6 +287,10 @@ fn inputs() -> Vec<(&'static str, Input)> {
         (
             "move to a number",
             command(1, Command::Move(Target::Number(number("+15145550123")))),
+        ),
+        (
+            "move to voicemail",
+            command(1, Command::Move(Target::Voicemail)),
         ),
         (
             "merge with the other",
@@ -306,6 +337,8 @@ fn short(effect: &Effect) -> String {
         Effect::Keys(..) => "keys".to_owned(),
         Effect::Record(_, _, true) => "record".to_owned(),
         Effect::Record(_, _, false) => "stop recording".to_owned(),
+        Effect::Speak(_, spoken) => format!("say {spoken:?}"),
+        Effect::Hush(_) => "hush".to_owned(),
         Effect::Bell(Some(_)) => "bell on".to_owned(),
         Effect::Bell(None) => "bell off".to_owned(),
         Effect::Beep => "beep".to_owned(),
@@ -322,7 +355,7 @@ fn table() -> String {
     for (state, reached_by) in states() {
         let _ = writeln!(table, "{state}");
         for (name, input) in inputs() {
-            let mut phone = phone();
+            let mut phone = phone_with_voicemail();
             register(&mut phone, "kitchen", at(100_000_000));
             let mut now = at(0);
             for (ms, input) in reached_by.clone() {
