@@ -194,6 +194,8 @@ pub struct Call {
     pub since: Time,
     /// Whether it was ever answered at the desk.
     pub answered: bool,
+    /// Whether anybody ever answered it, wherever.
+    pub was_answered: bool,
     /// Whether the far end does not hear the desk.
     pub muted: bool,
     /// Whether somebody wants it recorded, as often as its sound passes us.
@@ -235,6 +237,7 @@ impl Call {
             state,
             since: now,
             answered: false,
+            was_answered: false,
             muted: false,
             recorded: false,
             records: None,

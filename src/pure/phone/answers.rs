@@ -5,7 +5,7 @@
 use super::{
     Ask, Caller, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening,
     LONGEST_ELSEWHERE, LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN,
-    Ring, TOKEN_LIFE, Target,
+    Reason, Ring, TOKEN_LIFE, Target,
 };
 use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Unanswered};
 use crate::pure::destination::{self, Destination};
@@ -98,7 +98,12 @@ impl Phone {
         if !self.make_room() {
             return Document::SayAndHangUp(Phrase::NobodyCanAnswer);
         }
-        effects.push(Effect::Event(fresh.call.clone(), Happening::Began));
+        let began = Happening::Began;
+        effects.push(Effect::Event(
+            Some(fresh.call.clone()),
+            began,
+            Reason::FarEnd,
+        ));
         let told = Document::Stream {
             call: fresh.call.clone(),
             token: fresh.token.clone(),
@@ -196,7 +201,8 @@ impl Phone {
         if !self.make_room() {
             return Document::SayAndHangUp(Phrase::CouldNotBeReached);
         }
-        effects.push(Effect::Event(id.clone(), Happening::Began));
+        let began = Happening::Began;
+        effects.push(Effect::Event(Some(id.clone()), began, Reason::ByPerson));
         let began = Began {
             direction: Direction::Outgoing,
             from: from.clone(),
@@ -225,6 +231,7 @@ impl Phone {
             Vec::new()
         };
         let until = now + self.settings.ring_for + RING_MARGIN;
+        let why = self.why_elsewhere(n);
         let call = &mut self.calls[n];
         call.since = now;
         call.told = if identities.is_empty() {
@@ -236,13 +243,31 @@ impl Phone {
                 unanswered: Unanswered::Ends,
                 until,
             };
-            call.note(Happening::RingsBrowsers, effects);
+            call.note_for(Happening::RingsBrowsers, why, effects);
             Document::RingBrowsers {
                 call: call.id.clone(),
                 identities,
             }
         };
         call.told.clone()
+    }
+
+    /// Says why others ring for a call than the desk.
+    fn why_elsewhere(&self, n: usize) -> Reason {
+        match &self.calls[n].state {
+            _ if self.settings.ring == Ring::Browser => Reason::Settings,
+            _ if self.do_not_disturb => Reason::DoNotDisturb,
+            _ if !self.desk_usable => Reason::NoDesk,
+            CallState::Offered { .. } => Reason::DeskTaken,
+            CallState::Dialing { .. }
+            | CallState::Ringing { .. }
+            | CallState::Talking { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => Reason::StageUnanswered,
+        }
     }
 
     /// Returns the browsers that can be rung, at most ten, the freshest first.
@@ -282,19 +307,18 @@ impl Phone {
                 }
                 let until = now + self.settings.ring_for + RING_MARGIN;
                 let call = self.calls[n].id.clone();
-                self.is_moved(
-                    n,
-                    Document::RingBrowsers { call, identities },
-                    Far::Rings,
-                    until,
-                    now,
-                )
+                let document = Document::RingBrowsers { call, identities };
+                let moved = Happening::Moved(Target::Browsers);
+                self.calls[n].note(moved, effects);
+                self.is_moved(n, document, Far::Rings, until, now)
             }
             Onward::Target(Target::Number(to)) => {
                 let Some(caller_id) = self.settings.own_number.clone() else {
                     return self.offer(n, Purpose::Ring, token, now, effects);
                 };
                 let call = self.calls[n].id.clone();
+                let moved = Happening::Moved(Target::Number(to.clone()));
+                self.calls[n].note(moved, effects);
                 let document = Document::DialNumber {
                     call,
                     to,
@@ -309,6 +333,8 @@ impl Phone {
             }
             Onward::Target(Target::Conference(name)) => {
                 let until = now + LONGEST_ELSEWHERE;
+                let moved = Happening::Moved(Target::Conference(name.clone()));
+                self.calls[n].note(moved, effects);
                 self.is_moved(
                     n,
                     Document::Conference { name },
@@ -346,6 +372,7 @@ impl Phone {
         if !self.desk_usable || self.stopping {
             return self.next_stage(n, now, effects);
         }
+        let why = self.calls[n].comes_back_for(purpose);
         let call = &mut self.calls[n];
         if let CallState::Elsewhere {
             far: Far::Answered(Some(by)),
@@ -364,7 +391,7 @@ impl Phone {
             until: now + TOKEN_LIFE,
         };
         call.since = now;
-        call.note(Happening::CameBack, effects);
+        call.note_for(Happening::CameBack, why, effects);
         call.told = Document::Stream {
             call: call.id.clone(),
             token,

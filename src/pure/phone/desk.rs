@@ -3,7 +3,7 @@
 //! Nobody switches sound from one place to another. After each input the engine is told what differs between what it
 //! does and what the calls' states say, so that no state can be reached with the sound of another.
 
-use super::{Effect, Happening, Phone};
+use super::{Effect, Happening, Phone, Reason};
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{Feed, Route};
 use crate::pure::call::{Call, CallState, Dialed, Next, Onward, Part};
@@ -21,7 +21,7 @@ pub(super) struct Signals {
 impl Phone {
     /// Tells the engine what has changed.
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
-        self.close_meeting();
+        self.close_meeting(effects);
         let country = self.settings.country;
         let talk = self.calls.iter().any(Call::talks);
         for call in &mut self.calls {
@@ -31,7 +31,12 @@ impl Phone {
                 && recorded != Some(had)
             {
                 effects.push(Effect::Record(had, call.id.clone(), false));
-                call.note(Happening::RecordingEnded, effects);
+                let why = if call.recorded {
+                    Reason::LeftDesk
+                } else {
+                    Reason::ByPerson
+                };
+                call.note_for(Happening::RecordingEnded, why, effects);
                 call.records = None;
             }
             match (call.attached, wanted) {
@@ -68,12 +73,13 @@ impl Phone {
     }
 
     /// A meeting of one is a talk.
-    fn close_meeting(&mut self) {
+    fn close_meeting(&mut self, effects: &mut Vec<Effect>) {
         let mut meeting = self.calls.iter_mut().filter(|call| call.meets());
         if let (Some(last), None) = (meeting.next(), meeting.next())
             && let CallState::Talking { part, .. } = &mut last.state
         {
             *part = Part::Talks;
+            last.note_for(Happening::Parted, Reason::Alone, effects);
         }
     }
 

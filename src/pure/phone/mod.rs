@@ -10,6 +10,7 @@
 mod answers;
 mod commands;
 mod desk;
+mod happening;
 mod meant;
 mod news;
 mod steps;
@@ -17,6 +18,7 @@ mod types;
 
 use std::time::Duration;
 
+pub use happening::*;
 pub use types::*;
 
 use super::audio::tone::Progress;
@@ -115,7 +117,7 @@ impl Phone {
             Input::StreamDown { stream, end } => self.stream_down(stream, end, now, &mut effects),
             Input::Key { stream, digit } => {
                 if let Some(call) = self.calls.iter().find(|call| call.stream() == Some(stream)) {
-                    effects.push(Effect::Event(call.id.clone(), Happening::Key(digit)));
+                    call.note(Happening::Key(digit), &mut effects);
                 }
             }
             Input::RecordingOver(stream) => {
@@ -123,7 +125,7 @@ impl Phone {
                 if let Some(call) = calls.find(|call| call.records == Some(stream)) {
                     call.records = None;
                     call.recorded = false;
-                    call.note(Happening::RecordingEnded, &mut effects);
+                    call.note_for(Happening::RecordingEnded, Reason::Failed, &mut effects);
                 }
             }
             Input::Dial {
@@ -135,6 +137,10 @@ impl Phone {
                 self.carrier_dialled(&call, outcome, now, &mut effects)
             }
             Input::DoNotDisturb(on) => {
+                if self.do_not_disturb != on {
+                    let happening = Happening::DoNotDisturb(on);
+                    effects.push(Effect::Event(None, happening, Reason::ByPerson));
+                }
                 self.do_not_disturb = on;
                 if on {
                     self.ring_elsewhere(now, &mut effects);
@@ -196,6 +202,13 @@ impl Phone {
     #[must_use]
     pub fn do_not_disturb(&self) -> bool {
         self.do_not_disturb
+    }
+
+    /// Returns one call as a person may see it.
+    #[must_use]
+    pub fn view(&self, id: &CallId) -> Option<CallView> {
+        let call = self.calls.iter().find(|call| call.id == *id);
+        call.map(Call::view)
     }
 
     /// Returns the calls as a person may see them, oldest first.
