@@ -5,6 +5,7 @@
 //! back as an input.
 
 mod figures;
+pub mod follow;
 mod learned;
 pub mod memory;
 mod quiet;
@@ -24,11 +25,12 @@ use tokio::task::JoinHandle;
 
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::book::quiet::QuietTimes;
-use crate::pure::call_report::PastCall;
+use crate::pure::call_report::{CallReport, PastCall};
+use crate::pure::event_report::SnapshotReport;
 use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document,
-    Happening, LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
+    LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
@@ -40,6 +42,7 @@ use speech::Speeches;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
+pub use crate::pure::phone::Event;
 pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
 
@@ -96,19 +99,6 @@ pub struct StreamOffer {
     pub port: StreamPort,
     /// How the phone reaches the socket's task.
     pub control: mpsc::Sender<StreamControl>,
-}
-
-/// One entry of the log of events.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Event {
-    /// Its number: without gaps within a run, and beyond all of the runs before.
-    pub seq: u64,
-    /// Which call.
-    pub call: CallId,
-    /// What.
-    pub happening: Happening,
-    /// When.
-    pub at: SystemTime,
 }
 
 /// The daemon is stopping: nobody answers any more.
@@ -423,6 +413,38 @@ impl PhoneHandle {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .after(after)
+    }
+
+    /// Returns the number that this run's events begin behind.
+    #[must_use]
+    pub fn first_event(&self) -> u64 {
+        let log = &self.shared.log;
+        log.lock().unwrap_or_else(PoisonError::into_inner).begun
+    }
+
+    /// Writes how a call stands, for people and programs.
+    #[must_use]
+    pub fn report(&self, call: &CallView) -> CallReport {
+        let known = self.shared.store.known();
+        let card = known.book.find(call.far_end());
+        CallReport::new(call, self.wall_time(call.since))
+            .with_name(card.map(|card| card.name.clone()))
+            .with_quality(self.quality(&call.id))
+    }
+
+    /// Writes how everything stands.
+    #[must_use]
+    pub fn snapshot_report(&self) -> SnapshotReport {
+        let snapshot = Arc::clone(&self.shared.snapshots.borrow());
+        SnapshotReport {
+            seq: snapshot.seq,
+            calls: snapshot
+                .calls
+                .iter()
+                .map(|call| self.report(call))
+                .collect(),
+            do_not_disturb: snapshot.do_not_disturb,
+        }
     }
 
     /// Returns the wall-clock time of a moment, by the clock as it was when the daemon began.

@@ -10,6 +10,10 @@ OFFHOOK_TEST_CALL_SECONDS=600 cargo test --locked --quiet --release --test long_
 echo "=== delays on a sound server of our own"
 cargo bench --locked --quiet --bench latency
 
+echo "=== an hour of calls, watched"
+cargo build --locked --quiet --release --bin offhook
+tests/watch.sh
+
 echo "=== the feature that no other script builds"
 if pkg-config --exists libpipewire-0.3; then
   cargo clippy --locked --quiet --features pipewire --lib -- -D warnings

@@ -79,6 +79,7 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 | Request::DoNotDisturb { .. }
                 | Request::Status
                 | Request::Calls
+                | Request::Watch { .. }
                 | Request::Recall(_) => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))

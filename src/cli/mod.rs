@@ -21,6 +21,7 @@ pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod terminal;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -67,6 +68,8 @@ enum Verb {
     Devices(devices::Args),
     /// Say what the running daemon does
     Status(status::Args),
+    /// Tell what happens, as it happens
+    Watch(watch::Args),
     /// Pick up the call that rings
     Answer(answer::AnswerArgs),
     /// Hang up the call at the desk, or turn away the one that rings
@@ -117,6 +120,7 @@ impl Verb {
             Verb::Sim(args) => Some(args.given()),
             Verb::Devices(args) => Some(args.given()),
             Verb::Status(args) => Some(args.flags.given()),
+            Verb::Watch(args) => Some(args.flags.given()),
             Verb::Answer(args) => Some(args.flags.given()),
             Verb::Hangup(args) => Some(args.flags.given()),
             Verb::Call(args) => Some(args.common.flags.given()),
@@ -198,6 +202,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Sim(args) => sim::run(args, &context()?),
         Verb::Devices(args) => devices::run(args, &context()?),
         Verb::Status(args) => status::run(&args, &context()?),
+        Verb::Watch(args) => watch::run(&args, &context()?),
         Verb::Answer(args) => answer::answer(&args, &context()?),
         Verb::Hangup(args) => answer::hang_up(&args, &context()?),
         Verb::Call(args) => call::dial(&args, &context()?),

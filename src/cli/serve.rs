@@ -14,6 +14,7 @@ use crate::config::Settings;
 use crate::daemon::Daemon;
 use crate::lang::{Lang, Message};
 use crate::phone::PhoneHandle;
+use crate::pure::ids::Party;
 use crate::pure::phone::{Command, CommandError, Ring};
 use tell::Teller;
 
@@ -115,7 +116,9 @@ async fn attend(phone: &PhoneHandle, mut keyboard: Keyboard, mut stop: Stop, lan
     let mut teller = std::io::stderr().is_terminal().then(|| Teller::new(lang));
     loop {
         if let Some(teller) = &mut teller {
-            for sentence in teller.news(&snapshots.borrow_and_update()) {
+            let known = phone.store().known();
+            let name = |party: &Party| known.book.find(party).map(|card| card.name.clone());
+            for sentence in teller.news(&snapshots.borrow_and_update(), name) {
                 tell(&sentence);
             }
         }

@@ -48,31 +48,36 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 /// Asks the daemon that the settings name.
 pub(crate) fn ask(context: &Context, request: &Request) -> Result<Reply, Failure> {
+    control::ask(&context.local.socket, request).map_err(|error| unreachable(context, error))
+}
+
+/// Says why the daemon that the settings name cannot be asked, and what to do.
+pub(crate) fn unreachable(context: &Context, error: AskError) -> Failure {
     let socket = &context.local.socket;
     let demo = context.local.data_dir.join("demo");
     let demo_text = demo.display().to_string();
-    control::ask(socket, request).map_err(|error| {
-        let (what, hint) = match error {
-            // A socket may outlive whoever made it, so it is tried.
-            AskError::NotRunning(_) if UnixStream::connect(demo.join("control.sock")).is_ok() => {
-                (Message::NoDaemon, Message::DemoRuns { folder: &demo_text })
-            }
-            AskError::NotRunning(_) => (Message::NoDaemon, Message::StartDaemon),
-            AskError::PathTooLong => {
-                let most = control::PATH_LIMIT;
-                (Message::SocketPathTooLong { most }, Message::ShorterPath)
-            }
-            AskError::Broken(_) => (Message::DaemonBroken, Message::DaemonHangs),
-            AskError::Stranger(_) => (Message::DaemonStranger, Message::RestartDaemon),
-        };
-        let text = |message: Message<'_>| message.text(context.local.lang);
-        let failure = Failure::world(format!("{} (`{}`)", text(what), socket.display()));
-        let failure = match std::error::Error::source(&error) {
-            Some(cause) => failure.caused_by(cause),
-            None => failure,
-        };
-        failure.hint(text(hint))
-    })
+    let (what, hint) = match error {
+        // A socket may outlive whoever made it, so it is tried.
+        AskError::NotRunning(_) if UnixStream::connect(demo.join("control.sock")).is_ok() => {
+            (Message::NoDaemon, Message::DemoRuns { folder: &demo_text })
+        }
+        AskError::NotRunning(_) => (Message::NoDaemon, Message::StartDaemon),
+        AskError::PathTooLong => {
+            let most = control::PATH_LIMIT;
+            (Message::SocketPathTooLong { most }, Message::ShorterPath)
+        }
+        AskError::Broken(_) => (Message::DaemonBroken, Message::DaemonHangs),
+        AskError::Refused(_) | AskError::Stranger(_) => {
+            (Message::DaemonStranger, Message::RestartDaemon)
+        }
+    };
+    let text = |message: Message<'_>| message.text(context.local.lang);
+    let failure = Failure::world(format!("{} (`{}`)", text(what), socket.display()));
+    let failure = match std::error::Error::source(&error) {
+        Some(cause) => failure.caused_by(cause),
+        None => failure,
+    };
+    failure.hint(text(hint))
 }
 
 /// Writes the whole status for a person.
@@ -143,7 +148,8 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
         // A newer daemon may know more states than we do.
         other => other.to_owned(),
     };
-    let party = party(&call.direction, &call.from, &call.to, lang);
+    let name = call.name.as_deref();
+    let party = party(&call.direction, &call.from, &call.to, name, lang);
     let mut line = format!("{}  {state}  {party}", call.id);
     for (is_so, message) in [
         (call.held, Message::Held),
@@ -163,11 +169,21 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
 }
 
 /// Says with whom a call is, or was.
-fn party(direction: &str, from: &str, to: &str, lang: Lang) -> String {
+fn party(direction: &str, from: &str, to: &str, name: Option<&str>, lang: Lang) -> String {
     if direction == "outgoing" {
-        Message::CallTo { party: to }.text(lang)
+        let party = &named(name, to);
+        Message::CallTo { party }.text(lang)
     } else {
-        Message::CallFrom { party: from }.text(lang)
+        let party = &named(name, from);
+        Message::CallFrom { party }.text(lang)
+    }
+}
+
+/// Returns a far end as people know it: by its name, where it has one, and its number.
+pub(super) fn named(name: Option<&str>, party: &str) -> String {
+    match name {
+        Some(name) => format!("{name} ({party})"),
+        None => party.to_owned(),
     }
 }
 
@@ -229,6 +245,7 @@ mod tests {
                 direction: "outgoing".to_owned(),
                 from: "client:kitchen".to_owned(),
                 to: "+15145550100".to_owned(),
+                name: Some("Anna".to_owned()),
                 state: "ended".to_owned(),
                 place: None,
                 since: "2026-01-01T00:00:00Z".to_owned(),
@@ -248,7 +265,7 @@ mod tests {
              microphone: does not work: no such device\n\
              speaker: none\n\
              bell: none\n\
-             c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
+             c1  ended  to Anna (+15145550100)  (hung up here)  2026-01-01T00:00:00Z"
         );
         let alone = Status {
             public_url: "http://127.0.0.1:3000".to_owned(),
@@ -267,6 +284,6 @@ mod tests {
         );
         let french = page(&status, Lang::Fr);
         assert!(french.contains("hors service : no such device"));
-        assert!(french.contains("c1  terminé  vers +15145550100  (raccroché ici)"));
+        assert!(french.contains("c1  terminé  vers Anna (+15145550100)  (raccroché ici)"));
     }
 }

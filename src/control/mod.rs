@@ -1,12 +1,14 @@
 //! The control socket: how the command line talks to the running daemon.
 //!
-//! A Unix socket that only its owner can open. One JSON request on a line, one JSON reply on a line, as often as wanted.
+//! A Unix socket that only its owner can open. One JSON request on a line, one JSON reply on a line, as often as wanted;
+//! but whoever wants to watch gets the log of events from then on, a line for each, until they go.
 //! This file holds the words that both sides use; [`Server`] is the daemon's side, [`ask`] the command line's.
 
 mod client;
 mod memory;
 mod report;
 mod server;
+mod watch;
 
 use std::path::Path;
 
@@ -14,10 +16,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
-pub use client::{AskError, ask};
+pub use crate::pure::event_report::{EventReport, LogLine, LostReport, SnapshotReport};
+pub use client::{AskError, Watch, ask, watch};
 pub use memory::Recalling;
 pub use report::DaemonDesk;
 pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
+pub use watch::Lines;
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
@@ -74,6 +78,12 @@ pub enum Request {
     DoNotDisturb {
         /// Whether it is kept.
         on: bool,
+    },
+    /// Tell what happens, from now on.
+    Watch {
+        /// The event that was seen last; nothing: how everything stands comes first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
     },
     /// What does it remember?
     Recall(Recall),
@@ -240,6 +250,8 @@ mod tests {
                 to: to(),
             },
             Request::DoNotDisturb { on: true },
+            Request::Watch { after: None },
+            Request::Watch { after: Some(7) },
         ] {
             let text = serde_json::to_string(&request).expect("plain");
             assert_eq!(

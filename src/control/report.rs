@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::memory::{self, Recalling};
 use super::server::{Commanded, Desk, Refused, Remembered, Whole};
+use super::watch::{self, Lines};
 use super::{CallReport, Device, Devices, QuietTime, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
@@ -35,8 +36,7 @@ impl DaemonDesk {
     }
 
     fn report(&self, call: &CallView) -> CallReport {
-        CallReport::new(call, self.phone.wall_time(call.since))
-            .with_quality(self.phone.quality(&call.id))
+        self.phone.report(call)
     }
 }
 
@@ -119,6 +119,10 @@ impl Desk for DaemonDesk {
 
     fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
         Box::pin(self.number_of(typed))
+    }
+
+    fn watch(&self, after: Option<u64>) -> Lines {
+        watch::lines(&self.phone, after)
     }
 
     fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

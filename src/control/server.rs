@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::memory::{self, Recalling};
+use super::watch::Lines;
 use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
 use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
@@ -23,6 +25,9 @@ use crate::pure::phone::{Command, Target};
 
 /// How many may ask at once; more wait in the listener's queue.
 const ASKERS: usize = 8;
+
+/// How many may watch at once; more are turned away.
+const WATCHERS: usize = 32;
 
 /// How long somebody may hold a connection without saying anything.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -58,6 +63,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Returns the whole number that a person means, where it is none already.
     fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a>;
+
+    /// Tells the log of events, behind the one numbered `after` or from now on.
+    fn watch(&self, after: Option<u64>) -> Lines;
 
     /// Keeps the desk from ringing, or lets it ring again.
     fn do_not_disturb(&self, on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
@@ -150,18 +158,27 @@ fn clear(path: &Path) -> Result<(), BindError> {
 /// Takes one connection after the other.
 async fn accept(listener: UnixListener, owner: u32, desk: Arc<dyn Desk>) {
     let places = Arc::new(Semaphore::new(ASKERS));
+    let watchers = Arc::new(Semaphore::new(WATCHERS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let desk = Arc::clone(&desk);
+                let (desk, watchers) = (Arc::clone(&desk), Arc::clone(&watchers));
                 tokio::spawn(async move {
-                    if let Err(error) = serve(stream, owner, &*desk).await {
+                    let served = async {
+                        let left = serve(stream, owner, &*desk).await?;
+                        // Whoever watches asks nothing more, and leaves the place to others.
+                        drop(place);
+                        match left {
+                            Some((stream, after)) => tell(stream, after, &*desk, &watchers).await,
+                            None => Ok(()),
+                        }
+                    };
+                    if let Err(error) = served.await {
                         tracing::debug!(%error, "a control connection ended early");
                     }
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -172,8 +189,13 @@ async fn accept(listener: UnixListener, owner: u32, desk: Arc<dyn Desk>) {
     }
 }
 
-/// Answers whoever asks, until they are gone, silent for too long or not to be understood.
-async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Result<()> {
+/// Answers whoever asks, until they are gone, silent for too long, not to be understood, or want to watch: then the
+/// connection is returned, and behind which event.
+async fn serve(
+    mut stream: UnixStream,
+    owner: u32,
+    desk: &dyn Desk,
+) -> io::Result<Option<(UnixStream, Option<u64>)>> {
     // Between the making of the socket and its mode there is a moment in which others might slip in.
     let asker = stream.peer_cred()?.uid();
     if asker != owner && asker != 0 {
@@ -188,12 +210,13 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
         let mut limited = (&mut reading).take(limit);
         timeout(SILENCE, limited.read_until(b'\n', &mut line)).await??;
         if line.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let request = line
             .strip_suffix(b"\n")
             .map(serde_json::from_slice::<Request>);
         let (reply, go_on) = match request {
+            Some(Ok(Request::Watch { after })) => return Ok(Some((stream, after))),
             Some(Ok(request)) => (reply(desk, request).await, true),
             Some(Err(_)) => (error("bad_request", "the request is not understood"), false),
             None => (error("bad_request", "the request is no whole line"), false),
@@ -202,8 +225,40 @@ async fn serve(mut stream: UnixStream, owner: u32, desk: &dyn Desk) -> io::Resul
         text.push(b'\n');
         timeout(SILENCE, writing.write_all(&text)).await??;
         if !go_on {
-            return Ok(());
+            return Ok(None);
         }
+    }
+}
+
+/// Tells what happens until whoever watches is gone, or the phone is. Who is slow is waited for: the log goes on without
+/// them, and they are told where it has gone past them.
+async fn tell(
+    mut stream: UnixStream,
+    after: Option<u64>,
+    desk: &dyn Desk,
+    watchers: &Semaphore,
+) -> io::Result<()> {
+    let (mut reading, mut writing) = stream.split();
+    let Ok(_place) = watchers.try_acquire() else {
+        let refusal = error("too_many", "too many watch already");
+        let mut text = serde_json::to_vec(&refusal)?;
+        text.push(b'\n');
+        return timeout(SILENCE, writing.write_all(&text)).await?;
+    };
+    let mut lines = desk.watch(after);
+    let mut nothing = [0; 1];
+    loop {
+        let line = tokio::select! {
+            line = lines.next() => line,
+            // Whoever watches has nothing more to say, so this is how it goes.
+            _ = reading.read(&mut nothing) => return Ok(()),
+        };
+        let Some(line) = line else {
+            return Ok(());
+        };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        writing.write_all(&text).await?;
     }
 }
 
@@ -222,6 +277,8 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
             };
         }
         Request::Recall(what) => return memory::reply(desk, what).await,
+        // It is no question with one answer; the connection is handed over before.
+        Request::Watch { .. } => return Reply::Done,
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
         Request::Do { call, wish } => {
@@ -291,7 +348,7 @@ pub(super) fn error(code: &str, message: &str) -> Reply {
 mod tests {
     use std::io::{Read, Write};
 
-    use super::super::{AskError, Device, Devices, ask};
+    use super::super::{AskError, Device, Devices, LogLine, LostReport, ask, watch};
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -386,6 +443,52 @@ mod tests {
         drop(folder);
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_watches_gets_line_after_line_until_the_desk_has_no_more() {
+        let (folder, server) = started();
+        let path = server.path.clone();
+        let seen = tokio::task::spawn_blocking(move || {
+            let mut watch = watch(&path, Some(4)).expect("told");
+            let mut seen = Vec::new();
+            while let Some((_, line)) = watch.next_line().expect("understood") {
+                seen.push(line);
+            }
+            seen
+        });
+        let seen = seen.await.expect("not panicked");
+        let lost = |after| {
+            let reason = "overtaken".to_owned();
+            LogLine::Lost(LostReport { after, reason })
+        };
+        assert_eq!(seen, [lost(4), lost(5)]);
+        drop(folder);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_watches_keeps_nobody_from_asking_and_too_many_are_turned_away() {
+        let (folder, server) = started();
+        let path = server.path.clone();
+        let watching = tokio::task::spawn_blocking(move || {
+            let watching: Vec<_> = (0..WATCHERS)
+                .map(|_| watch(&path, None).expect("told"))
+                .collect();
+            // Which of them is one too many is the daemon's matter: the last to be taken.
+            let begun = std::time::Instant::now();
+            loop {
+                let mut more = watch(&path, Some(1)).expect("connected");
+                match more.next_line() {
+                    Err(AskError::Refused(why)) => break (watching, why),
+                    other => assert!(begun.elapsed() < SILENCE, "{other:?}"),
+                }
+            }
+        });
+        let (watching, why) = watching.await.expect("not panicked");
+        assert_eq!(why, "too many watch already");
+        assert!(asked(&server.path, Request::Status).await.is_ok());
+        drop(watching);
+        drop(folder);
+    }
+
     /// A desk at which only the call `c1` can be had.
     struct FakeDesk;
 
@@ -436,6 +539,7 @@ mod tests {
                     direction: "incoming".to_owned(),
                     from: "+15145550100".to_owned(),
                     to: "+15145550199".to_owned(),
+                    name: None,
                     state: state.to_owned(),
                     place: Some("desk".to_owned()),
                     since: "2026-01-01T00:00:00Z".to_owned(),
@@ -459,6 +563,19 @@ mod tests {
 
         fn whole_number<'a>(&'a self, typed: &'a str) -> Whole<'a> {
             Box::pin(std::future::ready(Ok(typed.to_owned())))
+        }
+
+        fn watch(&self, after: Option<u64>) -> Lines {
+            let lost = |n| {
+                let reason = "overtaken".to_owned();
+                LogLine::Lost(LostReport { after: n, reason })
+            };
+            let lines = after.into_iter().flat_map(move |n| [lost(n), lost(n + 1)]);
+            let lines = futures_util::stream::iter(lines);
+            match after {
+                Some(_) => Box::pin(lines),
+                None => Box::pin(lines.chain(futures_util::stream::pending())),
+            }
         }
 
         fn do_not_disturb(&self, _on: bool) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

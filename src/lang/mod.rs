@@ -8,6 +8,7 @@
 
 pub mod book;
 mod en;
+pub mod event;
 mod fr;
 
 use std::time::Duration;

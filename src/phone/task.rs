@@ -14,11 +14,12 @@ use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::audio::clip::Clip;
 use crate::pure::audio::mouth::Beneath;
 use crate::pure::audio::tone::Country;
+use crate::pure::event_report::why_word;
 use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document, Effect,
-    Fresh, Happening, Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, StreamEnd,
-    StreamRefusal,
+    EventCall, Fresh, Happening, Input, LegStatus, Phone, PhoneSettings, Phrase, Reason, Snapshot,
+    StreamEnd, StreamRefusal,
 };
 use crate::pure::time::Time;
 use crate::recorder::RecordingId;
@@ -92,6 +93,8 @@ pub(super) enum Message {
 pub(super) struct EventLog {
     events: VecDeque<Event>,
     newest: u64,
+    /// The number behind which this run's begin.
+    pub(super) begun: u64,
 }
 
 impl EventLog {
@@ -100,13 +103,21 @@ impl EventLog {
     pub(super) fn begun(at: SystemTime) -> EventLog {
         let since = at.duration_since(SystemTime::UNIX_EPOCH);
         let millis = since.map_or(0, |since| since.as_millis());
+        let begun = u64::try_from(millis).unwrap_or(0);
         EventLog {
             events: VecDeque::new(),
-            newest: u64::try_from(millis).unwrap_or(0),
+            newest: begun,
+            begun,
         }
     }
 
-    fn add(&mut self, call: CallId, happening: Happening, at: SystemTime) -> u64 {
+    fn add(
+        &mut self,
+        call: Option<EventCall>,
+        happening: Happening,
+        reason: Reason,
+        at: SystemTime,
+    ) -> u64 {
         self.newest += 1;
         if self.events.len() == LOG {
             self.events.pop_front();
@@ -115,6 +126,7 @@ impl EventLog {
             seq: self.newest,
             call,
             happening,
+            reason,
             at,
         });
         self.newest
@@ -562,7 +574,7 @@ impl Task {
                     let _ = reply.send(outcome);
                 }
             }
-            Effect::Event(call, happening) => self.note(call, happening),
+            Effect::Event(call, happening, reason) => self.note(call, happening, reason),
         }
     }
 
@@ -624,33 +636,71 @@ impl Task {
         });
     }
 
-    fn note(&self, call: CallId, happening: Happening) {
-        match happening {
-            Happening::Began => tracing::info!(%call, "a call begins"),
-            Happening::Rings => tracing::info!(%call, "it rings at the desk"),
-            Happening::RingsBrowsers => tracing::info!(%call, "it rings in the browsers"),
-            Happening::FarEndRings => tracing::info!(%call, "it rings at the far end"),
-            Happening::Answered => tracing::info!(%call, "the call is answered"),
-            Happening::Held => tracing::info!(%call, "the call waits"),
-            Happening::Resumed => tracing::info!(%call, "the call goes on"),
-            Happening::Merged => tracing::info!(%call, "the call meets others at the desk"),
-            Happening::Muted => tracing::info!(%call, "the microphone is muted"),
-            Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
-            Happening::RecordingBegan => tracing::info!(%call, "the call is recorded"),
-            Happening::RecordingEnded => tracing::info!(%call, "the call is recorded no longer"),
-            Happening::Moves => tracing::info!(%call, "the call is moved"),
-            Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
-            Happening::ReachedVoicemail => tracing::info!(%call, "the caller hears the greeting"),
-            Happening::LeavesMessage => tracing::info!(%call, "the caller leaves a message"),
-            Happening::Forwarded => tracing::info!(%call, "the call is forwarded"),
-            Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
-            Happening::Ended(reason) => tracing::info!(%call, ?reason, "the call is over"),
-        }
+    fn note(&self, id: Option<CallId>, happening: Happening, reason: Reason) {
+        let call = id.as_ref().map(|id| {
+            let view = self.phone.view(id);
+            // One that was forgotten in the same step is known from before.
+            let view = view.or_else(|| self.publish.borrow().call(id.as_str()).cloned());
+            view.map(|view| self.told_of(view))
+        });
+        let call = call.flatten();
+        tell(id.as_ref(), &happening, reason);
         let at = self.began + self.clock.elapsed();
         self.log
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .add(call, happening, at);
+            .add(call, happening, reason, at);
+    }
+
+    /// Returns what the log tells of a call.
+    fn told_of(&self, view: CallView) -> EventCall {
+        let known = self.store.known();
+        let card = known.book.find(view.far_end());
+        EventCall {
+            name: card.map(|card| card.name.clone()),
+            id: view.id,
+            leg: view.leg,
+            direction: view.direction,
+            from: view.from,
+            to: view.to,
+        }
+    }
+}
+
+/// Writes down for the person who reads the daemon's own log what happened.
+fn tell(call: Option<&CallId>, happening: &Happening, reason: Reason) {
+    let reason = why_word(reason);
+    let call = call.map_or("", |call| call.as_str());
+    match happening {
+        Happening::Began => tracing::info!(%call, "a call begins"),
+        Happening::Rings => tracing::info!(%call, reason, "it rings at the desk"),
+        Happening::RingsBrowsers => tracing::info!(%call, reason, "it rings in the browsers"),
+        Happening::FarEndRings => tracing::info!(%call, "it rings at the far end"),
+        Happening::Answered => tracing::info!(%call, reason, "the call is answered"),
+        Happening::Held => tracing::info!(%call, reason, "the call waits"),
+        Happening::Resumed => tracing::info!(%call, reason, "the call goes on"),
+        Happening::Merged => tracing::info!(%call, "the call meets others at the desk"),
+        Happening::Parted => tracing::info!(%call, reason, "the call meets nobody any more"),
+        Happening::Muted => tracing::info!(%call, "the microphone is muted"),
+        Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
+        Happening::RecordingBegan => tracing::info!(%call, "the call is recorded"),
+        Happening::RecordingEnded => {
+            tracing::info!(%call, reason, "the call is recorded no longer")
+        }
+        Happening::Moves(_) => tracing::info!(%call, "the call is to be moved"),
+        Happening::Moved(_) => tracing::info!(%call, "the call is moved"),
+        Happening::CameBack => tracing::info!(%call, reason, "the call comes to the desk"),
+        Happening::Forwarded => tracing::info!(%call, reason, "the call is forwarded"),
+        Happening::ReachedVoicemail => {
+            tracing::info!(%call, reason, "the caller hears the greeting");
+        }
+        Happening::LeavesMessage => tracing::info!(%call, "the caller leaves a message"),
+        Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),
+        Happening::Ended(_) => tracing::info!(%call, reason, "the call is over"),
+        Happening::Missed(_) => tracing::info!(%call, reason, "the call was missed"),
+        Happening::DoNotDisturb(on) => {
+            tracing::info!(on, reason, "whether the desk is kept from ringing");
+        }
     }
 }
 
@@ -675,13 +725,22 @@ fn fresh() -> Result<Fresh, getrandom::Error> {
 mod tests {
     use super::*;
 
+    fn add(log: &mut EventLog) -> u64 {
+        log.add(
+            None,
+            Happening::Began,
+            Reason::FarEnd,
+            SystemTime::UNIX_EPOCH,
+        )
+    }
+
     #[test]
     fn the_log_reaches_back_a_thousand_events_and_says_when_it_does_not() {
         let mut log = EventLog::default();
         assert_eq!(log.after(0), Some(Vec::new()));
         assert_eq!(log.after(1), None, "the future is not known");
         for _ in 0..1_500 {
-            log.add(CallId::new("c"), Happening::Began, SystemTime::UNIX_EPOCH);
+            add(&mut log);
         }
         assert_eq!(log.after(499), None);
         assert_eq!(log.after(500).map(|events| events.len()), Some(1_000));
@@ -694,7 +753,7 @@ mod tests {
         let mut earlier = EventLog::begun(began);
         let first = earlier.newest;
         for _ in 0..700 {
-            earlier.add(CallId::new("c"), Happening::Began, began);
+            add(&mut earlier);
         }
         // A second later, which is sooner than 700 events can be.
         let mut later = EventLog::begun(began + Duration::from_secs(1));
@@ -702,7 +761,7 @@ mod tests {
         assert_eq!(later.after(first), None);
         let own = later.newest;
         assert_eq!(later.after(own), Some(Vec::new()));
-        let next = later.add(CallId::new("c"), Happening::Began, began);
+        let next = add(&mut later);
         assert_eq!(next, own + 1);
         assert_eq!(later.after(own).map(|events| events[0].seq), Some(next));
         assert_eq!(later.after(earlier.newest), None);

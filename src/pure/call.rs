@@ -236,6 +236,8 @@ pub struct Call {
     pub found_busy: bool,
     /// Whether it was ever answered at the desk.
     pub answered: bool,
+    /// Whether anybody ever answered it, wherever.
+    pub was_answered: bool,
     /// Whether the far end does not hear the desk.
     pub muted: bool,
     /// Whether somebody wants it recorded, as often as its sound passes us.
@@ -280,6 +282,7 @@ impl Call {
             was_tried: false,
             found_busy: false,
             answered: false,
+            was_answered: false,
             muted: false,
             recorded: false,
             records: None,

@@ -1,11 +1,10 @@
-//! A call and its events in the words of the HTTP API, for everybody who writes them.
+//! A call in the words of the HTTP API, for everybody who writes them.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::CallId;
-use super::phone::{CallView, Direction, EndReason, Happening, Place, Stage};
+use super::phone::{CallView, Direction, EndReason, Place, Stage};
 use super::quality::CallQuality;
 use super::time::rfc3339;
 
@@ -22,6 +21,9 @@ pub struct CallReport {
     pub from: String,
     /// Who was called.
     pub to: String,
+    /// What the far end is called among the contacts.
+    #[serde(default)]
+    pub name: Option<String>,
     /// `dialing`, `ringing`, `connecting`, `talking` or `ended`.
     pub state: String,
     /// `desk`, `browser`, `number`, `conference`, or nothing.
@@ -62,6 +64,7 @@ impl CallReport {
             direction: direction_word(call.direction).to_owned(),
             from: call.from.to_text(),
             to: call.to.to_text(),
+            name: None,
             state: call.stage.word().to_owned(),
             place: place.map(str::to_owned),
             since: rfc3339(since),
@@ -72,6 +75,12 @@ impl CallReport {
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
+    }
+
+    /// Adds what the far end is called among the contacts.
+    #[must_use]
+    pub fn with_name(self, name: Option<String>) -> CallReport {
+        CallReport { name, ..self }
     }
 
     /// Adds what the call is like.
@@ -130,66 +139,10 @@ impl PastCall {
     }
 }
 
-fn direction_word(direction: Direction) -> &'static str {
+pub(super) fn direction_word(direction: Direction) -> &'static str {
     match direction {
         Direction::Incoming => "incoming",
         Direction::Outgoing => "outgoing",
-    }
-}
-
-/// One entry of the log of events, in the words of the HTTP API.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(tag = "type", rename = "event")]
-pub struct EventReport {
-    /// Its number.
-    pub seq: u64,
-    /// Our name for the call.
-    pub call: String,
-    /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `recording`,
-    /// `recording_ended`, `moves`, `came_back`, `key` or `ended`.
-    pub event: &'static str,
-    /// Why the call is over, when it is.
-    pub reason: Option<&'static str>,
-    /// Which key the far end pressed, when it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub digit: Option<char>,
-    /// When: RFC 3339, in UTC.
-    pub at: String,
-}
-
-impl EventReport {
-    /// Writes what happened to a call.
-    #[must_use]
-    pub fn new(seq: u64, call: &CallId, happening: Happening, at: SystemTime) -> EventReport {
-        let (event, reason, digit) = match happening {
-            Happening::Began => ("began", None, None),
-            Happening::Rings => ("rings", None, None),
-            Happening::RingsBrowsers => ("rings_browsers", None, None),
-            Happening::FarEndRings => ("far_end_rings", None, None),
-            Happening::Answered => ("answered", None, None),
-            Happening::Held => ("held", None, None),
-            Happening::Resumed => ("resumed", None, None),
-            Happening::Merged => ("merged", None, None),
-            Happening::Muted => ("muted", None, None),
-            Happening::Unmuted => ("unmuted", None, None),
-            Happening::RecordingBegan => ("recording", None, None),
-            Happening::RecordingEnded => ("recording_ended", None, None),
-            Happening::Moves => ("moves", None, None),
-            Happening::CameBack => ("came_back", None, None),
-            Happening::ReachedVoicemail => ("voicemail", None, None),
-            Happening::LeavesMessage => ("leaves_message", None, None),
-            Happening::Forwarded => ("forwarded", None, None),
-            Happening::Key(digit) => ("key", None, Some(digit)),
-            Happening::Ended(reason) => ("ended", Some(reason_word(reason)), None),
-        };
-        EventReport {
-            seq,
-            call: call.as_str().to_owned(),
-            event,
-            reason,
-            digit,
-            at: rfc3339(at),
-        }
     }
 }
 
@@ -226,7 +179,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::pure::ids::{LegId, Party};
+    use crate::pure::ids::{CallId, LegId, Party};
     use crate::pure::time::Time;
 
     #[test]
@@ -251,7 +204,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","name":null,"state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,
@@ -263,27 +216,5 @@ mod tests {
         assert_eq!(report.state, "ended");
         assert_eq!(report.place, None);
         assert_eq!(report.end_reason.as_deref(), Some("stream_lost"));
-    }
-
-    #[test]
-    fn an_event_is_told_in_the_words_of_the_api() {
-        for (happening, text) in [
-            (
-                Happening::Rings,
-                r#"{"type":"event","seq":7,"call":"c1","event":"rings","reason":null,"at":"1970-01-01T00:00:02Z"}"#,
-            ),
-            (
-                Happening::Key('#'),
-                r##"{"type":"event","seq":7,"call":"c1","event":"key","reason":null,"digit":"#","at":"1970-01-01T00:00:02Z"}"##,
-            ),
-            (
-                Happening::Ended(EndReason::NotAnswered),
-                r#"{"type":"event","seq":7,"call":"c1","event":"ended","reason":"not_answered","at":"1970-01-01T00:00:02Z"}"#,
-            ),
-        ] {
-            let at = UNIX_EPOCH + Duration::from_secs(2);
-            let report = EventReport::new(7, &CallId::new("c1"), happening, at);
-            assert_eq!(serde_json::to_string(&report).expect("plain"), text);
-        }
     }
 }

@@ -42,8 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 impl Door {
     /// Writes a call.
     pub(super) fn report(&self, call: &CallView) -> CallReport {
-        CallReport::new(call, self.phone.wall_time(call.since))
-            .with_quality(self.phone.quality(&call.id))
+        self.phone.report(call)
     }
 
     /// Writes all calls of a snapshot.

@@ -12,13 +12,12 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::{debug, error};
 
 use super::Door;
 use super::error::ApiError;
-use crate::pure::call_report::{CallReport, EventReport};
+use crate::pure::event_report::{EventReport, LogLine};
 
 /// The largest message of a reader, who has nothing to say.
 const MAX_MESSAGE: usize = 4096;
@@ -28,14 +27,6 @@ const SLOW: Duration = Duration::from_secs(5);
 
 /// How often a reader is pinged; one of whom nothing was heard for two of these is let go.
 const PING_EVERY: Duration = Duration::from_secs(20);
-
-/// What a reader is told first.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename = "snapshot")]
-struct SnapshotReport {
-    seq: u64,
-    calls: Vec<CallReport>,
-}
 
 /// `GET /api/events`.
 pub(super) async fn events(
@@ -145,22 +136,19 @@ async fn catch_up(socket: &mut WebSocket, door: &Door, seen: Option<u64>) -> Res
     if let Some((mut seen, events)) = missed {
         for event in events {
             seen = event.seq;
-            let report = EventReport::new(event.seq, &event.call, event.happening, event.at);
-            send_json(socket, &report).await?;
+            let report = EventReport::new(&event);
+            send_json(socket, &LogLine::Event(Box::new(report))).await?;
         }
         return Ok(seen);
     }
-    let snapshot = door.snapshot();
-    let report = SnapshotReport {
-        seq: snapshot.seq,
-        calls: door.reports(&snapshot),
-    };
-    send_json(socket, &report).await?;
-    Ok(snapshot.seq)
+    let snapshot = door.phone.snapshot_report();
+    let seq = snapshot.seq;
+    send_json(socket, &LogLine::Snapshot(snapshot)).await?;
+    Ok(seq)
 }
 
-async fn send_json(socket: &mut WebSocket, report: &impl Serialize) -> Result<(), Gone> {
-    let text = serde_json::to_string(report).map_err(|why| {
+async fn send_json(socket: &mut WebSocket, line: &LogLine) -> Result<(), Gone> {
+    let text = serde_json::to_string(line).map_err(|why| {
         error!(%why, "an event could not be written");
         Gone::Unwritten
     })?;
@@ -193,17 +181,5 @@ mod tests {
         ] {
             assert_eq!(after(Some(wrong)), Err(ApiError::InvalidAfter), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_snapshot_begins_with_its_kind_and_number() {
-        let report = SnapshotReport {
-            seq: 4,
-            calls: Vec::new(),
-        };
-        assert_eq!(
-            serde_json::to_string(&report).expect("plain"),
-            r#"{"type":"snapshot","seq":4,"calls":[]}"#
-        );
     }
 }

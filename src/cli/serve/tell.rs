@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::cli::status;
 use crate::lang::{Lang, Message};
 use crate::pure::call_report::reason_word;
-use crate::pure::ids::CallId;
+use crate::pure::ids::{CallId, Party};
 use crate::pure::phone::{CallView, Direction, Place, Snapshot, Stage};
 
 /// What was told of each call that a snapshot holds.
@@ -27,8 +27,12 @@ impl Teller {
         }
     }
 
-    /// Returns what is new in a snapshot, a sentence for each thing.
-    pub(super) fn news(&mut self, snapshot: &Snapshot) -> Vec<String> {
+    /// Returns what is new in a snapshot, a sentence for each thing; `name` says what somebody is called among the contacts.
+    pub(super) fn news(
+        &mut self,
+        snapshot: &Snapshot,
+        name: impl Fn(&Party) -> Option<String>,
+    ) -> Vec<String> {
         self.told
             .retain(|id, _| snapshot.calls.iter().any(|call| call.id == *id));
         let mut news = Vec::new();
@@ -39,16 +43,21 @@ impl Teller {
                 continue;
             }
             let was_over = before.is_some_and(|(stage, _)| stage == Stage::Ended);
-            news.extend(self.sentence(call, was_over));
+            news.extend(self.sentence(call, was_over, &name));
         }
         news
     }
 
     /// Says where a call stands now; nothing where that is no news to a person.
-    fn sentence(&self, call: &CallView, was_over: bool) -> Option<String> {
+    fn sentence(
+        &self,
+        call: &CallView,
+        was_over: bool,
+        name: impl Fn(&Party) -> Option<String>,
+    ) -> Option<String> {
         let is_incoming = call.direction == Direction::Incoming;
-        let party = if is_incoming { &call.from } else { &call.to };
-        let party = &party.to_text();
+        let party = call.far_end();
+        let party = &status::named(name(party).as_deref(), &party.to_text());
         let at_desk = call.place == Place::Desk;
         let why = call
             .end_reason
@@ -72,7 +81,7 @@ impl Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pure::ids::{LegId, Party};
+    use crate::pure::ids::LegId;
     use crate::pure::phone::EndReason;
     use crate::pure::time::Time;
 
@@ -97,10 +106,11 @@ mod tests {
     }
 
     fn news(teller: &mut Teller, call: CallView) -> Vec<String> {
-        teller.news(&Snapshot {
+        let snapshot = Snapshot {
             calls: vec![call],
             ..Snapshot::default()
-        })
+        };
+        teller.news(&snapshot, |_| None)
     }
 
     #[test]
@@ -165,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn who_is_among_the_contacts_is_told_by_name_and_number() {
+        let mut teller = Teller::new(Lang::En);
+        let snapshot = Snapshot {
+            calls: vec![call(Stage::Talking, Place::Desk, None)],
+            ..Snapshot::default()
+        };
+        let anna = Party::parse("+15145550100");
+        let name = |party: &Party| (*party == anna).then(|| "Anna".to_owned());
+        assert_eq!(
+            teller.news(&snapshot, name),
+            ["talking with Anna (+15145550100)"]
+        );
+    }
+
+    #[test]
     fn two_calls_are_told_apart_and_one_that_is_gone_is_forgotten() {
         let mut teller = Teller::new(Lang::En);
         let other = CallView {
@@ -177,10 +202,10 @@ mod tests {
             ..Snapshot::default()
         };
         assert_eq!(
-            teller.news(&both),
+            teller.news(&both, |_| None),
             ["talking with +15145550100", "+15145550101 is calling"]
         );
-        assert_eq!(teller.news(&Snapshot::default()), [""; 0]);
+        assert_eq!(teller.news(&Snapshot::default(), |_| None), [""; 0]);
         assert!(teller.told.is_empty());
     }
 }

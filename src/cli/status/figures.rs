@@ -97,7 +97,7 @@ fn past_line(call: &PastCall, lang: Lang) -> String {
     let mut line = format!(
         "{}  {}",
         call.began,
-        party(&call.direction, &call.from, &call.to, lang)
+        party(&call.direction, &call.from, &call.to, None, lang)
     );
     if call.talk_seconds > 0 {
         let time = Duration::from_secs(call.talk_seconds);

@@ -5,7 +5,7 @@
 use super::{
     Ask, Caller, DialOutcome, Direction, Document, Effect, EndReason, Fresh, Happening,
     LONGEST_ELSEWHERE, LegStatus, MOST_BROWSERS, NUMBER_RINGS_FOR, Phone, Phrase, RING_MARGIN,
-    Ring, TOKEN_LIFE, Target,
+    Reason, Ring, TOKEN_LIFE, Target,
 };
 use crate::pure::call::{Began, Call, CallState, Far, Next, Onward, Purpose, Station, Unanswered};
 use crate::pure::destination::{self, Destination};
@@ -98,7 +98,12 @@ impl Phone {
         if !self.make_room() {
             return Document::SayAndHangUp(Phrase::NobodyCanAnswer);
         }
-        effects.push(Effect::Event(fresh.call.clone(), Happening::Began));
+        let began = Happening::Began;
+        effects.push(Effect::Event(
+            Some(fresh.call.clone()),
+            began,
+            Reason::FarEnd,
+        ));
         let told = Document::Stream {
             call: fresh.call.clone(),
             token: fresh.token.clone(),
@@ -209,7 +214,8 @@ impl Phone {
         if !self.make_room() {
             return Document::SayAndHangUp(Phrase::CouldNotBeReached);
         }
-        effects.push(Effect::Event(id.clone(), Happening::Began));
+        let began = Happening::Began;
+        effects.push(Effect::Event(Some(id.clone()), began, Reason::ByPerson));
         let began = Began {
             direction: Direction::Outgoing,
             from: from.clone(),
@@ -263,19 +269,18 @@ impl Phone {
                 }
                 let until = now + self.settings.browsers_ring_for + RING_MARGIN;
                 let call = self.calls[n].id.clone();
-                self.is_moved(
-                    n,
-                    Document::RingBrowsers { call, identities },
-                    Far::Rings,
-                    until,
-                    now,
-                )
+                let document = Document::RingBrowsers { call, identities };
+                let moved = Happening::Moved(Target::Browsers);
+                self.calls[n].note(moved, effects);
+                self.is_moved(n, document, Far::Rings, until, now)
             }
             Onward::Target(Target::Number(to)) => {
                 let Some(caller_id) = self.settings.own_number.clone() else {
                     return self.offer(n, Purpose::Ring, token, now, effects);
                 };
                 let call = self.calls[n].id.clone();
+                let moved = Happening::Moved(Target::Number(to.clone()));
+                self.calls[n].note(moved, effects);
                 let document = Document::DialNumber {
                     call,
                     to,
@@ -292,6 +297,8 @@ impl Phone {
             }
             Onward::Target(Target::Conference(name)) => {
                 let until = now + LONGEST_ELSEWHERE;
+                let moved = Happening::Moved(Target::Conference(name.clone()));
+                self.calls[n].note(moved, effects);
                 self.is_moved(
                     n,
                     Document::Conference { name },
@@ -329,6 +336,7 @@ impl Phone {
         if !self.desk_usable || self.stopping {
             return self.next_stage(n, token, now, effects);
         }
+        let why = self.calls[n].comes_back_for(purpose);
         let call = &mut self.calls[n];
         if let CallState::Elsewhere {
             far: Far::Answered(Some(by)),
@@ -347,7 +355,7 @@ impl Phone {
             until: now + TOKEN_LIFE,
         };
         call.since = now;
-        call.note(Happening::CameBack, effects);
+        call.note_for(Happening::CameBack, why, effects);
         call.told = Document::Stream {
             call: call.id.clone(),
             token,

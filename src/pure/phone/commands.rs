@@ -2,7 +2,7 @@
 
 use super::{
     Command, CommandError, DIAL_LIMIT, DialError, Direction, Document, Effect, EndReason, Fresh,
-    Happening, LINES, Phone, Target,
+    Happening, LINES, Phone, Reason, Target,
 };
 use crate::pure::call::{Began, Call, CallState, Dialed, Far, Next, Onward, Part};
 use crate::pure::destination::{self, Destination};
@@ -87,9 +87,9 @@ impl Phone {
         call.keys = keys;
         call.dial_is_open = true;
         call.consults = consults;
-        call.note(Happening::Began, effects);
+        call.note_for(Happening::Began, Reason::ByPerson, effects);
         self.calls.push(call);
-        self.hold_others(self.calls.len() - 1, effects);
+        self.hold_others(self.calls.len() - 1, Reason::AnotherCall, effects);
         effects.push(Effect::CarrierDials {
             call: fresh.call,
             to,
@@ -100,10 +100,10 @@ impl Phone {
     }
 
     /// Lets everybody wait who talks, but for one call.
-    pub(super) fn hold_others(&mut self, n: usize, effects: &mut Vec<Effect>) {
+    pub(super) fn hold_others(&mut self, n: usize, why: Reason, effects: &mut Vec<Effect>) {
         for (m, call) in self.calls.iter_mut().enumerate() {
             if m != n {
-                call.hold(effects);
+                call.hold(why, effects);
             }
         }
     }
@@ -142,7 +142,7 @@ impl Phone {
                 if self.calls[n].is_at_voicemail() {
                     effects.push(Effect::Hush(stream));
                 }
-                self.hold_others(n, effects);
+                self.hold_others(n, Reason::AnotherCall, effects);
                 let longest = now + self.settings.longest_call;
                 self.calls[n].talk(stream, Part::Talks, longest, now, effects);
                 Ok(())
@@ -157,7 +157,7 @@ impl Phone {
                     ..
                 },
             ) => {
-                self.calls[n].hold(effects);
+                self.calls[n].hold(Reason::ByPerson, effects);
                 Ok(())
             }
             (
@@ -168,14 +168,19 @@ impl Phone {
                     until,
                 },
             ) => {
-                self.hold_others(n, effects);
+                let why = if self.calls.iter().any(Call::talks) {
+                    Reason::Swap
+                } else {
+                    Reason::ByPerson
+                };
+                self.hold_others(n, why, effects);
                 let call = &mut self.calls[n];
                 call.state = CallState::Talking {
                     stream,
                     part: Part::Talks,
                     until,
                 };
-                call.note(Happening::Resumed, effects);
+                call.note_for(Happening::Resumed, why, effects);
                 Ok(())
             }
             (
@@ -268,7 +273,7 @@ impl Phone {
                 if !self.is_voicemail_free() {
                     return Err(CommandError::NoVoicemail);
                 }
-                self.take_message(n, *stream, now, effects);
+                self.take_message(n, *stream, Reason::ByPerson, now, effects);
                 return Ok(());
             }
             (
@@ -341,8 +346,8 @@ impl Phone {
             ) => return wrong_state,
         }
         let call = &mut self.calls[n];
-        call.go_on(Onward::Target(target), far_end, now, effects)?;
-        call.note(Happening::Moves, effects);
+        call.go_on(Onward::Target(target.clone()), far_end, now, effects)?;
+        call.note(Happening::Moves(target), effects);
         Ok(())
     }
 
@@ -372,7 +377,7 @@ impl Phone {
                     call.note(Happening::Merged, effects);
                 }
             } else if !(joins && call.meets()) {
-                call.hold(effects);
+                call.hold(Reason::AnotherCall, effects);
             }
         }
         Ok(())

@@ -3,11 +3,12 @@
 //! Nobody switches sound from one place to another. After each input the engine is told what differs between what it
 //! does and what the calls' states say, so that no state can be reached with the sound of another.
 
-use super::{Effect, Happening, Phone};
+use super::{Effect, Happening, Phone, Reason};
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::audio::{Feed, Route};
 use crate::pure::call::{Call, CallState, Dialed, Message, Next, Onward, Part};
 use crate::pure::ids::StreamId;
+use crate::pure::recording::name::Kind;
 
 /// What the near end hears that no call says.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,7 +22,7 @@ pub(super) struct Signals {
 impl Phone {
     /// Tells the engine what has changed.
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
-        self.close_meeting();
+        self.close_meeting(effects);
         let country = self.settings.country;
         let talk = self.calls.iter().any(Call::talks);
         let screened = self.screened();
@@ -32,7 +33,13 @@ impl Phone {
                 && recorded != Some(had)
             {
                 effects.push(Effect::Record(had.0, call.id.clone(), false));
-                call.note(Happening::RecordingEnded, effects);
+                let why = match had.1 {
+                    Kind::Call if call.recorded => Reason::LeftDesk,
+                    Kind::Call => Reason::ByPerson,
+                    Kind::Voicemail if call.talks() => Reason::ByPerson,
+                    Kind::Voicemail => Reason::FarEnd,
+                };
+                call.note_for(Happening::RecordingEnded, why, effects);
                 call.records = None;
             }
             match (call.attached, wanted) {
@@ -69,12 +76,13 @@ impl Phone {
     }
 
     /// A meeting of one is a talk.
-    fn close_meeting(&mut self) {
+    fn close_meeting(&mut self, effects: &mut Vec<Effect>) {
         let mut meeting = self.calls.iter_mut().filter(|call| call.meets());
         if let (Some(last), None) = (meeting.next(), meeting.next())
             && let CallState::Talking { part, .. } = &mut last.state
         {
             *part = Part::Talks;
+            last.note_for(Happening::Parted, Reason::Alone, effects);
         }
     }
 

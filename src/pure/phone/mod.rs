@@ -11,6 +11,7 @@
 mod answers;
 mod commands;
 mod desk;
+mod happening;
 mod meant;
 mod news;
 mod settings;
@@ -20,6 +21,7 @@ mod unanswered;
 
 use std::time::Duration;
 
+pub use happening::*;
 pub use settings::*;
 pub use types::*;
 
@@ -132,7 +134,7 @@ impl Phone {
                 if let Some(call) = calls.find(is_it) {
                     call.records = None;
                     call.recorded = false;
-                    call.note(Happening::RecordingEnded, &mut effects);
+                    call.note_for(Happening::RecordingEnded, Reason::Failed, &mut effects);
                     if call.is_at_voicemail() {
                         // Nobody should speak to a machine that does not write it down.
                         let _ = call.hang_up(EndReason::Failed, now, &mut effects);
@@ -149,6 +151,10 @@ impl Phone {
                 self.carrier_dialled(&call, outcome, now, &mut effects)
             }
             Input::DoNotDisturb(on) => {
+                if self.do_not_disturb != on {
+                    let happening = Happening::DoNotDisturb(on);
+                    effects.push(Effect::Event(None, happening, Reason::ByPerson));
+                }
                 self.do_not_disturb = on;
                 if on {
                     self.ring_elsewhere(now, &mut effects);
@@ -211,6 +217,13 @@ impl Phone {
     #[must_use]
     pub fn do_not_disturb(&self) -> bool {
         self.do_not_disturb
+    }
+
+    /// Returns one call as a person may see it.
+    #[must_use]
+    pub fn view(&self, id: &CallId) -> Option<CallView> {
+        let call = self.calls.iter().find(|call| call.id == *id);
+        call.map(Call::view)
     }
 
     /// Returns the calls as a person may see them, oldest first.

@@ -6,7 +6,7 @@
 use super::{
     Ask, AutoAnswer, CARRIER_LIMIT, CONNECT_LIMIT, CarrierRequest, DialError, DialRefusal,
     Direction, Effect, EndReason, Happening, LOST_LIMIT, LegStatus, NUMBER_RINGS_FOR, Phone,
-    QUESTION_LIMIT, RING_MARGIN, StreamEnd, StreamRefusal,
+    QUESTION_LIMIT, RING_MARGIN, Reason, StreamEnd, StreamRefusal,
 };
 use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part, Purpose};
 use crate::pure::ids::{CallId, LegId, StreamId, StreamToken};
@@ -293,7 +293,7 @@ impl Phone {
                 let taken = self.is_desk_taken(Some(n), purpose);
                 match purpose {
                     Purpose::Talk => {
-                        self.hold_others(n, effects);
+                        self.hold_others(n, Reason::AnotherCall, effects);
                         self.calls[n].talk(stream, Part::Talks, longest, now, effects);
                     }
                     // Whoever has spoken here already is not sent away for others who ring.
@@ -307,7 +307,10 @@ impl Phone {
                         return Err(StreamRefusal::DeskTaken);
                     }
                     Purpose::Ring | Purpose::Wait => self.ring(n, stream, now, effects),
-                    Purpose::Message => self.take_message(n, stream, now, effects),
+                    Purpose::Message => {
+                        let why = self.why_elsewhere(n);
+                        self.take_message(n, stream, why, now, effects);
+                    }
                 }
             }
             CallState::Ringing { .. }
@@ -352,7 +355,12 @@ impl Phone {
             auto,
         };
         call.since = now;
-        call.note(Happening::Rings, effects);
+        let why = if call.answered {
+            Reason::CameBack
+        } else {
+            Reason::FarEnd
+        };
+        call.note_for(Happening::Rings, why, effects);
         if auto == Some(now) {
             self.answer_by_itself(n, now, effects);
         }

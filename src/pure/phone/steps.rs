@@ -2,18 +2,25 @@
 
 use super::{
     Ask, CARRIER_LIMIT, CarrierRequest, CommandError, DIAL_LIMIT, DialError, Direction, Effect,
-    EndReason, HUNG_UP_LIMIT, Happening, LONGEST_ELSEWHERE, QUESTION_LIMIT, REMEMBERED,
+    EndReason, HUNG_UP_LIMIT, Happening, LONGEST_ELSEWHERE, QUESTION_LIMIT, REMEMBERED, Reason,
+    Target,
 };
 use crate::pure::audio::tone::Progress;
-use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part};
+use crate::pure::call::{Call, CallState, Dialed, Far, Next, Onward, Part, Purpose};
 use crate::pure::ids::{LegId, StreamId};
 use crate::pure::keys::Keys;
 use crate::pure::time::Time;
 
 impl Call {
-    /// Notes what happened to it.
+    /// Notes what happened to it, for the usual reason.
     pub(super) fn note(&self, happening: Happening, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Event(self.id.clone(), happening));
+        let reason = happening.usual_reason();
+        self.note_for(happening, reason, effects);
+    }
+
+    /// Notes what happened to it, and why.
+    pub(super) fn note_for(&self, happening: Happening, reason: Reason, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Event(Some(self.id.clone()), happening, reason));
     }
 
     /// Tells whoever dialled how it went, once.
@@ -37,21 +44,37 @@ impl Call {
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
+        let answered_by = match &self.state {
+            CallState::Dialing { .. } => Reason::FarEnd,
+            CallState::Ringing {
+                auto: Some(auto), ..
+            } if *auto <= now => Reason::ByItself,
+            CallState::Offered { .. }
+            | CallState::Ringing { .. }
+            | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => Reason::ByPerson,
+        };
         self.state = CallState::Talking {
             stream,
             part,
             until,
         };
         self.since = now;
+        self.was_answered = true;
         self.wanted = false;
         self.offered_again = false;
         if !self.answered {
             self.answered = true;
             effects.push(Effect::DeskAnswered);
-            self.note(Happening::Answered, effects);
+            self.note_for(Happening::Answered, answered_by, effects);
         }
         if part == Part::Held {
-            self.note(Happening::Held, effects);
+            self.note_for(Happening::Held, Reason::AnotherCall, effects);
         }
         if let Some(keys) = self.keys.take() {
             self.send_keys(stream, keys, effects);
@@ -68,14 +91,17 @@ impl Call {
     }
 
     /// Lets the far end wait, if it talks.
-    pub(super) fn hold(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn hold(&mut self, why: Reason, effects: &mut Vec<Effect>) {
         if let CallState::Talking {
             part: part @ (Part::Talks | Part::Meets),
             ..
         } = &mut self.state
         {
-            *part = Part::Held;
-            self.note(Happening::Held, effects);
+            let met = std::mem::replace(part, Part::Held) == Part::Meets;
+            if met {
+                self.note_for(Happening::Parted, why, effects);
+            }
+            self.note_for(Happening::Held, why, effects);
         }
     }
 
@@ -219,6 +245,36 @@ impl Call {
         Ok(())
     }
 
+    /// Says why it is offered the desk's stream again.
+    pub(super) fn comes_back_for(&self, purpose: Purpose) -> Reason {
+        let leads_to = match &self.state {
+            CallState::Leaving {
+                then: Next::On(to), ..
+            }
+            | CallState::LeavingElsewhere {
+                then: Next::On(to), ..
+            }
+            | CallState::Deciding { to, .. } => Some(to),
+            CallState::Leaving { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Dialing { .. }
+            | CallState::Offered { .. }
+            | CallState::Ringing { .. }
+            | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::Ended { .. } => None,
+        };
+        match (purpose, leads_to) {
+            (Purpose::Talk | Purpose::Message, _) => Reason::ByPerson,
+            (
+                Purpose::Ring | Purpose::Wait,
+                Some(Onward::Back | Onward::Target(Target::Conference(_))),
+            ) => Reason::Alone,
+            (Purpose::Ring | Purpose::Wait, _) => Reason::NotAnsweredElsewhere,
+        }
+    }
+
     /// The carrier did not do what was wanted of a call that is elsewhere: it is as it was, and can be asked again.
     pub(super) fn is_elsewhere_again(&mut self) {
         if let CallState::LeavingElsewhere {
@@ -251,7 +307,14 @@ impl Call {
                 *far = Far::Answered(by);
                 *until = now + LONGEST_ELSEWHERE;
                 self.since = now;
-                self.note(Happening::Answered, effects);
+                self.was_answered = true;
+                let by_far_end = self.was_dialled_in_a_browser();
+                let why = if by_far_end {
+                    Reason::FarEnd
+                } else {
+                    Reason::Elsewhere
+                };
+                self.note_for(Happening::Answered, why, effects);
             }
             Far::Answered(known) => {
                 if known.is_none() {
@@ -333,6 +396,27 @@ impl Call {
         self.since = now;
         self.keys = None;
         self.note(Happening::Ended(reason), effects);
+        if self.is_missed(reason) {
+            self.note(Happening::Missed(reason), effects);
+        }
+    }
+
+    /// Says whether a call that is over for that reason is one that the person missed.
+    fn is_missed(&self, reason: EndReason) -> bool {
+        let turned_away = match reason {
+            EndReason::HungUpHere
+            | EndReason::Rejected
+            | EndReason::Blocked
+            | EndReason::Refused => true,
+            EndReason::Busy
+            | EndReason::TooLong
+            | EndReason::HungUpThere
+            | EndReason::NotAnswered
+            | EndReason::Failed
+            | EndReason::LeftMessage
+            | EndReason::StreamLost => false,
+        };
+        self.direction == Direction::Incoming && !self.was_answered && !turned_away
     }
 
     /// Returns what the near end hears of a call's end. Whoever hung up here knows it, and of a call that waits nothing is

@@ -3,6 +3,7 @@
 
 mod books;
 mod dialling;
+mod happenings;
 mod late;
 mod moving;
 mod recording;

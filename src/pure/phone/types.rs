@@ -8,6 +8,7 @@ use crate::pure::ids::{CallId, Identity, LegId, Party, PhoneNumber, StreamId, St
 use crate::pure::keys::{Keys, NoKeys};
 use crate::pure::time::Time;
 
+use super::happening::{Happening, Reason};
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
 #[derive(Clone, Debug)]
 pub struct Fresh {
@@ -435,6 +436,17 @@ pub struct CallView {
     pub end_reason: Option<EndReason>,
 }
 
+impl CallView {
+    /// Returns the other side: who called, or who was called.
+    #[must_use]
+    pub fn far_end(&self) -> &Party {
+        match self.direction {
+            Direction::Incoming => &self.from,
+            Direction::Outgoing => &self.to,
+        }
+    }
+}
+
 /// All that may be known of the phone at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Snapshot {
@@ -444,49 +456,6 @@ pub struct Snapshot {
     pub do_not_disturb: bool,
     /// The number of the newest event that this snapshot holds.
     pub seq: u64,
-}
-
-/// What happened to a call, for the log of events.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Happening {
-    /// A call came in, or began.
-    Began,
-    /// It rings at the desk.
-    Rings,
-    /// It rings at the far end.
-    FarEndRings,
-    /// It rings in the browsers.
-    RingsBrowsers,
-    /// Sound flows.
-    Answered,
-    /// The far end waits.
-    Held,
-    /// It talks again.
-    Resumed,
-    /// It meets others at the desk.
-    Merged,
-    /// The far end does not hear the desk any more.
-    Muted,
-    /// It does again.
-    Unmuted,
-    /// It is being recorded.
-    RecordingBegan,
-    /// It is recorded no longer: somebody stopped it, its sound does not pass us any more, or it could not be written.
-    RecordingEnded,
-    /// Somebody wants it elsewhere, or at the desk.
-    Moves,
-    /// It is at the desk again: somebody wanted it there, or nobody answered elsewhere.
-    CameBack,
-    /// It hears the greeting, and may leave a message.
-    ReachedVoicemail,
-    /// It leaves a message.
-    LeavesMessage,
-    /// It rings at a number that it was forwarded to.
-    Forwarded,
-    /// The far end pressed a key: `0`-`9`, `*`, `#`, `A`-`D`.
-    Key(char),
-    /// It is over.
-    Ended(EndReason),
 }
 
 /// Why a stream was turned away.
@@ -672,8 +641,8 @@ pub enum Effect {
     DeskAnswered,
     /// Tell the person how a command went.
     Reply(Result<CallView, CommandError>),
-    /// Something happened, to be logged with the next sequence number.
-    Event(CallId, Happening),
+    /// Something happened, to a call or to the whole desk, and why; to be logged with the next sequence number.
+    Event(Option<CallId>, Happening, Reason),
 }
 
 impl DialRefusal {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     Direction, Document, Effect, EndReason, Happening, LINES, MessagesFrom, Phone, Phrase,
-    RING_MARGIN, Ring, Spoken, TOKEN_LIFE,
+    RING_MARGIN, Reason, Ring, Spoken, TOKEN_LIFE,
 };
 use crate::pure::call::{Call, CallState, Far, Message, Onward, Purpose, Station, Unanswered};
 use crate::pure::ids::{Identity, Party, PhoneNumber, StreamId, StreamToken};
@@ -41,6 +41,7 @@ impl Phone {
         effects: &mut Vec<Effect>,
     ) -> Document {
         let next = self.next_try(n, now);
+        let why = self.why_elsewhere(n);
         let call = &mut self.calls[n];
         call.since = now;
         let (station, told, rings_for) = match next {
@@ -52,13 +53,13 @@ impl Phone {
                 return call.told.clone();
             }
             Try::Browsers(identities) => {
-                call.note(Happening::RingsBrowsers, effects);
+                call.note_for(Happening::RingsBrowsers, why, effects);
                 let call = call.id.clone();
                 let told = Document::RingBrowsers { call, identities };
                 (Station::Browsers, told, self.settings.browsers_ring_for)
             }
             Try::Forward(to) => {
-                call.note(Happening::Forwarded, effects);
+                call.note_for(Happening::Forwarded, why, effects);
                 let caller_id = match (&call.from, &self.settings.own_number) {
                     // Twilio lets the number pass that it was called from.
                     (Party::Number(number), _) => number.clone(),
@@ -120,6 +121,29 @@ impl Phone {
         }
     }
 
+    /// Says why others are tried for a call than the desk.
+    pub(super) fn why_elsewhere(&self, n: usize) -> Reason {
+        let call = &self.calls[n];
+        match &call.state {
+            _ if self.do_not_disturb || call.is_quieted() => Reason::DoNotDisturb,
+            _ if call.station > Station::Desk && call.was_tried => Reason::StageUnanswered,
+            _ if call.station > Station::Desk || self.settings.ring == Ring::Browser => {
+                Reason::Settings
+            }
+            _ if !self.desk_usable => Reason::NoDesk,
+            CallState::Offered { .. } => Reason::DeskTaken,
+            CallState::Dialing { .. }
+            | CallState::Ringing { .. }
+            | CallState::Talking { .. }
+            | CallState::Voicemail { .. }
+            | CallState::Leaving { .. }
+            | CallState::Deciding { .. }
+            | CallState::Elsewhere { .. }
+            | CallState::LeavingElsewhere { .. }
+            | CallState::Ended { .. } => Reason::StageUnanswered,
+        }
+    }
+
     fn forwarded_to(&self, call: &Call) -> Option<PhoneNumber> {
         let forwarding = &self.settings.forwarding;
         let busy = forwarding.busy.as_ref().filter(|_| call.found_busy);
@@ -130,7 +154,10 @@ impl Phone {
     /// The desk has rung long enough, or is to ring no more. Where only a message is left, its stream is good for that.
     pub(super) fn goes_unanswered(&mut self, n: usize, now: Time, effects: &mut Vec<Effect>) {
         match (self.next_try(n, now), self.calls[n].stream()) {
-            (Try::Voicemail, Some(stream)) => self.take_message(n, stream, now, effects),
+            (Try::Voicemail, Some(stream)) => {
+                let why = self.why_elsewhere(n);
+                self.take_message(n, stream, why, now, effects);
+            }
             // The stream stays up, and silent, until the carrier has taken the call away.
             (Try::Voicemail | Try::Browsers(_) | Try::Forward(_) | Try::Nobody, _) => {
                 // What rings has a leg.
@@ -170,6 +197,7 @@ impl Phone {
         &mut self,
         n: usize,
         stream: StreamId,
+        why: Reason,
         now: Time,
         effects: &mut Vec<Effect>,
     ) {
@@ -181,7 +209,7 @@ impl Phone {
             part: Message::Greeting,
             until: now + GREETING_LIMIT,
         };
-        call.note(Happening::ReachedVoicemail, effects);
+        call.note_for(Happening::ReachedVoicemail, why, effects);
         effects.push(Effect::Speak(stream, Spoken::Greeting));
     }
 

@@ -28,14 +28,19 @@ fn of_recordings(effects: Vec<Effect>) -> Vec<Effect> {
             matches!(
                 effect,
                 Effect::Record(..)
-                    | Effect::Event(_, Happening::RecordingBegan | Happening::RecordingEnded)
+                    | Effect::Event(_, Happening::RecordingBegan | Happening::RecordingEnded, _)
             )
         })
         .collect()
 }
 
 fn told(happening: Happening) -> Effect {
-    Effect::Event(call_id(1), happening)
+    let reason = happening.usual_reason();
+    told_for(happening, reason)
+}
+
+fn told_for(happening: Happening, reason: Reason) -> Effect {
+    Effect::Event(Some(call_id(1)), happening, reason)
 }
 
 #[test]
@@ -132,7 +137,8 @@ fn a_recording_that_cannot_go_on_is_told_of_and_not_begun_again_by_itself() {
     talk(&mut phone);
     phone.handle(record(true), at(1_000));
     let effects = phone.handle(Input::RecordingOver(STREAM), at(2_000));
-    assert_eq!(effects, [told(Happening::RecordingEnded)]);
+    let ended = told_for(Happening::RecordingEnded, Reason::Failed);
+    assert_eq!(effects, [ended]);
     assert!(!phone.views()[0].recorded);
     let effects = phone.handle(command(1, Command::Hold), at(3_000));
     assert_eq!(of_recordings(effects), []);

@@ -346,7 +346,10 @@ fn short(effect: &Effect) -> String {
         Effect::DeskAnswered => "desk answered".to_owned(),
         Effect::Reply(Ok(_)) => "done".to_owned(),
         Effect::Reply(Err(why)) => format!("{why:?}"),
-        Effect::Event(_, happening) => format!("log {happening:?}"),
+        Effect::Event(_, happening, reason) if *reason == happening.usual_reason() => {
+            format!("log {happening:?}")
+        }
+        Effect::Event(_, happening, reason) => format!("log {happening:?} ({reason:?})"),
     }
 }
 
