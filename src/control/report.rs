@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use super::memory::{self, Recalling};
 use super::server::{Commanded, Desk, Refused, Remembered, Whole};
-use super::{CallReport, Device, Devices, Recall, Status};
+use super::{CallLevels, CallReport, Device, Devices, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
-use crate::pure::phone::{CallView, Command};
+use crate::pure::phone::{CallView, Command, Stage};
 
 /// The running daemon, as the control socket sees it.
 #[derive(Debug)]
@@ -37,6 +37,18 @@ impl DaemonDesk {
         CallReport::new(call, self.phone.wall_time(call.since))
             .with_quality(self.phone.quality(&call.id))
     }
+
+    fn levels(&self, call: &CallView) -> Option<CallLevels> {
+        if call.stage != Stage::Talking || call.held {
+            return None;
+        }
+        let needles = self.phone.media().needles(call.stream?)?;
+        Some(CallLevels {
+            call: call.id.as_str().to_owned(),
+            microphone_dbfs: needles.microphone_dbfs.filter(|_| !call.muted),
+            far_end_dbfs: needles.far_end_dbfs,
+        })
+    }
 }
 
 impl DaemonDesk {
@@ -54,6 +66,10 @@ impl Desk for DaemonDesk {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            number: self
+                .phone
+                .own_number()
+                .map(|number| number.as_str().to_owned()),
             address: self.address.clone(),
             public_url: self.public_url.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -68,6 +84,11 @@ impl Desk for DaemonDesk {
                 .map(|call| self.report(call))
                 .collect(),
             do_not_disturb: snapshot.do_not_disturb,
+            levels: snapshot
+                .calls
+                .iter()
+                .filter_map(|call| self.levels(call))
+                .collect(),
         }
     }
 
