@@ -40,12 +40,15 @@ async fn a_call_is_dialled_held_muted_and_hung_up_by_keys() {
     // Who speaks is seen within a moment, what the call is like within some seconds.
     let is_heard = |line: &str| line.contains('█') && line.contains(" dB");
     let talks = terminal.until(|screen| {
-        let mut lines = screen.lines();
-        let (near, far) = (
-            lines.clone().find(|l| l.contains("│mic")),
-            lines.find(|l| l.contains("│far end")),
-        );
-        near.is_some_and(is_heard) && far.is_some_and(is_heard) && screen.contains("││MOS       4.")
+        let line = |name: &str| screen.lines().find(|line| line.contains(name));
+        let curve = |line: &str| {
+            line.split("││")
+                .nth(1)
+                .map(|part| part.matches('█').count())
+        };
+        line("│mic").is_some_and(is_heard)
+            && line("│far end").is_some_and(is_heard)
+            && line("││MOS       4.").and_then(curve) >= Some(4)
     });
     println!("{talks}");
 
@@ -61,7 +64,7 @@ async fn a_call_is_dialled_held_muted_and_hung_up_by_keys() {
     terminal.until(|screen| {
         screen
             .lines()
-            .any(|line| line.contains("│mic") && line.contains(" -│"))
+            .any(|line| line.contains("│mic") && line.contains("░   -"))
     });
     terminal.tmux(&["resize-window", "-x", "40", "-y", "12"]);
     let small = terminal.until(|screen| screen.contains(&format!("▶ → {ANNA}")));

@@ -11,6 +11,7 @@ use url::Url;
 use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
+use crate::pure::handset::HandsetChoice;
 use crate::pure::phone::{AutoAnswer, Ring};
 use crate::pure::recording::Format;
 
@@ -84,6 +85,16 @@ pub(super) fn api_base_url(text: &str) -> Result<Url, String> {
         );
     }
     Ok(url)
+}
+
+/// Reads whose keys are used.
+pub(super) fn handset(text: &str) -> Result<HandsetChoice, String> {
+    match text {
+        "auto" => Ok(HandsetChoice::Auto),
+        "none" => Ok(HandsetChoice::None),
+        path if path.starts_with('/') => Ok(HandsetChoice::Device(PathBuf::from(path))),
+        _ => Err("is neither auto, none nor a path from the root on".to_owned()),
+    }
 }
 
 /// Reads how calls are recorded.

@@ -8,6 +8,7 @@ pub mod book;
 pub mod call;
 pub mod call_report;
 pub mod destination;
+pub mod handset;
 pub mod ids;
 pub mod keys;
 pub mod ogg;

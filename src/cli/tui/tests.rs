@@ -668,4 +668,17 @@ const HELP: &str = "
 └──────────────────────────────────────────────────────────────────────────────┘
 ↑ ↓ more  any other key closes this
 ";
-const HELP_SMALL: &str = "x";
+const HELP_SMALL: &str = "
+0-9 * #   type a number; sent to the far
+end while you talk
+Enter     answer, dial, or bring back
+the last number
+x Backsp. hang up, or turn away what
+rings
+h         let the far end wait, or talk
+again
+m         close or open the microphone
+s         talk with whoever waits
+n         dial a further number, or a
+↑ ↓ more  any other key closes this
+";
