@@ -12,7 +12,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
 const VERBS: [&str; 11] = [
-    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "history", "contacts", "block", "tui",
+    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "history", "contacts",
+    "block", "tui",
 ];
 
 #[test]

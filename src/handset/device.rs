@@ -81,10 +81,11 @@ impl Device {
             if lighting.is_none()
                 && let Some(layout) = &self.lamps
             {
-                let lamps = Lamps::of(&snapshots.borrow_and_update());
-                if lit != Some(lamps) {
-                    lit = Some(lamps);
-                    lighting = Some(light(Arc::clone(&file), layout.light(lamps)));
+                // What a device has no lamp for changes nothing.
+                let reports = layout.light(Lamps::of(&snapshots.borrow_and_update()));
+                if lit.as_ref() != Some(&reports) {
+                    lit = Some(reports.clone());
+                    lighting = Some(light(Arc::clone(&file), reports));
                 }
             }
             let lights = async {
