@@ -21,10 +21,11 @@ use crate::audio::MediaHandle;
 use crate::config::{Origin, Secret, Settings};
 use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
+use crate::handset::Handsets;
 use crate::phone::{PhoneHandle, RecordingSettings};
 use crate::pure::phone::PhoneSettings;
 use crate::store::{StoreError, StoreHandle};
-use crate::{twilio, web};
+use crate::{handset, twilio, web};
 use http::{Connections, Limits};
 use lock::Lock;
 
@@ -39,6 +40,7 @@ pub struct Daemon {
     closing: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
     control: Server,
+    handsets: Handsets,
     // Held as long as the daemon runs.
     _lock: Lock,
 }
@@ -102,6 +104,8 @@ impl Daemon {
         )
         .await;
         phone.limit_history(settings.history);
+        let roots = handset::Roots::default();
+        let handsets = handset::start(settings.handset.clone(), roots, phone.clone());
         let router = Router::new()
             .merge(twilio::door(&settings, phone.clone(), clock))
             .merge(web::door(&settings, api_key.clone(), phone.clone()));
@@ -145,6 +149,7 @@ impl Daemon {
             closing,
             doors,
             control,
+            handsets,
             _lock: lock,
         })
     }
@@ -199,6 +204,7 @@ impl Daemon {
             }
         }
         drop(self.control);
+        drop(self.handsets);
         self.phone.media().stop().await;
     }
 }

@@ -15,6 +15,7 @@ use offhook::pure::audio::comfort::{HoldMusic, Loudest, Ringtone, Volume};
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::audio::speakerphone::Stages;
 use offhook::pure::audio::tone::Country;
+use offhook::pure::handset::HandsetChoice;
 use offhook::pure::phone::{AutoAnswer, Ring};
 
 #[test]
@@ -101,6 +102,7 @@ fn the_defaults_are_those_of_the_documents() {
         "https://api.twilio.com/"
     );
     assert!(settings.api_key.is_none() && settings.hosts.is_empty());
+    assert_eq!(settings.handset, HandsetChoice::Auto);
 }
 
 #[test]
@@ -247,6 +249,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "is no country whose tones are known",
     ),
     ("OFFHOOK_CALL_WAITING", "yes", "is neither true nor false"),
+    (
+        "OFFHOOK_HANDSET",
+        "hidraw0",
+        "is neither auto, none nor a path",
+    ),
     ("OFFHOOK_LONGEST_CALL", "0", "is not from 1 to 1440"),
     ("OFFHOOK_CAPTURE", "file:", "names no file"),
     ("OFFHOOK_AUDIO_HOST", "jack", "is none of these"),

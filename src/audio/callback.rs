@@ -16,7 +16,7 @@ use cpal::{FromSample, Sample};
 use super::seat::{EarSeat, Turn};
 use super::sidetone::ToSidetone;
 use crate::pure::audio::DeviceRate;
-use crate::pure::audio::level::LevelCell;
+use crate::pure::audio::level::{LevelCell, Needle};
 use crate::pure::audio::ringtone::Ringer;
 use crate::pure::audio::tone::Country;
 use crate::pure::time::Time;
@@ -439,6 +439,8 @@ pub(super) struct UpMeter {
     pub(super) delay_ms: AtomicU32,
     /// How loud the microphone is, as the far end gets it.
     pub(super) level: LevelCell,
+    /// The same at this moment.
+    pub(super) needle: Needle,
 }
 
 #[cfg(test)]

@@ -145,6 +145,16 @@ pub struct StreamStats {
     pub way_up: WayUp,
 }
 
+/// How loud both directions of a stream are at this moment, in dBFS, as the needles of peak programme meters show it: nothing
+/// where nothing was heard yet. A direction that is not open stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Needles {
+    /// The microphone, as the far end gets it.
+    pub microphone_dbfs: Option<f32>,
+    /// The far end.
+    pub far_end_dbfs: Option<f32>,
+}
+
 /// What is known of the devices' clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DeviceClocks {
@@ -444,6 +454,17 @@ impl MediaHandle {
             far_end: leg.down.levels(),
             microphone: leg.up.level.get(),
             way_up: leg.way_up.get(),
+        })
+    }
+
+    /// Returns how loud a stream is at this moment; may be asked as often as wanted.
+    #[must_use]
+    pub fn needles(&self, stream: StreamId) -> Option<Needles> {
+        let legs = self.legs();
+        let leg = legs.iter().find(|leg| leg.stream == stream)?;
+        Some(Needles {
+            microphone_dbfs: leg.up.needle.dbfs(),
+            far_end_dbfs: leg.down.now_dbfs(),
         })
     }
 

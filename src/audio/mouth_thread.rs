@@ -539,6 +539,7 @@ impl Leg {
         }
         let mut sound = [0.0; FRAME_LEN];
         g711::decode_slice(&frame.ulaw, &mut sound);
+        self.meter.needle.push(&sound);
         self.level.push(&sound);
         self.until_told -= 1;
         if self.until_told == 0 {

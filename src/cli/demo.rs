@@ -229,6 +229,7 @@ impl Demonstration {
             call_waiting: true,
             longest_call: Duration::from_secs(3_600),
             audio: self.audio.clone(),
+            handset: Default::default(),
             hosts: Vec::new(),
             lang: self.lang,
             country: self.country,

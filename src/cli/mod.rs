@@ -21,6 +21,7 @@ pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod terminal;
+pub(crate) mod tui;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
@@ -104,6 +105,8 @@ enum Verb {
     Contacts(contacts::Args),
     /// Say who is not let through
     Block(block::Args),
+    /// Be at the telephone in the terminal: calls, levels and keys
+    Tui(tui::Args),
     /// Write a shell's completions to standard output
     Completions(completions::Args),
     /// Print which verb the settings call for: serve or demo
@@ -137,6 +140,7 @@ impl Verb {
             Verb::History(args) => Some(args.flags.given()),
             Verb::Contacts(args) => Some(args.given()),
             Verb::Block(args) => Some(args.given()),
+            Verb::Tui(args) => Some(args.flags.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
     }
@@ -219,6 +223,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::History(args) => history::run(&args, &context()?),
         Verb::Contacts(args) => contacts::run(&args, &context()?),
         Verb::Block(args) => block::run(&args, &context()?),
+        Verb::Tui(args) => tui::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),
     }

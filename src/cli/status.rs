@@ -138,16 +138,7 @@ fn device_words(device: &Device, lang: Lang) -> String {
 
 /// Writes one call for a person, on one line.
 pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
-    let state = match call.state.as_str() {
-        "dialing" => Message::StateDialing.text(lang),
-        "ringing" => Message::StateRinging.text(lang),
-        "connecting" => Message::StateConnecting.text(lang),
-        "talking" => Message::StateTalking.text(lang),
-        "voicemail" => Message::StateVoicemail.text(lang),
-        "ended" => Message::StateEnded.text(lang),
-        // A newer daemon may know more states than we do.
-        other => other.to_owned(),
-    };
+    let state = state_word(&call.state, lang);
     let name = call.name.as_deref();
     let party = party(&call.direction, &call.from, &call.to, name, lang);
     let mut line = format!("{}  {state}  {party}", call.id);
@@ -166,6 +157,20 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
     }
     line.push_str(&format!("  {}", call.since));
     line
+}
+
+/// Says where a call stands.
+pub(super) fn state_word(state: &str, lang: Lang) -> String {
+    match state {
+        "dialing" => Message::StateDialing.text(lang),
+        "ringing" => Message::StateRinging.text(lang),
+        "connecting" => Message::StateConnecting.text(lang),
+        "talking" => Message::StateTalking.text(lang),
+        "voicemail" => Message::StateVoicemail.text(lang),
+        "ended" => Message::StateEnded.text(lang),
+        // A newer daemon may know more states than we do.
+        other => other.to_owned(),
+    }
 }
 
 /// Says with whom a call is, or was.
@@ -229,6 +234,7 @@ mod tests {
         let status = Status {
             version: "0.1.0".to_owned(),
             pid: 7,
+            number: None,
             address: "http://127.0.0.1:3000".to_owned(),
             public_url: "https://phone.example.com".to_owned(),
             uptime_seconds: 61,
@@ -239,6 +245,7 @@ mod tests {
             },
             do_not_disturb: false,
             quiet: None,
+            levels: Vec::new(),
             calls: vec![CallReport {
                 id: "c1".to_owned(),
                 sid: Some("CA1".to_owned()),

@@ -27,6 +27,7 @@ use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
 use crate::pure::book::history::HistoryLimits;
 use crate::pure::book::quiet::QuietTimes;
+use crate::pure::handset::HandsetChoice;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Forwarding, Ring, Voicemail};
 use crate::pure::recording::Format;
@@ -120,6 +121,8 @@ pub struct Settings {
     pub longest_call: Duration,
     /// The devices.
     pub audio: AudioSettings,
+    /// Whose keys are used.
+    pub handset: HandsetChoice,
     /// Further host names of the person's door.
     pub hosts: Vec<String>,
     /// How people are spoken to.
@@ -203,6 +206,7 @@ impl Settings {
         let retention = read_retention(reader);
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
+        let handset = reader.optional(&table::OFFHOOK_HANDSET, value::handset);
         let (twilio, local) = (twilio?, local?);
         Some(Settings {
             auth_tokens,
@@ -226,6 +230,7 @@ impl Settings {
             call_waiting: call_waiting.unwrap_or(true),
             longest_call: Duration::from_secs(60 * longest_call.unwrap_or(240)),
             audio,
+            handset: handset.unwrap_or_default(),
             hosts: hosts.unwrap_or_default(),
             lang: local.lang,
             country: country.unwrap_or_else(|| Country::of_number(&twilio.phone_number)),

@@ -635,6 +635,14 @@ settings! {
         like: "true, false, 1 or 0",
         example: "true",
     }
+    /// Whose keys are used.
+    OFFHOOK_HANDSET {
+        value: "DEVICE",
+        default: "auto",
+        about: "Whose keys answer, hang up and mute: those of every USB headset and telephone that may be read, of one device, or none",
+        like: "auto, none, or the path of a device such as /dev/hidraw0 or /dev/input/by-id/usb-Keys-event-kbd",
+        example: "auto",
+    }
     /// The data folder.
     OFFHOOK_DATA_DIR {
         value: "DIR",

@@ -13,6 +13,7 @@ use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
 use crate::pure::book::quiet::QuietTimes;
 use crate::pure::destination::{self, Destination};
+use crate::pure::handset::HandsetChoice;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, MessagesFrom, Phrase, Ring};
 use crate::pure::recording::Format;
@@ -87,6 +88,16 @@ pub(super) fn api_base_url(text: &str) -> Result<Url, String> {
         );
     }
     Ok(url)
+}
+
+/// Reads whose keys are used.
+pub(super) fn handset(text: &str) -> Result<HandsetChoice, String> {
+    match text {
+        "auto" => Ok(HandsetChoice::Auto),
+        "none" => Ok(HandsetChoice::None),
+        path if path.starts_with('/') => Ok(HandsetChoice::Device(PathBuf::from(path))),
+        _ => Err("is neither auto, none nor a path from the root on".to_owned()),
+    }
 }
 
 /// Reads how calls are recorded.

@@ -158,6 +158,9 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: u32,
+    /// The number of its line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
     /// Where it listens.
     pub address: String,
     /// Where Twilio reaches it.
@@ -171,7 +174,11 @@ pub struct Status {
     /// Whether the desk is kept from ringing.
     pub do_not_disturb: bool,
     /// The quiet time that the timetable has now, if any.
+    #[serde(default)]
     pub quiet: Option<QuietTime>,
+    /// How loud the calls are that talk at the desk, at this moment.
+    #[serde(default)]
+    pub levels: Vec<CallLevels>,
 }
 
 /// A quiet time.
@@ -179,6 +186,17 @@ pub struct Status {
 pub struct QuietTime {
     /// When it is over: RFC 3339, in UTC; nothing where it lasts for over a week.
     pub until: Option<String>,
+}
+
+/// How loud a call is at this moment. Its needles jump with a sample and fall by 20 dB in 1.7 s.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct CallLevels {
+    /// Our name for the call.
+    pub call: String,
+    /// The microphone, as the far end gets it, in dBFS; nothing while it is muted.
+    pub microphone_dbfs: Option<f32>,
+    /// The far end, in dBFS.
+    pub far_end_dbfs: Option<f32>,
 }
 
 /// How the devices do.

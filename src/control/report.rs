@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::memory::{self, Recalling};
 use super::server::{Commanded, Desk, Refused, Remembered, Whole};
 use super::watch::{self, Lines};
-use super::{CallReport, Device, Devices, QuietTime, Recall, Status};
+use super::{CallLevels, CallReport, Device, Devices, QuietTime, Recall, Status};
 use crate::audio::DeviceState;
 use crate::phone::PhoneHandle;
-use crate::pure::phone::{CallView, Command};
+use crate::pure::phone::{CallView, Command, Stage};
 use crate::pure::time::rfc3339;
 
 /// The running daemon, as the control socket sees it.
@@ -38,6 +38,18 @@ impl DaemonDesk {
     fn report(&self, call: &CallView) -> CallReport {
         self.phone.report(call)
     }
+
+    fn levels(&self, call: &CallView) -> Option<CallLevels> {
+        if call.stage != Stage::Talking || call.held {
+            return None;
+        }
+        let needles = self.phone.media().needles(call.stream?)?;
+        Some(CallLevels {
+            call: call.id.as_str().to_owned(),
+            microphone_dbfs: needles.microphone_dbfs.filter(|_| !call.muted),
+            far_end_dbfs: needles.far_end_dbfs,
+        })
+    }
 }
 
 impl DaemonDesk {
@@ -55,6 +67,10 @@ impl Desk for DaemonDesk {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            number: self
+                .phone
+                .own_number()
+                .map(|number| number.as_str().to_owned()),
             address: self.address.clone(),
             public_url: self.public_url.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -72,6 +88,11 @@ impl Desk for DaemonDesk {
             quiet: self.phone.quiet_until().map(|until| QuietTime {
                 until: until.map(rfc3339),
             }),
+            levels: snapshot
+                .calls
+                .iter()
+                .filter_map(|call| self.levels(call))
+                .collect(),
         }
     }
 

@@ -505,6 +505,7 @@ mod tests {
             Status {
                 version: "1".to_owned(),
                 pid: 1,
+                number: None,
                 address: "127.0.0.1:1".to_owned(),
                 public_url: "http://127.0.0.1:1".to_owned(),
                 uptime_seconds: 1,
@@ -516,6 +517,7 @@ mod tests {
                 calls: Vec::new(),
                 do_not_disturb: false,
                 quiet: None,
+                levels: Vec::new(),
             }
         }
 

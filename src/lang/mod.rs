@@ -10,6 +10,7 @@ pub mod book;
 mod en;
 pub mod event;
 mod fr;
+pub mod tui;
 
 use std::time::Duration;
 
@@ -597,7 +598,7 @@ fn whole(figure: Option<f32>, unit: &str) -> String {
 }
 
 /// Writes a time as hours, minutes and seconds, such as `2:05:09`.
-fn clock(time: Duration) -> String {
+pub(crate) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!(
         "{}:{:02}:{:02}",

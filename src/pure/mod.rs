@@ -9,6 +9,7 @@ pub mod call;
 pub mod call_report;
 pub mod destination;
 pub mod event_report;
+pub mod handset;
 pub mod ids;
 pub mod keys;
 pub mod ogg;

@@ -78,6 +78,33 @@ pub fn rfc3339(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Reads a moment as [`rfc3339`] writes it; nothing where it is none. The days follow Howard Hinnant's `days_from_civil`.
+#[must_use]
+pub fn read_rfc3339(text: &str) -> Option<SystemTime> {
+    let like = b"dddd-dd-ddTdd:dd:ddZ";
+    let fits = text.len() == like.len()
+        && text.bytes().zip(like).all(|(sign, like)| match like {
+            b'd' => sign.is_ascii_digit(),
+            other => sign == *other,
+        });
+    if !fits {
+        return None;
+    }
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
+        return None;
+    }
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    Some(UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +119,24 @@ mod tests {
             (1_735_689_600, "2025-01-01T00:00:00Z"),
             (4_102_444_799, "2099-12-31T23:59:59Z"),
         ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+            let at = UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(rfc3339(at), text);
+            assert_eq!(read_rfc3339(text), Some(at));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_not_read() {
+        for text in [
+            "",
+            "2025-01-01",
+            "2025-01-01T00:00:00",
+            "2025-13-01T00:00:00Z",
+            "2025-01-00T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "20é5-01-01T00:00:0Z",
+        ] {
+            assert_eq!(read_rfc3339(text), None, "{text}");
         }
     }
 }

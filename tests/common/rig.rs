@@ -56,6 +56,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
             comfort: Default::default(),
             stage_choice: StageChoice::default(),
         },
+        handset: offhook::pure::handset::HandsetChoice::None,
         hosts: Vec::new(),
         lang: offhook::lang::Lang::En,
         country: Country::NorthAmerica,

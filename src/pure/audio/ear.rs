@@ -471,8 +471,9 @@ impl EarLeg {
         self.fader.process(block);
     }
 
-    /// Takes in how loud the far end is, and tells it once a second.
+    /// Takes in how loud the far end is, and tells it once a second; the needle at once.
     fn measure(&mut self, block: &[f32]) {
+        self.meter.needle.push(block);
         self.level.push(block);
         if self.level.samples() >= self.told + u64::from(LINE_RATE) {
             self.told = self.level.samples();

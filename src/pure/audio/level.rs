@@ -5,7 +5,7 @@
 //! level is the one that lies 15.9 dB above its own threshold. All levels are in dBFS: 0 is the power of a square wave at
 //! full scale, so that the loudest sine has -3.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::LINE_RATE;
 
@@ -61,6 +61,36 @@ impl LevelCell {
             active_dbfs: -part(0) / 100.0,
             activity: part(32) / 10_000.0,
         })
+    }
+}
+
+/// How much of a peak is left after one sample: it falls by 20 dB in 1.7 s, as the needle of a peak programme meter does
+/// (IEC 60268-10, type I).
+const FALLS: f32 = 0.999_831;
+
+/// The needle of one direction, as it stands now: moved by one thread, read by anybody, at any time and as often as wanted.
+///
+/// It jumps up with a sample and falls slowly, so that whoever looks ten times a second misses nothing.
+#[derive(Debug, Default)]
+pub struct Needle(AtomicU32);
+
+impl Needle {
+    /// Takes sound in, full scale 1. For one thread alone.
+    pub fn push(&self, sound: &[f32]) {
+        let mut stands = f32::from_bits(self.0.load(Ordering::Relaxed));
+        for sample in sound {
+            stands = (stands * FALLS).max(sample.abs());
+        }
+        // Below this nobody sees it, and subnormal numbers take long.
+        let stands = if stands < NO_ENVELOPE { 0.0 } else { stands };
+        self.0.store(stands.to_bits(), Ordering::Relaxed);
+    }
+
+    /// Returns where it stands, in dBFS; nothing where nothing was heard.
+    #[must_use]
+    pub fn dbfs(&self) -> Option<f32> {
+        let stands = f32::from_bits(self.0.load(Ordering::Relaxed));
+        (stands > 0.0).then(|| 20.0 * stands.log10())
     }
 }
 
@@ -237,6 +267,24 @@ mod tests {
             assert!(!meter.smoothed.is_subnormal() && !meter.envelope.is_subnormal());
         }
         assert_eq!((meter.smoothed, meter.envelope), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_needle_jumps_with_a_sample_and_falls_by_20_db_in_1_7_s() {
+        let needle = Needle::default();
+        assert_eq!(needle.dbfs(), None);
+        needle.push(&[0.0, -0.5, 0.1]);
+        let jumped = needle.dbfs().expect("it was heard");
+        assert!((jumped + 6.02).abs() < 0.05, "{jumped}");
+        for _ in 0..170 {
+            needle.push(&[0.0; 80]);
+        }
+        let fallen = needle.dbfs().expect("still to be seen");
+        assert!((jumped - fallen - 20.0).abs() < 0.1, "{fallen}");
+        for _ in 0..10_000 {
+            needle.push(&[0.0; 80]);
+        }
+        assert_eq!(needle.dbfs(), None);
     }
 
     #[test]

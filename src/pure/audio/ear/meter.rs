@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::super::LINE_RATE;
-use super::super::level::{LevelCell, Levels};
+use super::super::level::{LevelCell, Levels, Needle};
 use super::super::playout::{Counts, PlayoutBuffer};
 
 /// How one leg does, written by the ear and read by anybody, at any time.
@@ -22,6 +22,7 @@ pub struct LegMeter {
     deepest: AtomicU32,
     delay_ms: AtomicU32,
     pub(super) level: LevelCell,
+    pub(super) needle: Needle,
 }
 
 impl LegMeter {
@@ -63,6 +64,12 @@ impl LegMeter {
     #[must_use]
     pub fn levels(&self) -> Option<Levels> {
         self.level.get()
+    }
+
+    /// Returns how loud the far end is at this moment, in dBFS.
+    #[must_use]
+    pub fn now_dbfs(&self) -> Option<f32> {
+        self.needle.dbfs()
     }
 
     /// Tells what a buffer counted, and the mean delay.
