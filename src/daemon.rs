@@ -15,10 +15,10 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::audio::MediaHandle;
-use crate::config::{Origin, Secret, Settings};
+use crate::config::{Origin, Secret, Settings, live};
 use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
 use crate::phone::{PhoneHandle, RecordingSettings};
@@ -82,6 +82,11 @@ impl Daemon {
             };
             Failure::world(cause.to_string()).hint(hint)
         })?;
+        let kept = store.settings().await.unwrap_or_default();
+        let (tuned, left_out) = live::take_up(&mut settings, &kept);
+        for why in left_out {
+            warn!(why, "a changed setting is left out");
+        }
         let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
         let media = start_sound(&settings, clock).await?;
         let recordings = RecordingSettings {
@@ -99,6 +104,7 @@ impl Daemon {
         )
         .await;
         phone.limit_history(settings.history);
+        phone.take_up(tuned).await;
         let router = Router::new()
             .merge(twilio::door(&settings, phone.clone(), clock))
             .merge(web::door(&settings, api_key.clone(), phone.clone()));
@@ -126,6 +132,7 @@ impl Daemon {
             phone.clone(),
             local,
             settings.public_url.as_str().to_owned(),
+            settings.told.clone(),
         );
         let control = Server::start(&settings.socket, desk)?;
         info!(

@@ -10,6 +10,7 @@ pub mod memory;
 mod recordings;
 mod tally;
 mod task;
+mod tuning;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,10 +30,12 @@ use crate::pure::phone::{
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
-use crate::store::{NoAnswer, StoreHandle};
+pub use crate::store::NoAnswer;
+use crate::store::StoreHandle;
 use figures::Board;
 use recordings::Shelf;
 use task::{EventLog, Message, Task};
+use tuning::Tuner;
 
 pub use crate::audio::{AudioStatus, DeviceState};
 pub use recordings::RecordingSettings;
@@ -67,6 +70,8 @@ pub struct DialWish {
     pub caller_id: PhoneNumber,
     /// What the stream must bring along.
     pub token: StreamToken,
+    /// How long the call may last.
+    pub longest: Duration,
     /// The legs that are known already: none of them is this call's.
     pub known: Vec<LegId>,
 }
@@ -134,6 +139,7 @@ struct Shared {
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
+    tuner: Tuner,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -169,6 +175,7 @@ impl PhoneHandle {
         recordings: RecordingSettings,
     ) -> PhoneHandle {
         let own_number = settings.own_number.clone();
+        let tuner = Tuner::new(settings.clone());
         let began = SystemTime::now()
             .checked_sub(clock.elapsed())
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -221,6 +228,7 @@ impl PhoneHandle {
                 board,
                 figures: Mutex::new(Some(figures)),
                 shelf,
+                tuner,
             }),
         }
     }
@@ -372,11 +380,6 @@ impl PhoneHandle {
         })
         .await
         .unwrap_or(Err(DialError::Stopping))
-    }
-
-    /// Keeps the desk from ringing, or lets it ring again.
-    pub async fn do_not_disturb(&self, on: bool) {
-        self.told(Message::DoNotDisturb(on)).await;
     }
 
     /// Registers a browser for so long, and returns until when.

@@ -1,6 +1,6 @@
 //! `offhook call`, `hold`, `transfer` and the like: a person's further words to the running daemon.
 
-use super::answer::command;
+use super::answer::{command, refusal};
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output, status};
@@ -241,16 +241,24 @@ pub(crate) fn disturb(args: &DisturbArgs, context: &Context) -> Result<(), Failu
             let on = switch.is_on();
             match status::ask(context, &Request::DoNotDisturb { on })? {
                 Reply::Done => on,
-                Reply::Error { message, .. } => return Err(Failure::world(message)),
-                Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+                Reply::Error { code, message } => return Err(refusal(&code, message)),
+                Reply::Status(_)
+                | Reply::Calls(_)
+                | Reply::Call(_)
+                | Reply::Settings(_)
+                | Reply::Recalled(_) => {
                     return Err(other_answer());
                 }
             }
         }
         None => match status::ask(context, &Request::Status)? {
             Reply::Status(status) => status.do_not_disturb,
-            Reply::Error { message, .. } => return Err(Failure::world(message)),
-            Reply::Done | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+            Reply::Error { code, message } => return Err(refusal(&code, message)),
+            Reply::Done
+            | Reply::Calls(_)
+            | Reply::Call(_)
+            | Reply::Settings(_)
+            | Reply::Recalled(_) => {
                 return Err(other_answer());
             }
         },

@@ -5,6 +5,7 @@ mod figures;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::answer::refusal;
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output};
@@ -39,8 +40,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Reply::Calls(calls) => output::print(&figures::past(&calls, context.local.lang)),
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
-        Reply::Error { message, .. } => Err(Failure::world(message)),
-        Reply::Call(_) | Reply::Done | Reply::Recalled(_) => {
+        Reply::Error { code, message } => Err(refusal(&code, message)),
+        Reply::Call(_) | Reply::Done | Reply::Settings(_) | Reply::Recalled(_) => {
             Err(Failure::ours("the daemon answered another question"))
         }
     }

@@ -56,6 +56,8 @@ fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<String> {
         Request::Dial { .. } | Request::Consult { .. } => PATIENCE_TO_DIAL,
         Request::Status
         | Request::Calls
+        | Request::Settings
+        | Request::ChangeSettings { .. }
         | Request::Recall(_)
         | Request::Answer { .. }
         | Request::Hangup { .. }

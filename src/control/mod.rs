@@ -8,16 +8,19 @@ mod memory;
 mod report;
 mod server;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+pub use crate::config::live::SettingReport;
 pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
 pub use memory::Recalling;
 pub use report::DaemonDesk;
-pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
+pub use server::{BindError, Changing, Commanded, Desk, Refused, Remembered, Server};
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
 pub const PATH_LIMIT: usize = 107;
@@ -75,6 +78,14 @@ pub enum Request {
         /// Whether it is kept.
         on: bool,
     },
+    /// What do the settings say?
+    Settings,
+    /// Change settings, all or none.
+    #[serde(rename = "change_settings")]
+    ChangeSettings {
+        /// What they are to be, by name; null gives a change up.
+        change: Map<String, Value>,
+    },
     /// What does it remember?
     Recall(Recall),
 }
@@ -130,6 +141,8 @@ pub enum Reply {
     Call(Box<CallReport>),
     /// Done.
     Done,
+    /// What the settings say, by name.
+    Settings(BTreeMap<String, SettingReport>),
     /// What it remembers.
     Recalled(Box<Recalled>),
     /// Not done.
@@ -231,6 +244,10 @@ mod tests {
                 to: to(),
             },
             Request::DoNotDisturb { on: true },
+            Request::Settings,
+            Request::ChangeSettings {
+                change: Map::from_iter([("ring".to_owned(), Value::Null)]),
+            },
         ] {
             let text = serde_json::to_string(&request).expect("plain");
             assert_eq!(

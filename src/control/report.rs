@@ -1,15 +1,19 @@
 //! What the daemon says of itself on the control socket, taken from the phone.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use super::memory::{self, Recalling};
-use super::server::{Commanded, Desk, Refused, Remembered, Whole};
+use super::server::{Changing, Commanded, Desk, Refused, Remembered, Whole};
 use super::{CallReport, Device, Devices, Recall, Status};
 use crate::audio::DeviceState;
-use crate::phone::PhoneHandle;
+use crate::config::live::{self, NotChanged, SettingReport, Told};
+use crate::phone::{NoAnswer, PhoneHandle};
 use crate::pure::phone::{CallView, Command};
 
 /// The running daemon, as the control socket sees it.
@@ -19,23 +23,42 @@ pub struct DaemonDesk {
     address: String,
     public_url: String,
     started: Instant,
+    told: Vec<Told>,
 }
 
 impl DaemonDesk {
-    /// Takes the phone, where it listens and where Twilio reaches it; it is up from now on.
+    /// Takes the phone, where it listens, where Twilio reaches it and where its settings stand; it is up from now on.
     #[must_use]
-    pub fn new(phone: PhoneHandle, address: String, public_url: String) -> Arc<DaemonDesk> {
+    pub fn new(
+        phone: PhoneHandle,
+        address: String,
+        public_url: String,
+        told: Vec<Told>,
+    ) -> Arc<DaemonDesk> {
         Arc::new(DaemonDesk {
             phone,
             address,
             public_url,
             started: Instant::now(),
+            told,
         })
     }
 
     fn report(&self, call: &CallView) -> CallReport {
         CallReport::new(call, self.phone.wall_time(call.since))
             .with_quality(self.phone.quality(&call.id))
+    }
+}
+
+/// Why settings are not changed.
+enum NoChange {
+    Refused(Vec<NotChanged>),
+    NoAnswer(NoAnswer),
+}
+
+impl From<NoAnswer> for NoChange {
+    fn from(cause: NoAnswer) -> NoChange {
+        NoChange::NoAnswer(cause)
     }
 }
 
@@ -69,6 +92,27 @@ impl Desk for DaemonDesk {
                 .collect(),
             do_not_disturb: snapshot.do_not_disturb,
         }
+    }
+
+    fn settings(&self) -> BTreeMap<String, SettingReport> {
+        live::reports(&self.told, &self.phone.tuned())
+    }
+
+    fn change_settings<'a>(&'a self, change: &'a Map<String, Value>) -> Changing<'a> {
+        Box::pin(async move {
+            let changed = self
+                .phone
+                .tune(|tuned| live::change(tuned, change).map_err(NoChange::Refused));
+            match changed.await {
+                Ok(tuned) => Ok(live::reports(&self.told, &tuned)),
+                Err(NoChange::Refused(why)) => {
+                    let code = why.first().map_or("bad_request", NotChanged::code);
+                    let sentences: Vec<String> = why.iter().map(ToString::to_string).collect();
+                    Err((code, sentences.join("; ")))
+                }
+                Err(NoChange::NoAnswer(cause)) => Err(("no_answer", cause.to_string())),
+            }
+        })
     }
 
     fn past_calls(&self) -> Remembered<'_> {

@@ -1,5 +1,6 @@
 //! The daemon's side of the control socket: listens, checks who asks, passes questions on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -16,7 +18,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::memory::{self, Recalling};
-use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
+use super::{
+    CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, SettingReport, Status, Wish,
+    fits,
+};
 use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
 use crate::pure::phone::{Command, Target};
@@ -39,10 +44,20 @@ pub type Remembered<'a> = Pin<Box<dyn Future<Output = Result<Vec<PastCall>, Refu
 /// A number that a person typed, on its way to being a whole one.
 pub(super) type Whole<'a> = Pin<Box<dyn Future<Output = Result<String, Refused>> + Send + 'a>>;
 
+/// Settings that are being changed.
+pub type Changing<'a> =
+    Pin<Box<dyn Future<Output = Result<BTreeMap<String, SettingReport>, Refused>> + Send + 'a>>;
+
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
     fn status(&self) -> Status;
+
+    /// Says what the settings are, by name.
+    fn settings(&self) -> BTreeMap<String, SettingReport>;
+
+    /// Changes settings, all or none.
+    fn change_settings<'a>(&'a self, change: &'a Map<String, Value>) -> Changing<'a>;
 
     /// Returns the last calls that are over, the newest first, or why they are not known.
     fn past_calls(&self) -> Remembered<'_>;
@@ -222,6 +237,13 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
             };
         }
         Request::Recall(what) => return memory::reply(desk, what).await,
+        Request::Settings => return Reply::Settings(desk.settings()),
+        Request::ChangeSettings { change } => {
+            return match desk.change_settings(&change).await {
+                Ok(settings) => Reply::Settings(settings),
+                Err((code, message)) => error(code, &message),
+            };
+        }
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
         Request::Do { call, wish } => {
@@ -413,6 +435,14 @@ mod tests {
                 calls: Vec::new(),
                 do_not_disturb: false,
             }
+        }
+
+        fn settings(&self) -> BTreeMap<String, SettingReport> {
+            BTreeMap::new()
+        }
+
+        fn change_settings<'a>(&'a self, _: &'a Map<String, Value>) -> Changing<'a> {
+            Box::pin(async { Err(("unknown_setting", "there is no such setting".to_owned())) })
         }
 
         fn past_calls(&self) -> Remembered<'_> {

@@ -61,6 +61,14 @@ pub enum Told<'a> {
     Deleted(&'a str),
     /// The database fails.
     NoAnswer,
+    /// Where a setting's value is from: nobody set it.
+    ByDefault,
+    /// Where a setting's value is from: it was changed since.
+    Changed,
+    /// A setting that is a secret, and set.
+    SecretSet,
+    /// A setting that has no value.
+    NotSet,
 }
 
 impl Told<'_> {
@@ -135,6 +143,10 @@ impl Told<'_> {
                 "il n'y a pas de tel enregistrement",
             ),
             Told::Deleted(file) => both(&format!("deleted: {file}"), &format!("supprimé : {file}")),
+            Told::ByDefault => both("default", "par défaut"),
+            Told::Changed => both("changed while it ran", "modifié en marche"),
+            Told::SecretSet => both("set, and secret", "défini, et secret"),
+            Told::NotSet => both("not set", "non défini"),
             Told::NoAnswer => both(
                 "the database gives no answer; the daemon's log says why",
                 "la base de données ne répond pas; le journal du démon dit pourquoi",

@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::live::NotChanged;
+use crate::phone::NoAnswer;
 use crate::pure::keys::NoKeys;
 use crate::pure::phone::{CommandError, DialError, Phrase};
 
@@ -48,8 +50,17 @@ pub(super) enum ApiError {
     InvalidKey,
     /// The same key came with another wish.
     OtherWish,
+    /// Settings are not changed; all that is wrong.
+    Settings(Vec<NotChanged>),
     /// Our fault.
     Internal,
+}
+
+impl From<NoAnswer> for ApiError {
+    fn from(_: NoAnswer) -> ApiError {
+        // The log tells more.
+        ApiError::Internal
+    }
 }
 
 impl ApiError {
@@ -66,7 +77,8 @@ impl ApiError {
             ApiError::Unreadable
             | ApiError::InvalidJson
             | ApiError::InvalidIdentity
-            | ApiError::InvalidAfter => StatusCode::BAD_REQUEST,
+            | ApiError::InvalidAfter
+            | ApiError::Settings(_) => StatusCode::BAD_REQUEST,
             ApiError::NoWebsocket => StatusCode::UPGRADE_REQUIRED,
             ApiError::Missing(_) | ApiError::InvalidDigits(_) | ApiError::InvalidKey => {
                 StatusCode::BAD_REQUEST
@@ -123,6 +135,7 @@ impl ApiError {
             ApiError::Dial(why) => why.code(),
             ApiError::InvalidKey => "invalid_idempotency_key",
             ApiError::OtherWish => "idempotency_key_reused",
+            ApiError::Settings(why) => why.first().map_or("internal", NotChanged::code),
             ApiError::Internal => "internal",
         }
     }
@@ -187,6 +200,10 @@ impl ApiError {
                 "this Idempotency-Key came before with another wish; hint: draw a new one for each wish"
                     .to_owned()
             }
+            ApiError::Settings(why) => {
+                let sentences: Vec<String> = why.iter().map(ToString::to_string).collect();
+                sentences.join("; ")
+            }
             ApiError::Internal => {
                 "this went wrong inside; hint: the log of the daemon says more".to_owned()
             }
@@ -224,6 +241,7 @@ impl IntoResponse for ApiError {
             | ApiError::Dial(_)
             | ApiError::InvalidKey
             | ApiError::OtherWish
+            | ApiError::Settings(_)
             | ApiError::Internal => {}
         }
         response

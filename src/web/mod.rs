@@ -14,6 +14,7 @@ mod metrics;
 mod once;
 mod page;
 mod recordings;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
+use crate::config::live::Told;
 use crate::config::{Secret, Settings};
 use crate::phone::PhoneHandle;
 use crate::pure::twilio::access_token::TokenMaker;
@@ -43,6 +45,7 @@ struct Door {
     token_ttl: Duration,
     hosts: Hosts,
     once: Once,
+    told: Vec<Told>,
 }
 
 /// Builds the routes of the person's door; `api_key` is the one in force.
@@ -64,6 +67,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         token_ttl: settings.token_ttl,
         hosts,
         once: Once::default(),
+        told: settings.told.clone(),
     });
     Router::new()
         .route(page::PATHS[0], get(move || async move { page::page(lang) }))
@@ -90,6 +94,7 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
             "/api/do-not-disturb",
             get(calls::disturb).post(calls::do_not_disturb),
         )
+        .route("/api/settings", get(settings::all).patch(settings::change))
         .route("/api/events", get(events::events))
         .merge(memory::routes())
         .merge(recordings::routes())

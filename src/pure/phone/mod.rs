@@ -140,6 +140,7 @@ impl Phone {
                     self.ring_elsewhere(now, &mut effects);
                 }
             }
+            Input::Settings(settings) => self.settings = *settings,
             Input::Command { call, command } => self.command(&call, command, now, &mut effects),
             Input::CarrierDid { request, done } => {
                 self.carrier_did(&request, done, now, &mut effects)

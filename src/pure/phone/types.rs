@@ -603,6 +603,8 @@ pub enum Input {
     },
     /// The desk is not to ring, or may again.
     DoNotDisturb(bool),
+    /// How the phone is to behave from now on; what was decided stays so.
+    Settings(Box<PhoneSettings>),
     /// A person wants something of a call. Answered by exactly one [`Effect::Reply`].
     Command {
         /// Of which call.
