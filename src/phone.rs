@@ -7,6 +7,7 @@
 mod figures;
 mod learned;
 pub mod memory;
+mod once;
 mod recordings;
 mod tally;
 mod task;
@@ -26,18 +27,20 @@ use crate::pure::call_report::PastCall;
 use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document,
-    Happening, LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
+    Happening, LegStatus, PhoneSettings, Snapshot, Stage, Standing, StreamEnd, StreamRefusal,
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 pub use crate::store::NoAnswer;
 use crate::store::StoreHandle;
 use figures::Board;
+use once::Once;
 use recordings::Shelf;
 use task::{EventLog, Message, Task};
 use tuning::Tuner;
 
 pub use crate::audio::{AudioStatus, DeviceState};
+pub use once::{LONGEST_KEY, OnceError};
 pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
 
@@ -140,6 +143,7 @@ struct Shared {
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
     tuner: Tuner,
+    once: Once,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -229,6 +233,7 @@ impl PhoneHandle {
                 figures: Mutex::new(Some(figures)),
                 shelf,
                 tuner,
+                once: Once::default(),
             }),
         }
     }
@@ -324,17 +329,39 @@ impl PhoneHandle {
         let call = named(id)?;
         // The other call too may be named as the carrier names it.
         let command = if let Command::Merge(with) = &command {
-            Command::Merge(named(with.as_str())?)
+            let with = named(with.as_str())?;
+            if with == call {
+                return Err(CommandError::SameCall);
+            }
+            Command::Merge(with)
         } else {
             command
         };
-        self.asked(|reply| Message::Command {
-            call,
+        let wanted = command.clone();
+        let done = self.asked(|reply| Message::Command {
+            call: call.clone(),
             command,
             reply,
+        });
+        let done = done.await;
+        let done = done.unwrap_or(Err(CommandError::WrongState(Stage::Ended)));
+        done.map_err(|why| match why {
+            CommandError::WrongState(_) => {
+                let snapshot = self.shared.snapshots.borrow();
+                let standing = snapshot
+                    .call(call.as_str())
+                    .and_then(|call| Standing::of(&wanted, call));
+                standing.map_or(why, CommandError::Standing)
+            }
+            CommandError::NoSuchCall
+            | CommandError::Standing(_)
+            | CommandError::SameCall
+            | CommandError::NoKeysLeft
+            | CommandError::NotConsulted
+            | CommandError::NoBrowser
+            | CommandError::NoDesk
+            | CommandError::Destination(_) => why,
         })
-        .await
-        .unwrap_or(Err(CommandError::WrongState(Stage::Ended)))
     }
 
     /// Does what a person wants of the call that it must mean ([`Snapshot::meant_by`]).
@@ -380,6 +407,32 @@ impl PhoneHandle {
         })
         .await
         .unwrap_or(Err(DialError::Stopping))
+    }
+
+    /// Dials as [`PhoneHandle::dial`] does, but a wish with the same key once, however often it is sent.
+    ///
+    /// # Errors
+    /// [`OnceError`].
+    pub async fn dial_once(&self, key: Option<String>, to: &str) -> Result<CallView, OnceError> {
+        let (phone, whom) = (self.clone(), to.to_owned());
+        let dialling = async move { phone.dial(&whom, None).await };
+        self.shared.once.dial(key, to, dialling).await
+    }
+
+    /// Dials as [`PhoneHandle::consult`] does, but a wish with the same key once, however often it is sent.
+    ///
+    /// # Errors
+    /// [`OnceError`].
+    pub async fn consult_once(
+        &self,
+        key: Option<String>,
+        call: &str,
+        to: &str,
+    ) -> Result<CallView, OnceError> {
+        let (phone, id, whom) = (self.clone(), call.to_owned(), to.to_owned());
+        let dialling = async move { phone.consult(Some(&id), &whom).await };
+        let wish = format!("{call} {to}");
+        self.shared.once.dial(key, &wish, dialling).await
     }
 
     /// Registers a browser for so long, and returns until when.

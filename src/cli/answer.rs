@@ -25,7 +25,7 @@ pub(crate) struct AnswerArgs {
     after_help = "Examples:\n  offhook hangup\n  offhook hangup CA00112233445566778899aabbccddeeff"
 )]
 pub(crate) struct HangupArgs {
-    /// The call, by our id or Twilio's CallSid [default: the one at the desk, else the one that rings]
+    /// The call, by our id or Twilio's CallSid [default: the one that talks, else the one that rings]
     call: Option<String>,
     /// Print the call as JSON
     #[arg(long)]

@@ -35,6 +35,9 @@ pub(crate) struct DialArgs {
     /// Whom: a plus sign, country code and number; behind a comma (2 s) or a semicolon (wait), keys to send
     #[arg(required = true)]
     to: Vec<String>,
+    /// Whatever names this wish: sent again with the same, it is fulfilled once
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -152,7 +155,8 @@ pub(crate) struct DisturbArgs {
 pub(crate) fn dial(args: &DialArgs, context: &Context) -> Result<(), Failure> {
     // However the shell has parted it.
     let to = args.to.join(" ");
-    command(context, &Request::Dial { to }, args.common.json)
+    let key = args.idempotency_key.clone();
+    command(context, &Request::Dial { to, key }, args.common.json)
 }
 
 fn wish(

@@ -216,6 +216,9 @@ fn line(call: &HistoryEntry, lang: Lang) -> String {
         line.push_str("  ");
         line.push_str(&mark);
     }
+    if let Some(reason) = &call.end_reason {
+        line.push_str(&format!("  ({})", status::word(reason, lang)));
+    }
     format!("{line}  {}", call.id)
 }
 

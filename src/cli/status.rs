@@ -109,7 +109,9 @@ fn page(status: &Status, lang: Lang) -> String {
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
     }
-    for call in &status.calls {
+    let over = |call: &&CallReport| call.state == "ended";
+    let (ended, live): (Vec<_>, Vec<_>) = status.calls.iter().partition(over);
+    for call in live.into_iter().chain(ended) {
         lines.push(call_line(call, lang));
         if let Some(quality) = call.quality.as_ref().filter(|_| call.state == "talking") {
             lines.extend(figures::lines(quality, lang));
@@ -184,6 +186,7 @@ pub(super) fn word(word: &str, lang: Lang) -> String {
         "refused" => Message::Refused.text(lang),
         "failed" => Message::Failed.text(lang),
         "stream_lost" => Message::StreamLost.text(lang),
+        "interrupted" => Message::Interrupted.text(lang),
         // A newer daemon may know more of them than we do.
         other => other.replace('_', " "),
     }
@@ -251,6 +254,12 @@ mod tests {
         let alone = page(&alone, Lang::En);
         assert!(!alone.contains("Twilio reaches"), "{alone}");
         assert!(alone.contains("only this machine reaches it"), "{alone}");
+        let mut several = status.clone();
+        let mut live = several.calls[0].clone();
+        (live.id, live.state) = ("c2".to_owned(), "held".to_owned());
+        several.calls.push(live);
+        let several = page(&several, Lang::En);
+        assert!(several.find("c2") < several.find("c1"), "{several}");
         let mut talking = status.clone();
         talking.calls[0].state = "talking".to_owned();
         let lines = page(&talking, Lang::En).lines().count();

@@ -55,6 +55,9 @@ pub enum Request {
     Dial {
         /// Whom.
         to: String,
+        /// A wish with the same key is fulfilled once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
     /// Do something else with a call.
     Do {
@@ -238,7 +241,14 @@ mod tests {
             }
         }
         for request in [
-            Request::Dial { to: to() },
+            Request::Dial {
+                to: to(),
+                key: None,
+            },
+            Request::Dial {
+                to: to(),
+                key: some(),
+            },
             Request::Consult {
                 call: some(),
                 to: to(),

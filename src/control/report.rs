@@ -137,10 +137,10 @@ impl Desk for DaemonDesk {
         })
     }
 
-    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a> {
+    fn dial<'a>(&'a self, to: &'a str, key: Option<String>) -> Commanded<'a> {
         Box::pin(async move {
             let to = self.number_of(to).await?;
-            let dialled = self.phone.dial(&to, None).await;
+            let dialled = self.phone.dial_once(key, &to).await;
             dialled
                 .map(|call| self.report(&call))
                 .map_err(|why| (why.code(), why.to_string()))

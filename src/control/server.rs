@@ -65,8 +65,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
 
-    /// Dials.
-    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a>;
+    /// Dials; a wish with the same key once.
+    fn dial<'a>(&'a self, to: &'a str, key: Option<String>) -> Commanded<'a>;
 
     /// Dials for a call, named or evident, that waits meanwhile.
     fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a>;
@@ -256,7 +256,7 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
                 Err((code, message)) => return error(code, &message),
             }
         }
-        Request::Dial { to } => return called(desk.dial(&to).await),
+        Request::Dial { to, key } => return called(desk.dial(&to, key).await),
         Request::Consult { call, to } => {
             return called(desk.consult(call.as_deref(), &to).await);
         }
@@ -478,7 +478,7 @@ mod tests {
             })
         }
 
-        fn dial<'a>(&'a self, _to: &'a str) -> Commanded<'a> {
+        fn dial<'a>(&'a self, _to: &'a str, _: Option<String>) -> Commanded<'a> {
             Box::pin(async { Err(("no_line", "every line is taken".to_owned())) })
         }
 

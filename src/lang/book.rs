@@ -37,6 +37,8 @@ pub enum Told<'a> {
     Removed(&'a str),
     /// What became of contacts from a file: new, completed, known already.
     Imported(u64, u64, u64),
+    /// A file holds no contact.
+    NoCards(&'a str),
     /// How many could not be kept: contacts, and numbers.
     LeftOut(u64, u64),
     /// Nobody is blocked.
@@ -109,6 +111,10 @@ impl Told<'_> {
                 &format!(
                     "contacts ajoutés : {added}; complétés : {completed}; déjà connus : {known}"
                 ),
+            ),
+            Told::NoCards(file) => both(
+                &format!("there is no contact in it (no BEGIN:VCARD): {file}"),
+                &format!("aucun contact (pas de BEGIN:VCARD) dans : {file}"),
             ),
             Told::LeftOut(contacts, numbers) => both(
                 &format!(

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::config::live::NotChanged;
-use crate::phone::NoAnswer;
+use crate::phone::{NoAnswer, OnceError};
 use crate::pure::keys::NoKeys;
 use crate::pure::phone::{CommandError, DialError, Phrase};
 
@@ -52,8 +52,23 @@ pub(super) enum ApiError {
     OtherWish,
     /// Settings are not changed; all that is wrong.
     Settings(Vec<NotChanged>),
+    /// Somebody talks at the desk.
+    InACall,
+    /// The speaker does not work.
+    NoSpeaker,
     /// Our fault.
     Internal,
+}
+
+impl From<OnceError> for ApiError {
+    fn from(why: OnceError) -> ApiError {
+        match why {
+            OnceError::InvalidKey => ApiError::InvalidKey,
+            OnceError::OtherWish => ApiError::OtherWish,
+            OnceError::Dial(why) => ApiError::Dial(why),
+            OnceError::Broken => ApiError::Internal,
+        }
+    }
 }
 
 impl From<NoAnswer> for ApiError {
@@ -94,12 +109,16 @@ impl ApiError {
             },
             ApiError::Command(
                 CommandError::WrongState(_)
+                | CommandError::Standing(_)
                 | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
                 | CommandError::NoBrowser
                 | CommandError::NoDesk,
             ) => StatusCode::CONFLICT,
-            ApiError::Dial(DialError::Keys(_)) => StatusCode::BAD_REQUEST,
+            ApiError::Command(CommandError::SameCall) | ApiError::Dial(DialError::Keys(_)) => {
+                StatusCode::BAD_REQUEST
+            }
+            ApiError::InACall | ApiError::NoSpeaker => StatusCode::CONFLICT,
             ApiError::Dial(DialError::NoSuchCall) => StatusCode::NOT_FOUND,
             ApiError::Dial(
                 DialError::WrongState(_)
@@ -136,6 +155,8 @@ impl ApiError {
             ApiError::InvalidKey => "invalid_idempotency_key",
             ApiError::OtherWish => "idempotency_key_reused",
             ApiError::Settings(why) => why.first().map_or("internal", NotChanged::code),
+            ApiError::InACall => "in_a_call",
+            ApiError::NoSpeaker => "no_speaker",
             ApiError::Internal => "internal",
         }
     }
@@ -204,6 +225,12 @@ impl ApiError {
                 let sentences: Vec<String> = why.iter().map(ToString::to_string).collect();
                 sentences.join("; ")
             }
+            ApiError::InACall => {
+                "somebody talks at the desk; hint: try it when nobody does".to_owned()
+            }
+            ApiError::NoSpeaker => {
+                "the speaker does not work; hint: GET /api/devices says why".to_owned()
+            }
             ApiError::Internal => {
                 "this went wrong inside; hint: the log of the daemon says more".to_owned()
             }
@@ -242,6 +269,8 @@ impl IntoResponse for ApiError {
             | ApiError::InvalidKey
             | ApiError::OtherWish
             | ApiError::Settings(_)
+            | ApiError::InACall
+            | ApiError::NoSpeaker
             | ApiError::Internal => {}
         }
         response

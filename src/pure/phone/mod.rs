@@ -12,11 +12,13 @@ mod commands;
 mod desk;
 mod meant;
 mod news;
+mod standing;
 mod steps;
 mod types;
 
 use std::time::Duration;
 
+pub use standing::Standing;
 pub use types::*;
 
 use super::audio::tone::Progress;

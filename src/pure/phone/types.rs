@@ -244,6 +244,12 @@ pub enum CommandError {
     /// The call is not in a state for it.
     #[error("the call is {}, and that cannot be done with it", .0.word())]
     WrongState(Stage),
+    /// The same, where more can be said.
+    #[error("{}", .0.sentence())]
+    Standing(super::Standing),
+    /// It was to meet itself.
+    #[error("a call cannot meet itself; hint: name another")]
+    SameCall,
     /// No keys wait behind a stop.
     #[error("no keys wait to be sent; hint: say which")]
     NoKeysLeft,
@@ -304,7 +310,8 @@ impl CommandError {
     pub fn code(&self) -> &'static str {
         match self {
             CommandError::NoSuchCall => "no_such_call",
-            CommandError::WrongState(_) => "wrong_state",
+            CommandError::WrongState(_) | CommandError::Standing(_) => "wrong_state",
+            CommandError::SameCall => "same_call",
             CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
             CommandError::NoBrowser => "no_browser",
