@@ -163,7 +163,7 @@ impl Rig {
         let request = match &body {
             Value::Null => request,
             Value::String(text) => request.body(text.clone()),
-            other => {
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
                 if status < 400 {
                     let sent = ["requestBody", "content", "application/json", "schema"];
                     self.schema.check(&[&operation[..], &sent].concat(), other);

@@ -114,11 +114,10 @@ fn change(name: &str, value: Value) -> Request {
 fn ask(context: &Context, request: &Request) -> Result<BTreeMap<String, SettingReport>, Failure> {
     match status::ask(context, request)? {
         Reply::Settings(settings) => Ok(settings),
-        Reply::Error { code, message } if code == "no_answer" => {
-            let _ = message;
-            Err(refusal(&code, Told::NoAnswer.text(context.local.lang)))
-        }
-        Reply::Error { code, message } => Err(refusal(&code, message)),
+        Reply::Error { code, message } => Err(match code.as_str() {
+            "no_answer" => refusal(&code, Told::NoAnswer.text(context.local.lang)),
+            _ => refusal(&code, message),
+        }),
         Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Done | Reply::Recalled(_) => {
             Err(another_question())
         }
@@ -137,7 +136,9 @@ fn line(name: &str, setting: &SettingReport, lang: Lang) -> String {
         Value::Null if setting.secret && setting.set => Told::SecretSet.text(lang),
         Value::Null => Told::NotSet.text(lang),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            other.to_string()
+        }
     };
     let from = match (setting.source.as_str(), &setting.place) {
         ("changed", _) => Told::Changed.text(lang),

@@ -201,9 +201,10 @@ fn change_one(tuned: &mut Tuned, name: &str, wanted: &Value) -> Result<(), NotCh
     };
     read.map_err(|why| NotChanged::Value {
         name: knob.name(),
-        value: match wanted {
-            Value::String(text) => text.chars().take(60).collect(),
-            other => other.to_string().chars().take(60).collect(),
+        value: {
+            let text = wanted.as_str();
+            let text = text.map_or_else(|| wanted.to_string(), str::to_owned);
+            text.chars().take(60).collect()
         },
         why,
         like: like(knob),

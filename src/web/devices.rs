@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Door;
 use super::error::ApiError;
-use crate::audio::{self, Ability, DeviceInfo, DeviceState};
+use crate::audio::{Ability, DeviceInfo, DeviceState, devices};
 use crate::pure::phone::{Place, Stage};
 
 /// How long a sound system may take to list its devices.
@@ -37,7 +37,7 @@ impl Devices {
     async fn list(&self) -> Result<Vec<DeviceInfo>, ApiError> {
         let _turn = self.turn.lock().await;
         let host = self.host.clone();
-        let listing = tokio::task::spawn_blocking(move || audio::devices(host.as_deref()));
+        let listing = tokio::task::spawn_blocking(move || devices(host.as_deref()));
         match timeout(LISTING, listing).await {
             Ok(Ok(Ok(list))) => Ok(list),
             Ok(Ok(Err(why))) => {
@@ -54,18 +54,18 @@ impl Devices {
 
 /// How a device does that is in use.
 #[derive(Debug, Serialize)]
-pub(super) struct Doing {
+pub(super) struct InUse {
     works: bool,
     detail: String,
 }
 
-impl From<&DeviceState> for Doing {
-    fn from(state: &DeviceState) -> Doing {
+impl From<&DeviceState> for InUse {
+    fn from(state: &DeviceState) -> InUse {
         let (works, detail) = match state {
             DeviceState::Works(detail) => (true, detail),
             DeviceState::Broken(why) => (false, why),
         };
-        Doing {
+        InUse {
             works,
             detail: detail.clone(),
         }
@@ -80,15 +80,15 @@ pub(super) async fn all(State(door): State<Arc<Door>>) -> Result<Json<Value>, Ap
     Ok(Json(json!({
         "devices": list,
         "in_use": {
-            "capture": Doing::from(&status.capture),
-            "playout": Doing::from(&status.playout),
-            "ringer": Doing::from(&status.ringer),
+            "capture": InUse::from(&status.capture),
+            "playout": InUse::from(&status.playout),
+            "ringer": InUse::from(&status.ringer),
         },
     })))
 }
 
 /// `POST /api/devices/test`.
-pub(super) async fn test(State(door): State<Arc<Door>>) -> Result<Json<Doing>, ApiError> {
+pub(super) async fn test(State(door): State<Arc<Door>>) -> Result<Json<InUse>, ApiError> {
     let snapshot = door.snapshot();
     let talks = snapshot
         .calls
@@ -102,7 +102,7 @@ pub(super) async fn test(State(door): State<Arc<Door>>) -> Result<Json<Doing>, A
         DeviceState::Works(_) => door.phone.media().beep(),
         DeviceState::Broken(_) => return Err(ApiError::NoSpeaker),
     }
-    Ok(Json(Doing::from(&playout)))
+    Ok(Json(InUse::from(&playout)))
 }
 
 /// Writes a device for programs.

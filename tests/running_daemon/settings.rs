@@ -16,13 +16,18 @@ fn told(daemon: &Daemon, words: &[&str]) -> String {
     text(&output.stdout).trim_end().to_owned()
 }
 
-fn has_stream(daemon: &Daemon, leg: &str) -> bool {
+/// Returns the document for somebody who rings.
+fn rings(daemon: &Daemon, leg: &str) -> String {
     let leg = format!("CallSid={leg}");
     let mut post = daemon.place.command(&["sim", "post", "/handle_calls"]);
     post.env("PORT", daemon.port.to_string());
     post.args([&leg, "From=+15145550123", "To=+15145550100"]);
     let output = post.output().expect("the program runs");
-    text(&output.stdout).contains("<Stream")
+    text(&output.stdout)
+}
+
+fn has_stream(daemon: &Daemon, leg: &str) -> bool {
+    rings(daemon, leg).contains("<Stream")
 }
 
 #[test]
@@ -51,6 +56,10 @@ fn a_setting_is_told_with_where_it_stands_and_a_change_holds_at_once_and_after_a
     assert_eq!(status, 200, "{changed}");
     assert_eq!(changed["settings"]["volume"]["value"], 55);
     assert!(!has_stream(&daemon, "CA2"), "it is left in peace");
+    api(&daemon, "PATCH", r#"{"ring_seconds":33}"#);
+    daemon.http("GET", "/api/token?identity=kitchen", Some(API_KEY), "");
+    let document = rings(&daemon, "CA5");
+    assert!(document.contains("timeout=\"33\""), "{document}");
     assert_eq!(
         told(&daemon, &["settings", "ring"]),
         "ring  browser  (changed while it ran)"
