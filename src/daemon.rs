@@ -15,10 +15,10 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::audio::MediaHandle;
-use crate::config::{Origin, Secret, Settings};
+use crate::config::{Origin, Secret, Settings, live};
 use crate::control::{DaemonDesk, Server};
 use crate::failure::Failure;
 use crate::handset::Handsets;
@@ -84,6 +84,11 @@ impl Daemon {
             };
             Failure::world(cause.to_string()).hint(hint)
         })?;
+        let kept = store.settings().await.unwrap_or_default();
+        let (tuned, left_out) = live::take_up(&mut settings, &kept);
+        for why in left_out {
+            warn!(why, "a changed setting is left out");
+        }
         let carrier = twilio::carrier(&settings).map_err(Failure::world)?;
         let media = start_sound(&settings, clock).await?;
         let recordings = RecordingSettings {
@@ -104,6 +109,7 @@ impl Daemon {
         )
         .await;
         phone.limit_history(settings.history);
+        phone.take_up(tuned).await;
         let roots = handset::Roots::default();
         let handsets = handset::start(settings.handset.clone(), roots, phone.clone());
         let router = Router::new()
@@ -133,6 +139,7 @@ impl Daemon {
             phone.clone(),
             local,
             settings.public_url.as_str().to_owned(),
+            settings.told.clone(),
         );
         let control = Server::start(&settings.socket, desk)?;
         info!(

@@ -26,6 +26,7 @@ pub struct Failure {
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    code: Option<String>,
 }
 
 impl Failure {
@@ -50,6 +51,7 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            code: None,
         }
     }
 
@@ -67,6 +69,31 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Names it for programs.
+    pub fn code(mut self, code: impl Into<String>) -> Failure {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// Returns what a program reads: `{"error":{"code","message"}}`.
+    pub fn to_json(&self) -> serde_json::Value {
+        let code = self.code.as_deref().unwrap_or(match self.kind {
+            Kind::World | Kind::ReaderGone => "failed",
+            Kind::Usage => "usage",
+            Kind::Ours => "internal",
+        });
+        let mut message = self.message.clone();
+        for cause in &self.causes {
+            message.push_str(": ");
+            message.push_str(cause);
+        }
+        if let Some(hint) = &self.hint {
+            message.push_str("; hint: ");
+            message.push_str(hint);
+        }
+        serde_json::json!({"error": {"code": code, "message": message}})
     }
 
     /// Returns the exit code.
@@ -166,6 +193,21 @@ mod tests {
             failure.to_string(),
             "error: the socket cannot be made\n  caused by: it is in use\nhint: stop the other"
         );
+    }
+
+    #[test]
+    fn a_program_reads_the_same_in_one_sentence() {
+        let cause = io::Error::other("it is in use");
+        let failure = Failure::world("it cannot be made")
+            .caused_by(&cause)
+            .hint("stop the other");
+        let told = |failure: &Failure| failure.to_json()["error"].clone();
+        assert_eq!(told(&failure)["code"], "failed");
+        assert_eq!(
+            told(&failure)["message"],
+            "it cannot be made: it is in use; hint: stop the other"
+        );
+        assert_eq!(told(&failure.code("no_line"))["code"], "no_line");
     }
 
     #[test]

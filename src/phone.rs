@@ -8,11 +8,13 @@ mod figures;
 pub mod follow;
 mod learned;
 pub mod memory;
+mod once;
 mod quiet;
 mod recordings;
 mod speech;
 mod tally;
 mod task;
+mod tuning;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -30,19 +32,23 @@ use crate::pure::event_report::SnapshotReport;
 use crate::pure::ids::{CallId, Identity, LegId, PhoneNumber, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document,
-    LegStatus, PhoneSettings, Snapshot, Stage, StreamEnd, StreamRefusal,
+    LegStatus, PhoneSettings, Snapshot, Stage, Standing, StreamEnd, StreamRefusal,
 };
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
-use crate::store::{NoAnswer, StoreHandle};
+pub use crate::store::NoAnswer;
+use crate::store::StoreHandle;
 use figures::Board;
+use once::Once;
 use quiet::Quiet;
 use recordings::Shelf;
 use speech::Speeches;
 use task::{EventLog, Message, Task};
+use tuning::Tuner;
 
 pub use crate::audio::{AudioStatus, DeviceState};
 pub use crate::pure::phone::Event;
+pub use once::{LONGEST_KEY, OnceError};
 pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
 
@@ -75,6 +81,8 @@ pub struct DialWish {
     pub caller_id: PhoneNumber,
     /// What the stream must bring along.
     pub token: StreamToken,
+    /// How long the call may last.
+    pub longest: Duration,
     /// The legs that are known already: none of them is this call's.
     pub known: Vec<LegId>,
 }
@@ -130,6 +138,8 @@ struct Shared {
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
     quiet: Quiet,
+    tuner: Tuner,
+    once: Once,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -166,6 +176,7 @@ impl PhoneHandle {
         quiet: QuietTimes,
     ) -> PhoneHandle {
         let own_number = settings.own_number.clone();
+        let tuner = Tuner::new(settings.clone());
         let began = SystemTime::now()
             .checked_sub(clock.elapsed())
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -221,6 +232,8 @@ impl PhoneHandle {
                 figures: Mutex::new(Some(figures)),
                 shelf,
                 quiet: Quiet::new(quiet),
+                tuner,
+                once: Once::default(),
             }),
         }
     }
@@ -316,17 +329,40 @@ impl PhoneHandle {
         let call = named(id)?;
         // The other call too may be named as the carrier names it.
         let command = if let Command::Merge(with) = &command {
-            Command::Merge(named(with.as_str())?)
+            let with = named(with.as_str())?;
+            if with == call {
+                return Err(CommandError::SameCall);
+            }
+            Command::Merge(with)
         } else {
             command
         };
-        self.asked(|reply| Message::Command {
-            call,
+        let wanted = command.clone();
+        let done = self.asked(|reply| Message::Command {
+            call: call.clone(),
             command,
             reply,
+        });
+        let done = done.await;
+        let done = done.unwrap_or(Err(CommandError::WrongState(Stage::Ended)));
+        done.map_err(|why| match why {
+            CommandError::WrongState(_) => {
+                let snapshot = self.shared.snapshots.borrow();
+                let standing = snapshot
+                    .call(call.as_str())
+                    .and_then(|call| Standing::of(&wanted, call));
+                standing.map_or(why, CommandError::Standing)
+            }
+            CommandError::NoSuchCall
+            | CommandError::Standing(_)
+            | CommandError::SameCall
+            | CommandError::NoKeysLeft
+            | CommandError::NotConsulted
+            | CommandError::NoVoicemail
+            | CommandError::NoBrowser
+            | CommandError::NoDesk
+            | CommandError::Destination(_) => why,
         })
-        .await
-        .unwrap_or(Err(CommandError::WrongState(Stage::Ended)))
     }
 
     /// Does what a person wants of the call that it must mean ([`Snapshot::meant_by`]).
@@ -386,9 +422,30 @@ impl PhoneHandle {
         Some(until.map(after))
     }
 
-    /// Keeps the desk from ringing, or lets it ring again.
-    pub async fn do_not_disturb(&self, on: bool) {
-        self.told(Message::DoNotDisturb(on)).await;
+    /// Dials as [`PhoneHandle::dial`] does, but a wish with the same key once, however often it is sent.
+    ///
+    /// # Errors
+    /// [`OnceError`].
+    pub async fn dial_once(&self, key: Option<String>, to: &str) -> Result<CallView, OnceError> {
+        let (phone, whom) = (self.clone(), to.to_owned());
+        let dialling = async move { phone.dial(&whom, None).await };
+        self.shared.once.dial(key, to, dialling).await
+    }
+
+    /// Dials as [`PhoneHandle::consult`] does, but a wish with the same key once, however often it is sent.
+    ///
+    /// # Errors
+    /// [`OnceError`].
+    pub async fn consult_once(
+        &self,
+        key: Option<String>,
+        call: &str,
+        to: &str,
+    ) -> Result<CallView, OnceError> {
+        let (phone, id, whom) = (self.clone(), call.to_owned(), to.to_owned());
+        let dialling = async move { phone.consult(Some(&id), &whom).await };
+        let wish = format!("{call} {to}");
+        self.shared.once.dial(key, &wish, dialling).await
     }
 
     /// Registers a browser for so long, and returns until when.

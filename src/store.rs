@@ -12,6 +12,7 @@ mod migrations;
 mod pairs;
 mod recordings;
 mod registrations;
+mod settings;
 
 use std::path::Path;
 use std::sync::Arc;

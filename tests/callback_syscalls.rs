@@ -16,7 +16,7 @@ use offhook::audio::callback::{Bell, Capture, Playout, Sound, Tap, now};
 use offhook::audio::seat::EarSeat;
 use offhook::audio::sidetone::{SidetoneSeat, ToSidetone};
 use offhook::audio::{DOWN_FRAMES, Listening, line_tap};
-use offhook::pure::audio::comfort::Loudest;
+use offhook::pure::audio::comfort::{Loudest, Volume};
 use offhook::pure::audio::dtmf::SoundingKey;
 use offhook::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
 use offhook::pure::audio::meeting::way;
@@ -64,6 +64,7 @@ fn the_callback_of_a_bell_of_its_own_asks_nothing_of_the_system() {
             let mut data = [0_i16; 2 * BLOCK];
             run(move |n| {
                 bell.set((n % 500 < 300).then_some(Country::NorthAmerica));
+                bell.set_volume(Volume::new((n % 100) as u8).unwrap_or_default());
                 playout.fill(&mut data, 2, Time::START);
                 playout.called(now(clock));
             });

@@ -46,6 +46,10 @@ const RATES: [u32; 7] = [8_000, 11_025, 16_000, 44_100, 48_000, 96_000, 192_000]
 /// Blocks of one frame, of odd and even lengths, of 10 ms, and beyond every piece that anything is cut into.
 const BLOCKS: [usize; 9] = [1, 2, 7, 441, 480, 961, 4_096, 4_097, 12_345];
 
+fn percent(percent: u8) -> Volume {
+    Volume::new(percent).expect("a percentage")
+}
+
 #[test]
 fn the_allocator_ends_who_allocates_or_frees_in_a_callback() {
     match std::env::var(WRONG).as_deref() {
@@ -90,7 +94,9 @@ fn the_ear_renders_legs_tones_and_bells_at_any_rate_in_blocks_of_any_length() {
                 0 => drop(world.attach(1)),
                 1 => world.tell(EarCommand::Ring(Some(Country::NorthAmerica))),
                 2 => drop(world.attach(2)),
+                3 => world.tell(EarCommand::Volume(percent(80 + (n % 20) as u8))),
                 4 => world.tell(EarCommand::Beep),
+                5 => world.tell(EarCommand::RingVolume(percent(60 + (n % 40) as u8))),
                 6 => world.tell(EarCommand::Route(StreamId(1), Route::default())),
                 7 => world.tell(EarCommand::Progress(Some((
                     Progress::CallWaiting,
@@ -357,6 +363,11 @@ fn the_callback_of_a_bell_of_its_own_rings_in_any_cadence() {
         }
         // Long enough for every tune to begin anew.
         bell.set(Some(Country::France));
+        assert!(play(6_000));
+        bell.set_volume(percent(0));
+        play(11);
+        assert!(!play(2_000), "it rings silently");
+        bell.set_volume(percent(100));
         assert!(play(6_000));
     }
 }

@@ -33,7 +33,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 const KEY: &str = rig::API_KEY;
-/// Every path behind the key, with its method, but those of the memory and of recordings, which have tests of their own.
+/// Every path behind the key, with its method, but those of the memory, of recordings, settings and devices: `api_description`
+/// asks for all of them.
 const PATHS: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/api/token"),

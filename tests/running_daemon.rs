@@ -1,6 +1,11 @@
 //! The program as it runs: real daemons in folders of their own, called by the real simulator and steered by the real
 //! command line. No sound card and no network is needed.
 
+#[path = "running_daemon/refusals.rs"]
+mod refusals;
+#[path = "running_daemon/settings.rs"]
+mod settings;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -313,7 +318,7 @@ fn what_a_killed_daemon_knew_of_a_call_is_there_again_and_the_call_is_interrupte
     assert_eq!(gone.status.code(), Some(1));
     assert_eq!(text(&gone.stderr), "error: the history has no such call\n");
     let wrong = daemon.ask(&["history", "--from", "yesterday"]);
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong.stderr).contains("such as 2026-01-31"));
     assert!(daemon.stop(Signal::TERM).success());
 }
@@ -369,27 +374,31 @@ fn contacts_and_the_block_list_are_kept_from_the_command_line() {
         list,
         format!("{id}  Hélène  mobile +15145550123  +442079460018  favori\n")
     );
-    for (arguments, why) in [
+    for (arguments, exit, why) in [
         (
             &["contacts", "add", "Bob", "--number", "911"][..],
+            2,
             "`911` cannot be kept",
         ),
         (
             &["contacts", "edit", "99", "--name", "x"],
+            1,
             "there is no such contact",
         ),
-        (&["block", "add", "*"], "this would block everybody"),
+        (&["block", "add", "*"], 2, "this would block everybody"),
         (
             &["block", "remove", "+1900*"],
+            1,
             "the block list has no such entry",
         ),
         (
             &["contacts", "import", "nowhere.vcf"],
+            1,
             "`nowhere.vcf` cannot be read",
         ),
     ] {
         let refused = daemon.ask(arguments);
-        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(refused.status.code(), Some(exit), "{arguments:?}");
         assert!(
             text(&refused.stderr).starts_with(&format!("error: {why}")),
             "{}",

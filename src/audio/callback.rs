@@ -16,6 +16,7 @@ use cpal::{FromSample, Sample};
 use super::seat::{EarSeat, Turn};
 use super::sidetone::ToSidetone;
 use crate::pure::audio::DeviceRate;
+use crate::pure::audio::comfort::Volume;
 use crate::pure::audio::level::{LevelCell, Needle};
 use crate::pure::audio::ringtone::Ringer;
 use crate::pure::audio::tone::Country;
@@ -134,20 +135,37 @@ pub fn now(clock: Instant) -> Time {
 
 /// Whether it is to ring, read by a ringer of its own device.
 #[derive(Debug, Default)]
-pub struct Bell(AtomicU8);
+pub struct Bell {
+    /// The country's number and one; 0: silence.
+    cadence: AtomicU8,
+    /// The percentage and one; 0: as its style says.
+    volume: AtomicU8,
+}
 
 impl Bell {
     /// Rings in a country's cadence, or stops.
     pub fn set(&self, cadence: Option<Country>) {
         let number = cadence.map_or(0, |country| country.index() + 1);
-        self.0.store(number, Ordering::Relaxed);
+        self.cadence.store(number, Ordering::Relaxed);
+    }
+
+    /// Rings as loud as this from now on.
+    pub fn set_volume(&self, volume: Volume) {
+        self.volume.store(volume.percent() + 1, Ordering::Relaxed);
     }
 
     fn get(&self) -> Option<Country> {
-        self.0
+        self.cadence
             .load(Ordering::Relaxed)
             .checked_sub(1)
             .and_then(Country::from_index)
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        self.volume
+            .load(Ordering::Relaxed)
+            .checked_sub(1)
+            .and_then(Volume::new)
     }
 }
 
@@ -220,6 +238,9 @@ impl Playout {
                 Sound::Bell { bell, ringer } => {
                     out.fill(0.0);
                     ringer.ring(bell.get());
+                    if let Some(volume) = bell.volume() {
+                        ringer.set_volume(volume);
+                    }
                     ringer.add_to(out);
                 }
             }

@@ -41,6 +41,7 @@ pub use tap::{LineTap, Listening, line_tap};
 pub use way_up::{WayUp, WayUpMeter};
 
 use crate::pure::audio::clip::Clip;
+use crate::pure::audio::comfort::Volume;
 use crate::pure::audio::drift::Drift;
 use crate::pure::audio::dtmf::SoundingKey;
 use crate::pure::audio::ear::{COMMANDS, Ear, EarCommand, EarLeg, EarStyle, LegMeter};
@@ -397,6 +398,17 @@ impl MediaHandle {
         } else {
             self.tell_ear(EarCommand::Ring(cadence));
         }
+    }
+
+    /// Plays the far end as loud as this from now on.
+    pub fn set_volume(&self, volume: Volume) {
+        self.tell_ear(EarCommand::Volume(volume));
+    }
+
+    /// Rings as loud as this from now on.
+    pub fn set_ring_volume(&self, volume: Volume) {
+        self.inner.shared.bell.set_volume(volume);
+        self.tell_ear(EarCommand::RingVolume(volume));
     }
 
     /// Tells the near end with a few beats of a country's tone that the far end has gone, unless that is not wanted or

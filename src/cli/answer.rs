@@ -25,7 +25,7 @@ pub(crate) struct AnswerArgs {
     after_help = "Examples:\n  offhook hangup\n  offhook hangup CA00112233445566778899aabbccddeeff"
 )]
 pub(crate) struct HangupArgs {
-    /// The call, by our id or Twilio's CallSid [default: the one at the desk, else the one that rings]
+    /// The call, by our id or Twilio's CallSid [default: the one that talks, else the one that rings]
     call: Option<String>,
     /// Print the call as JSON
     #[arg(long)]
@@ -52,16 +52,18 @@ pub(crate) fn command(context: &Context, request: &Request, json: bool) -> Resul
         Reply::Call(call) if json => output::print_json(&call),
         Reply::Call(call) => output::print(&status::call_line(&call, context.local.lang)),
         Reply::Error { code, message } => Err(refused(context, request, &code, message)),
-        Reply::Status(_) | Reply::Calls(_) | Reply::Done | Reply::Recalled(_) => {
-            Err(Failure::ours("the daemon answered another question"))
-        }
+        Reply::Status(_)
+        | Reply::Calls(_)
+        | Reply::Done
+        | Reply::Settings(_)
+        | Reply::Recalled(_) => Err(Failure::ours("the daemon answered another question")),
     }
 }
 
 /// Says why the daemon did not do it: by its word where that is known, else with its own sentence.
 fn refused(context: &Context, request: &Request, code: &str, sentence: String) -> Failure {
     let lang = context.local.lang;
-    let failure = |message: Message<'_>| Failure::world(message.text(lang));
+    let failure = |message: Message<'_>| refusal(code, message.text(lang));
     match code {
         "no_such_call" => {
             let calls = &calls_now(context);
@@ -80,6 +82,8 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
                 | Request::Status
                 | Request::Calls
                 | Request::Watch { .. }
+                | Request::Settings
+                | Request::ChangeSettings { .. }
                 | Request::Recall(_) => Message::NoSuchCall,
             })
             .hint(Message::StatusSays { calls }.text(lang))
@@ -88,8 +92,22 @@ fn refused(context: &Context, request: &Request, code: &str, sentence: String) -
             let calls = &calls_now(context);
             failure(Message::WrongState).hint(Message::StatusSays { calls }.text(lang))
         }
-        _ => Failure::world(sentence),
+        _ => refusal(code, sentence),
     }
+}
+
+/// Says why the daemon did not do what was asked: what was typed wrong is a matter of usage, the rest is the world's.
+pub(crate) fn refusal(code: &str, sentence: String) -> Failure {
+    let is_mistyped = matches!(
+        code,
+        "not_a_number" | "bad_request" | "unknown_setting" | "fixed_setting"
+    ) || code.starts_with("invalid_");
+    let failure = if is_mistyped {
+        Failure::usage(sentence)
+    } else {
+        Failure::world(sentence)
+    };
+    failure.code(code)
 }
 
 /// Says in one line which calls there are; what is over can be neither answered nor hung up.
@@ -108,6 +126,7 @@ fn calls_now(context: &Context) -> String {
             | Reply::Calls(_)
             | Reply::Call(_)
             | Reply::Done
+            | Reply::Settings(_)
             | Reply::Recalled(_)
             | Reply::Error { .. },
         )

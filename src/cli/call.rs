@@ -1,6 +1,6 @@
 //! `offhook call`, `hold`, `transfer` and the like: a person's further words to the running daemon.
 
-use super::answer::command;
+use super::answer::{command, refusal};
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output, status};
@@ -35,6 +35,9 @@ pub(crate) struct DialArgs {
     /// Whom: a plus sign, country code and number; behind a comma (2 s) or a semicolon (wait), keys to send
     #[arg(required = true)]
     to: Vec<String>,
+    /// Whatever names this wish: sent again with the same, it is fulfilled once
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -152,7 +155,8 @@ pub(crate) struct DisturbArgs {
 pub(crate) fn dial(args: &DialArgs, context: &Context) -> Result<(), Failure> {
     // However the shell has parted it.
     let to = args.to.join(" ");
-    command(context, &Request::Dial { to }, args.common.json)
+    let key = args.idempotency_key.clone();
+    command(context, &Request::Dial { to, key }, args.common.json)
 }
 
 fn wish(
@@ -241,16 +245,24 @@ pub(crate) fn disturb(args: &DisturbArgs, context: &Context) -> Result<(), Failu
             let on = switch.is_on();
             match status::ask(context, &Request::DoNotDisturb { on })? {
                 Reply::Done => on,
-                Reply::Error { message, .. } => return Err(Failure::world(message)),
-                Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+                Reply::Error { code, message } => return Err(refusal(&code, message)),
+                Reply::Status(_)
+                | Reply::Calls(_)
+                | Reply::Call(_)
+                | Reply::Settings(_)
+                | Reply::Recalled(_) => {
                     return Err(other_answer());
                 }
             }
         }
         None => match status::ask(context, &Request::Status)? {
             Reply::Status(status) => status.do_not_disturb,
-            Reply::Error { message, .. } => return Err(Failure::world(message)),
-            Reply::Done | Reply::Calls(_) | Reply::Call(_) | Reply::Recalled(_) => {
+            Reply::Error { code, message } => return Err(refusal(&code, message)),
+            Reply::Done
+            | Reply::Calls(_)
+            | Reply::Call(_)
+            | Reply::Settings(_)
+            | Reply::Recalled(_) => {
                 return Err(other_answer());
             }
         },

@@ -320,7 +320,12 @@ fn import(context: &Context, file: &Path, json: bool) -> Result<(), Failure> {
     }
     let text = std::fs::read(file).map_err(|cause| unreadable(&cause))?;
     let mut together = Imported::default();
-    for contacts in portions(vcard::read(&text)) {
+    let cards = vcard::read(&text);
+    if cards.is_empty() {
+        let why = Told::NoCards(&file.display().to_string()).text(context.local.lang);
+        return Err(Failure::world(why).code("no_contacts"));
+    }
+    for contacts in portions(cards) {
         let Recalled::Imported(part) = recall(context, Recall::ImportContacts { contacts })? else {
             return Err(another_question());
         };

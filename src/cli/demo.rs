@@ -239,6 +239,7 @@ impl Demonstration {
             record_format: Default::default(),
             retention: Default::default(),
             log: self.log.clone(),
+            told: Vec::new(),
         })
     }
 

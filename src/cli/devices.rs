@@ -3,15 +3,14 @@
 mod meter;
 mod play;
 
-use serde_json::{Value, json};
-
 use super::Context;
 use super::failure::Failure;
 use super::flags::{Devices, Flags};
 use super::output::{print, print_json};
-use crate::audio::{Ability, AudioSettings, DeviceChoice, DeviceInfo, devices};
+use crate::audio::{AudioSettings, DeviceChoice, DeviceInfo, devices};
 use crate::config;
 use crate::lang::{Lang, Message};
+use crate::web::device_json;
 
 /// What `offhook devices` takes.
 #[derive(Debug, clap::Args)]
@@ -67,35 +66,12 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Failure> {
         None => {
             let list = devices(settings.host.as_deref()).map_err(Failure::usage)?;
             if args.json {
-                print_json(&list.iter().map(to_json).collect::<Vec<_>>())
+                print_json(&list.iter().map(device_json).collect::<Vec<_>>())
             } else {
                 print(&page(&list, &settings, context.local.lang))
             }
         }
     }
-}
-
-fn to_json(device: &DeviceInfo) -> Value {
-    let ability = |ability: &Option<Ability>| {
-        ability.as_ref().map(|can| {
-            json!({
-                "rate": can.rate,
-                "channels": can.channels,
-                "rates": { "least": can.rates.0, "most": can.rates.1 },
-                "most_channels": can.most_channels,
-                "formats": can.formats,
-            })
-        })
-    };
-    json!({
-        "host": device.host,
-        "name": device.name,
-        "description": device.description,
-        "capture": ability(&device.capture),
-        "playout": ability(&device.playout),
-        "default_capture": device.default_capture,
-        "default_playout": device.default_playout,
-    })
 }
 
 /// Reads how many seconds something is to last.
@@ -175,7 +151,10 @@ fn marked(message: Message<'_>, mark: Option<Message<'_>>, lang: Lang) -> String
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::audio::Ability;
 
     fn can(rate: u32, channels: u16) -> Ability {
         Ability {
@@ -239,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_script_gets_the_same() {
-        let device = to_json(&headset());
+        let device = device_json(&headset());
         let capture = &device["capture"];
         assert_eq!(
             (&capture["rate"], &capture["channels"]),

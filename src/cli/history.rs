@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use super::answer::refusal;
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output, status};
@@ -215,6 +216,9 @@ fn line(call: &HistoryEntry, lang: Lang) -> String {
         line.push_str("  ");
         line.push_str(&mark);
     }
+    if let Some(reason) = &call.end_reason {
+        line.push_str(&format!("  ({})", status::word(reason, lang)));
+    }
     format!("{line}  {}", call.id)
 }
 
@@ -230,11 +234,11 @@ pub(super) fn recall(context: &Context, what: Recall) -> Result<Recalled, Failur
                 "no_such_recording" => Told::NoSuchRecording,
                 "no_answer" => Told::NoAnswer,
                 // What is wrong with a number or a query is told as it is of settings: in English.
-                _ => return Err(Failure::world(message)),
+                _ => return Err(refusal(&code, message)),
             };
-            Err(Failure::world(told.text(context.local.lang)))
+            Err(refusal(&code, told.text(context.local.lang)))
         }
-        Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Done => {
+        Reply::Status(_) | Reply::Calls(_) | Reply::Call(_) | Reply::Settings(_) | Reply::Done => {
             Err(another_question())
         }
     }

@@ -17,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod record;
 pub(crate) mod serve;
+pub(crate) mod settings;
 pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -99,6 +100,10 @@ enum Verb {
     Move(call::MoveArgs),
     /// Keep the desk from ringing
     Dnd(call::DisturbArgs),
+    /// Say what the settings are, or change one that may be changed while the daemon runs
+    Settings(settings::Args),
+    /// Say how loud the far end is, and make it louder or softer
+    Volume(settings::VolumeArgs),
     /// List the calls that were, missed ones among them, or write them for other programs
     History(history::Args),
     /// List, change, import and export contacts
@@ -137,6 +142,8 @@ impl Verb {
             Verb::Transfer(args) => Some(args.common.flags.given()),
             Verb::Move(args) => Some(args.common.flags.given()),
             Verb::Dnd(args) => Some(args.common.flags.given()),
+            Verb::Settings(args) => Some(args.flags.given()),
+            Verb::Volume(args) => Some(args.flags.given()),
             Verb::History(args) => Some(args.flags.given()),
             Verb::Contacts(args) => Some(args.given()),
             Verb::Block(args) => Some(args.given()),
@@ -160,13 +167,17 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit_code_of(|| {
         let command_line = match CommandLine::try_parse() {
             Ok(command_line) => command_line,
-            Err(error) => return output::print_clap_error(&error),
+            Err(error) => return output::print_clap_error(&error, wants_json()),
         };
         match dispatch(command_line.verb) {
             Ok(()) => 0,
             Err(failure) => {
                 if !failure.is_silent() {
-                    output::tell(&failure.to_string());
+                    output::tell(&if wants_json() {
+                        failure.to_json().to_string()
+                    } else {
+                        failure.to_string()
+                    });
                 }
                 failure.exit_code()
             }
@@ -177,6 +188,13 @@ pub fn main() -> ExitCode {
 /// Returns what the program returns, or 70 where it panics; the hook has told of it already.
 fn exit_code_of(program: impl FnOnce() -> u8 + std::panic::UnwindSafe) -> u8 {
     std::panic::catch_unwind(program).unwrap_or(70)
+}
+
+/// Says whether whoever runs the program reads JSON: then failures are told as such too.
+fn wants_json() -> bool {
+    std::env::args_os()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
 }
 
 fn dispatch(verb: Verb) -> Result<(), Failure> {
@@ -220,6 +238,8 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Transfer(args) => call::transfer(&args, &context()?),
         Verb::Move(args) => call::move_to(&args, &context()?),
         Verb::Dnd(args) => call::disturb(&args, &context()?),
+        Verb::Settings(args) => settings::run(&args, &context()?),
+        Verb::Volume(args) => settings::volume(&args, &context()?),
         Verb::History(args) => history::run(&args, &context()?),
         Verb::Contacts(args) => contacts::run(&args, &context()?),
         Verb::Block(args) => block::run(&args, &context()?),

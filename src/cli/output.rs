@@ -30,8 +30,16 @@ pub(crate) fn warn(text: &str) {
     tell(&format!("warning: {text}"));
 }
 
-/// Prints what clap has to say, help included, and returns the exit code.
-pub(crate) fn print_clap_error(error: &clap::Error) -> u8 {
+/// Prints what clap has to say, help included, and returns the exit code. `json`: a program reads what is wrong.
+pub(crate) fn print_clap_error(error: &clap::Error, json: bool) -> u8 {
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let sentence = text.split("\n\n").next().unwrap_or(text);
+        let failure = Failure::usage(sentence.split_whitespace().collect::<Vec<_>>().join(" "));
+        tell(&failure.to_json().to_string());
+        return failure.exit_code();
+    }
     match error.print() {
         Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => 0,
         Ok(()) | Err(_) => u8::try_from(error.exit_code()).unwrap_or(2),

@@ -5,6 +5,7 @@ mod figures;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use super::answer::refusal;
 use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output};
@@ -39,8 +40,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Reply::Calls(calls) => output::print(&figures::past(&calls, context.local.lang)),
         Reply::Status(status) if args.json => output::print_json(&status),
         Reply::Status(status) => output::print(&page(&status, context.local.lang)),
-        Reply::Error { message, .. } => Err(Failure::world(message)),
-        Reply::Call(_) | Reply::Done | Reply::Recalled(_) => {
+        Reply::Error { code, message } => Err(refusal(&code, message)),
+        Reply::Call(_) | Reply::Done | Reply::Settings(_) | Reply::Recalled(_) => {
             Err(Failure::ours("the daemon answered another question"))
         }
     }
@@ -117,7 +118,9 @@ fn page(status: &Status, lang: Lang) -> String {
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
     }
-    for call in &status.calls {
+    let over = |call: &&CallReport| call.state == "ended";
+    let (ended, live): (Vec<_>, Vec<_>) = status.calls.iter().partition(over);
+    for call in live.into_iter().chain(ended) {
         lines.push(call_line(call, lang));
         if let Some(quality) = call.quality.as_ref().filter(|_| call.state == "talking") {
             lines.extend(figures::lines(quality, lang));
@@ -210,6 +213,7 @@ pub(super) fn word(word: &str, lang: Lang) -> String {
         "failed" => Message::Failed.text(lang),
         "stream_lost" => Message::StreamLost.text(lang),
         "left_message" => Message::LeftMessage.text(lang),
+        "interrupted" => Message::Interrupted.text(lang),
         // A newer daemon may know more of them than we do.
         other => other.replace('_', " "),
     }
@@ -281,6 +285,12 @@ mod tests {
         let alone = page(&alone, Lang::En);
         assert!(!alone.contains("Twilio reaches"), "{alone}");
         assert!(alone.contains("only this machine reaches it"), "{alone}");
+        let mut several = status.clone();
+        let mut live = several.calls[0].clone();
+        (live.id, live.state) = ("c2".to_owned(), "held".to_owned());
+        several.calls.push(live);
+        let several = page(&several, Lang::En);
+        assert!(several.find("c2") < several.find("c1"), "{several}");
         let mut talking = status.clone();
         talking.calls[0].state = "talking".to_owned();
         let lines = page(&talking, Lang::En).lines().count();

@@ -4,6 +4,7 @@
 //! without touching the machine, and tells everything that is wrong at once. It prints nothing.
 
 pub(crate) mod dotenv;
+pub mod live;
 mod origin;
 mod problem;
 mod source;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 pub use origin::Origin;
 pub use problem::{Problem, SettingsError};
-pub use source::{DOTENV, Local, Sources, TextFile};
+pub use source::{DOTENV, Local, Place, Sources, TextFile};
 
 use crate::lang::Lang;
 use crate::pure::audio::MostDelay;
@@ -141,6 +142,8 @@ pub struct Settings {
     pub record_stream: Option<PathBuf>,
     /// The filter of the log.
     pub log: String,
+    /// Where each setting stands; empty where nothing was read.
+    pub told: Vec<live::Told>,
 }
 
 /// Sentences for the person about settings that are strange, but go.
@@ -243,6 +246,7 @@ impl Settings {
             retention,
             record_stream,
             log: local.log,
+            told: reader.told(),
             twilio,
         })
     }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dotenv;
+use super::live::Told;
 use super::problem::{Problem, SettingsError};
 use super::suggest::nearest;
 use super::table::{self, Setting};
@@ -136,8 +137,48 @@ impl Sources {
 pub(super) struct Raw {
     /// The text, without spaces around it; never empty.
     pub(super) text: String,
-    /// Where it stands, as a person knows it.
-    pub(super) place: String,
+    /// Where it stands.
+    pub(super) place: Place,
+}
+
+/// Where a setting stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Place {
+    /// A flag, by its name without hyphens.
+    Flag(String),
+    /// The process environment.
+    Environment,
+    /// The file `.env`, as a person knows it.
+    Dotenv(String),
+    /// A file that holds a secret, by the variable that names it.
+    SecretFile(String),
+    /// The TOML file, as a person knows it.
+    Toml(String),
+}
+
+impl Place {
+    /// Returns the word for programs.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Place::Flag(_) => "flag",
+            Place::Environment => "environment",
+            Place::Dotenv(_) => "dotenv",
+            Place::SecretFile(_) => "file",
+            Place::Toml(_) => "toml",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Flag(flag) => write!(f, "the flag --{flag}"),
+            Place::Environment => f.write_str("the environment"),
+            Place::Dotenv(file) | Place::Toml(file) => f.write_str(file),
+            Place::SecretFile(variable) => write!(f, "the file that {variable} names"),
+        }
+    }
 }
 
 /// Reads settings out of the sources, and collects everything that is wrong instead of stopping at it.
@@ -231,6 +272,22 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// Returns where every setting stands, and what is written there unless it is a secret.
+    pub(super) fn told(&self) -> Vec<Told> {
+        let told = |setting: &&'static Setting| {
+            let raw = self.raw(setting);
+            Told {
+                setting,
+                text: raw
+                    .as_ref()
+                    .filter(|_| !setting.secret)
+                    .map(|raw| raw.text.clone()),
+                place: raw.map(|raw| raw.place),
+            }
+        };
+        table::ALL.iter().map(told).collect()
+    }
+
     /// Adds something that is wrong with the settings as a whole.
     pub(super) fn refuse(&mut self, problem: Problem) {
         self.problems.push(problem);
@@ -254,7 +311,7 @@ impl<'a> Reader<'a> {
 
     /// Looks through the sources in their order.
     fn find(&self, setting: &Setting) -> Option<Result<Raw, Problem>> {
-        let raw = |text: &str, place: String| {
+        let raw = |text: &str, place: Place| {
             let text = text.trim();
             (!text.is_empty()).then(|| Raw {
                 text: text.to_owned(),
@@ -263,20 +320,17 @@ impl<'a> Reader<'a> {
         };
         if let Some(text) = self.sources.flags.get(setting.name) {
             let flag = setting.flag().unwrap_or_else(|| setting.toml_key());
-            if let Some(found) = raw(text, format!("the flag --{flag}")) {
+            if let Some(found) = raw(text, Place::Flag(flag)) {
                 return Some(Ok(found));
             }
         }
-        let dotenv_place = self.sources.dotenv.as_ref().map(place_of);
+        let dotenv = self.sources.dotenv.as_ref();
+        let dotenv = Place::Dotenv(dotenv.map(place_of).unwrap_or_default());
         let sources = [
-            (
-                &self.sources.environment,
-                Some("the environment".to_owned()),
-            ),
-            (&self.dotenv, dotenv_place),
+            (&self.sources.environment, Place::Environment),
+            (&self.dotenv, dotenv),
         ];
         for (values, place) in sources {
-            let place = place.unwrap_or_default();
             if let Some(found) = values.get(setting.name).and_then(|t| raw(t, place.clone())) {
                 return Some(Ok(found));
             }
@@ -288,9 +342,9 @@ impl<'a> Reader<'a> {
                 return Some(self.read_secret_file(setting, &name, &path.text));
             }
         }
-        let toml_place = self.sources.toml.as_ref().map(place_of);
+        let place = self.sources.toml.as_ref().map(place_of);
         let text = self.toml.get(&setting.toml_key())?;
-        raw(text, toml_place.unwrap_or_default()).map(Ok)
+        raw(text, Place::Toml(place.unwrap_or_default())).map(Ok)
     }
 
     /// Reads the file that holds a secret.
@@ -300,7 +354,7 @@ impl<'a> Reader<'a> {
             Ok(text) => {
                 return Ok(Raw {
                     text: text.trim().to_owned(),
-                    place: format!("the file that {name} names"),
+                    place: Place::SecretFile(name.to_owned()),
                 });
             }
             Err(error) => error.to_string(),

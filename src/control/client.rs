@@ -106,6 +106,7 @@ impl Watch {
                     | Reply::Calls(_)
                     | Reply::Call(_)
                     | Reply::Done
+                    | Reply::Settings(_)
                     | Reply::Recalled(_),
                 )
                 | Err(_) => AskError::Stranger(error),
@@ -134,6 +135,8 @@ fn exchange(mut stream: &UnixStream, request: &Request) -> io::Result<String> {
         Request::Dial { .. } | Request::Consult { .. } => PATIENCE_TO_DIAL,
         Request::Status
         | Request::Calls
+        | Request::Settings
+        | Request::ChangeSettings { .. }
         | Request::Recall(_)
         | Request::Answer { .. }
         | Request::Hangup { .. }

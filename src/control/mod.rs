@@ -10,17 +10,20 @@ mod report;
 mod server;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+pub use crate::config::live::SettingReport;
 pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use crate::pure::event_report::{EventReport, LogLine, LostReport, SnapshotReport};
 pub use client::{AskError, Watch, ask, watch};
 pub use memory::Recalling;
 pub use report::DaemonDesk;
-pub use server::{BindError, Commanded, Desk, Refused, Remembered, Server};
+pub use server::{BindError, Changing, Commanded, Desk, Refused, Remembered, Server};
 pub use watch::Lines;
 
 /// The longest path that a Unix socket may have, in bytes (`sun_path` of Linux, less its closing zero).
@@ -56,6 +59,9 @@ pub enum Request {
     Dial {
         /// Whom.
         to: String,
+        /// A wish with the same key is fulfilled once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
     },
     /// Do something else with a call.
     Do {
@@ -84,6 +90,14 @@ pub enum Request {
         /// The event that was seen last; nothing: how everything stands comes first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
+    },
+    /// What do the settings say?
+    Settings,
+    /// Change settings, all or none.
+    #[serde(rename = "change_settings")]
+    ChangeSettings {
+        /// What they are to be, by name; null gives a change up.
+        change: Map<String, Value>,
     },
     /// What does it remember?
     Recall(Recall),
@@ -140,6 +154,8 @@ pub enum Reply {
     Call(Box<CallReport>),
     /// Done.
     Done,
+    /// What the settings say, by name.
+    Settings(BTreeMap<String, SettingReport>),
     /// What it remembers.
     Recalled(Box<Recalled>),
     /// Not done.
@@ -262,7 +278,14 @@ mod tests {
             }
         }
         for request in [
-            Request::Dial { to: to() },
+            Request::Dial {
+                to: to(),
+                key: None,
+            },
+            Request::Dial {
+                to: to(),
+                key: some(),
+            },
             Request::Consult {
                 call: some(),
                 to: to(),
@@ -270,6 +293,10 @@ mod tests {
             Request::DoNotDisturb { on: true },
             Request::Watch { after: None },
             Request::Watch { after: Some(7) },
+            Request::Settings,
+            Request::ChangeSettings {
+                change: Map::from_iter([("ring".to_owned(), Value::Null)]),
+            },
         ] {
             let text = serde_json::to_string(&request).expect("plain");
             assert_eq!(

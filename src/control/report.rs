@@ -1,16 +1,20 @@
 //! What the daemon says of itself on the control socket, taken from the phone.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use super::memory::{self, Recalling};
-use super::server::{Commanded, Desk, Refused, Remembered, Whole};
+use super::server::{Changing, Commanded, Desk, Refused, Remembered, Whole};
 use super::watch::{self, Lines};
 use super::{CallLevels, CallReport, Device, Devices, QuietTime, Recall, Status};
 use crate::audio::DeviceState;
-use crate::phone::PhoneHandle;
+use crate::config::live::{self, NotChanged, SettingReport, Told};
+use crate::phone::{NoAnswer, PhoneHandle};
 use crate::pure::phone::{CallView, Command, Stage};
 use crate::pure::time::rfc3339;
 
@@ -21,17 +25,24 @@ pub struct DaemonDesk {
     address: String,
     public_url: String,
     started: Instant,
+    told: Vec<Told>,
 }
 
 impl DaemonDesk {
-    /// Takes the phone, where it listens and where Twilio reaches it; it is up from now on.
+    /// Takes the phone, where it listens, where Twilio reaches it and where its settings stand; it is up from now on.
     #[must_use]
-    pub fn new(phone: PhoneHandle, address: String, public_url: String) -> Arc<DaemonDesk> {
+    pub fn new(
+        phone: PhoneHandle,
+        address: String,
+        public_url: String,
+        told: Vec<Told>,
+    ) -> Arc<DaemonDesk> {
         Arc::new(DaemonDesk {
             phone,
             address,
             public_url,
             started: Instant::now(),
+            told,
         })
     }
 
@@ -49,6 +60,18 @@ impl DaemonDesk {
             microphone_dbfs: needles.microphone_dbfs.filter(|_| !call.muted),
             far_end_dbfs: needles.far_end_dbfs,
         })
+    }
+}
+
+/// Why settings are not changed.
+enum NoChange {
+    Refused(Vec<NotChanged>),
+    NoAnswer(NoAnswer),
+}
+
+impl From<NoAnswer> for NoChange {
+    fn from(cause: NoAnswer) -> NoChange {
+        NoChange::NoAnswer(cause)
     }
 }
 
@@ -96,6 +119,27 @@ impl Desk for DaemonDesk {
         }
     }
 
+    fn settings(&self) -> BTreeMap<String, SettingReport> {
+        live::reports(&self.told, &self.phone.tuned())
+    }
+
+    fn change_settings<'a>(&'a self, change: &'a Map<String, Value>) -> Changing<'a> {
+        Box::pin(async move {
+            let changed = self
+                .phone
+                .tune(|tuned| live::change(tuned, change).map_err(NoChange::Refused));
+            match changed.await {
+                Ok(tuned) => Ok(live::reports(&self.told, &tuned)),
+                Err(NoChange::Refused(why)) => {
+                    let code = why.first().map_or("bad_request", NotChanged::code);
+                    let sentences: Vec<String> = why.iter().map(ToString::to_string).collect();
+                    Err((code, sentences.join("; ")))
+                }
+                Err(NoChange::NoAnswer(cause)) => Err(("no_answer", cause.to_string())),
+            }
+        })
+    }
+
     fn past_calls(&self) -> Remembered<'_> {
         Box::pin(async {
             let calls = self.phone.past_calls().await;
@@ -118,10 +162,10 @@ impl Desk for DaemonDesk {
         })
     }
 
-    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a> {
+    fn dial<'a>(&'a self, to: &'a str, key: Option<String>) -> Commanded<'a> {
         Box::pin(async move {
             let to = self.number_of(to).await?;
-            let dialled = self.phone.dial(&to, None).await;
+            let dialled = self.phone.dial_once(key, &to).await;
             dialled
                 .map(|call| self.report(&call))
                 .map_err(|why| (why.code(), why.to_string()))

@@ -1,5 +1,6 @@
 //! The daemon's side of the control socket: listens, checks who asks, passes questions on.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::io;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
@@ -18,7 +20,10 @@ use tokio::time::timeout;
 
 use super::memory::{self, Recalling};
 use super::watch::Lines;
-use super::{CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, Status, Wish, fits};
+use super::{
+    CallReport, PATH_LIMIT, PastCall, REQUEST_LIMIT, Reply, Request, SettingReport, Status, Wish,
+    fits,
+};
 use crate::pure::ids::CallId;
 use crate::pure::keys::Keys;
 use crate::pure::phone::{Command, Target};
@@ -44,10 +49,20 @@ pub type Remembered<'a> = Pin<Box<dyn Future<Output = Result<Vec<PastCall>, Refu
 /// A number that a person typed, on its way to being a whole one.
 pub(super) type Whole<'a> = Pin<Box<dyn Future<Output = Result<String, Refused>> + Send + 'a>>;
 
+/// Settings that are being changed.
+pub type Changing<'a> =
+    Pin<Box<dyn Future<Output = Result<BTreeMap<String, SettingReport>, Refused>> + Send + 'a>>;
+
 /// Whoever answers what the socket is asked.
 pub trait Desk: Send + Sync + 'static {
     /// Says how it is going.
     fn status(&self) -> Status;
+
+    /// Says what the settings are, by name.
+    fn settings(&self) -> BTreeMap<String, SettingReport>;
+
+    /// Changes settings, all or none.
+    fn change_settings<'a>(&'a self, change: &'a Map<String, Value>) -> Changing<'a>;
 
     /// Returns the last calls that are over, the newest first, or why they are not known.
     fn past_calls(&self) -> Remembered<'_>;
@@ -55,8 +70,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Does what a person wants of a call, named or evident.
     fn command<'a>(&'a self, call: Option<&'a str>, command: Command) -> Commanded<'a>;
 
-    /// Dials.
-    fn dial<'a>(&'a self, to: &'a str) -> Commanded<'a>;
+    /// Dials; a wish with the same key once.
+    fn dial<'a>(&'a self, to: &'a str, key: Option<String>) -> Commanded<'a>;
 
     /// Dials for a call, named or evident, that waits meanwhile.
     fn consult<'a>(&'a self, call: Option<&'a str>, to: &'a str) -> Commanded<'a>;
@@ -279,6 +294,13 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
         Request::Recall(what) => return memory::reply(desk, what).await,
         // It is no question with one answer; the connection is handed over before.
         Request::Watch { .. } => return Reply::Done,
+        Request::Settings => return Reply::Settings(desk.settings()),
+        Request::ChangeSettings { change } => {
+            return match desk.change_settings(&change).await {
+                Ok(settings) => Reply::Settings(settings),
+                Err((code, message)) => error(code, &message),
+            };
+        }
         Request::Answer { call } => (call, Command::Answer),
         Request::Hangup { call } => (call, Command::HangUp),
         Request::Do { call, wish } => {
@@ -291,7 +313,7 @@ async fn reply(desk: &dyn Desk, request: Request) -> Reply {
                 Err((code, message)) => return error(code, &message),
             }
         }
-        Request::Dial { to } => return called(desk.dial(&to).await),
+        Request::Dial { to, key } => return called(desk.dial(&to, key).await),
         Request::Consult { call, to } => {
             return called(desk.consult(call.as_deref(), &to).await);
         }
@@ -521,6 +543,14 @@ mod tests {
             }
         }
 
+        fn settings(&self) -> BTreeMap<String, SettingReport> {
+            BTreeMap::new()
+        }
+
+        fn change_settings<'a>(&'a self, _: &'a Map<String, Value>) -> Changing<'a> {
+            Box::pin(async { Err(("unknown_setting", "there is no such setting".to_owned())) })
+        }
+
         fn past_calls(&self) -> Remembered<'_> {
             Box::pin(async { Err(("no_answer", "the database gives no answer".to_owned())) })
         }
@@ -555,7 +585,7 @@ mod tests {
             })
         }
 
-        fn dial<'a>(&'a self, _to: &'a str) -> Commanded<'a> {
+        fn dial<'a>(&'a self, _to: &'a str, _: Option<String>) -> Commanded<'a> {
             Box::pin(async { Err(("no_line", "every line is taken".to_owned())) })
         }
 

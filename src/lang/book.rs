@@ -37,6 +37,8 @@ pub enum Told<'a> {
     Removed(&'a str),
     /// What became of contacts from a file: new, completed, known already.
     Imported(u64, u64, u64),
+    /// A file holds no contact.
+    NoCards(&'a str),
     /// How many could not be kept: contacts, and numbers.
     LeftOut(u64, u64),
     /// Nobody is blocked.
@@ -61,6 +63,14 @@ pub enum Told<'a> {
     Deleted(&'a str),
     /// The database fails.
     NoAnswer,
+    /// Where a setting's value is from: nobody set it.
+    ByDefault,
+    /// Where a setting's value is from: it was changed since.
+    Changed,
+    /// A setting that is a secret, and set.
+    SecretSet,
+    /// A setting that has no value.
+    NotSet,
 }
 
 impl Told<'_> {
@@ -102,6 +112,10 @@ impl Told<'_> {
                     "contacts ajoutés : {added}; complétés : {completed}; déjà connus : {known}"
                 ),
             ),
+            Told::NoCards(file) => both(
+                &format!("there is no contact in it (no BEGIN:VCARD): {file}"),
+                &format!("aucun contact (pas de BEGIN:VCARD) dans : {file}"),
+            ),
             Told::LeftOut(contacts, numbers) => both(
                 &format!(
                     "left out: {contacts} contacts without a name, {numbers} numbers that cannot be read"
@@ -135,6 +149,10 @@ impl Told<'_> {
                 "il n'y a pas de tel enregistrement",
             ),
             Told::Deleted(file) => both(&format!("deleted: {file}"), &format!("supprimé : {file}")),
+            Told::ByDefault => both("default", "par défaut"),
+            Told::Changed => both("changed while it ran", "modifié en marche"),
+            Told::SecretSet => both("set, and secret", "défini, et secret"),
+            Told::NotSet => both("not set", "non défini"),
             Told::NoAnswer => both(
                 "the database gives no answer; the daemon's log says why",
                 "la base de données ne répond pas; le journal du démon dit pourquoi",

@@ -215,6 +215,7 @@ impl Message<'_> {
             Message::Refused => "refused".to_owned(),
             Message::Failed => "failed".to_owned(),
             Message::StreamLost => "stream lost".to_owned(),
+            Message::Interrupted => "interrupted".to_owned(),
             Message::NothingRings => "no call is ringing".to_owned(),
             Message::NothingToHangUp => "there is no call to hang up".to_owned(),
             Message::NoCallForThat => "there is no call with which that could be done".to_owned(),

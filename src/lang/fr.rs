@@ -230,6 +230,7 @@ impl Message<'_> {
             Message::Refused => "refusé".to_owned(),
             Message::Failed => "échoué".to_owned(),
             Message::StreamLost => "son perdu".to_owned(),
+            Message::Interrupted => "interrompu".to_owned(),
             Message::NothingRings => "aucun appel ne sonne".to_owned(),
             Message::NothingToHangUp => "il n'y a aucun appel à raccrocher".to_owned(),
             Message::NoCallForThat => "aucun appel ne s'y prête".to_owned(),

@@ -480,6 +480,8 @@ pub enum Message<'a> {
     Failed,
     /// The call's stream was lost.
     StreamLost,
+    /// The daemon went before the call did.
+    Interrupted,
     /// No call could be picked up.
     NothingRings,
     /// No call could be hung up.

@@ -164,6 +164,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::Refused,
         Message::Failed,
         Message::StreamLost,
+        Message::Interrupted,
         Message::NothingRings,
         Message::NothingToHangUp,
         Message::NoCallForThat,

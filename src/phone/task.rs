@@ -84,6 +84,7 @@ pub(super) enum Message {
     CarrierDid(CarrierRequest, bool),
     CarrierDialled(CallId, Result<LegId, DialRefusal>),
     DoNotDisturb(bool),
+    Settings(Box<PhoneSettings>),
     Register(Identity, SystemTime),
     Stop(oneshot::Sender<()>),
 }
@@ -190,6 +191,7 @@ struct Waiting {
 pub(super) struct Task {
     phone: Phone,
     country: Country,
+    longest_call: Duration,
     media: MediaHandle,
     store: StoreHandle,
     carrier: Arc<dyn Carrier>,
@@ -234,6 +236,7 @@ impl Task {
     ) -> Task {
         Task {
             country: settings.country,
+            longest_call: settings.longest_call,
             phone: Phone::new(settings),
             media,
             store,
@@ -435,6 +438,10 @@ impl Task {
                 Input::CarrierDialled { call, outcome }
             }
             Message::DoNotDisturb(on) => Input::DoNotDisturb(on),
+            Message::Settings(settings) => {
+                self.longest_call = settings.longest_call;
+                Input::Settings(settings)
+            }
             Message::Register(identity, until) => {
                 self.store.keep_registration(&identity, until);
                 return self.register(identity, until, inputs);
@@ -545,6 +552,7 @@ impl Task {
                     to,
                     caller_id,
                     token,
+                    longest: self.longest_call,
                     known: known.collect(),
                 };
                 self.have_dialled(wish, inputs);

@@ -17,4 +17,5 @@ pub mod phone;
 pub mod quality;
 pub mod recording;
 pub mod time;
+pub mod tuning;
 pub mod twilio;

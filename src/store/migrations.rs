@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 /// The n-th takes version n to n + 1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "CREATE TABLE registration (identity TEXT PRIMARY KEY NOT NULL, until_ms INTEGER NOT NULL) STRICT;",
     "CREATE TABLE call (n INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, sid TEXT NOT NULL, direction TEXT NOT NULL, \
      caller TEXT NOT NULL, called TEXT NOT NULL, began TEXT NOT NULL, talk_seconds INTEGER NOT NULL, end_reason TEXT, \
@@ -11,6 +11,7 @@ const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE device_pair (n INTEGER PRIMARY KEY, capture TEXT NOT NULL, playout TEXT NOT NULL, \
      lead_blocks INTEGER NOT NULL, drift_ppm REAL NOT NULL, UNIQUE (capture, playout)) STRICT;",
     BOOK,
+    "CREATE TABLE setting (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;",
 ];
 
 /// The history in the place of the last calls, contacts, the block list and recordings.
@@ -141,6 +142,12 @@ mod tests {
                 .iter()
                 .map(|call| (call.id.as_str(), call.end_reason.as_deref()))
                 .collect();
+            let changed = store.settings().await.expect("an answer");
+            assert_eq!(
+                changed.len(),
+                usize::from(version >= 5),
+                "version {version}"
+            );
             if version == 1 {
                 assert_eq!(told, []);
                 continue;

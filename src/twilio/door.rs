@@ -113,7 +113,8 @@ impl Door {
             Ask::AfterStream { .. } | Ask::AfterDial { .. } => Document::HangUp,
         };
         let document = self.phone.ask(leg, ask).await.unwrap_or(gone);
-        let xml = twiml::render(&document, &self.links);
+        let links = self.links.ringing_for(self.phone.tuned().now().ring_for);
+        let xml = twiml::render(&document, &links);
         Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], xml).into_response())
     }
 

@@ -49,7 +49,6 @@ struct Inner {
     key: String,
     secret: Secret,
     links: Links,
-    longest_call: Duration,
     limits: Limits,
 }
 
@@ -66,20 +65,10 @@ struct Limits {
 
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Client, String> {
-        Client::of(
-            &settings.twilio,
-            super::links(settings),
-            settings.longest_call,
-            LIMITS,
-        )
+        Client::of(&settings.twilio, super::links(settings), LIMITS)
     }
 
-    fn of(
-        account: &TwilioAccount,
-        links: Links,
-        longest_call: Duration,
-        limits: Limits,
-    ) -> Result<Client, String> {
+    fn of(account: &TwilioAccount, links: Links, limits: Limits) -> Result<Client, String> {
         let base = &account.api_base_url;
         // Whoever came first has chosen the same; reqwest only asks that somebody did.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -106,7 +95,6 @@ impl Client {
                 key: account.api_key.clone(),
                 secret: account.api_secret.clone(),
                 links,
-                longest_call,
                 limits,
             }),
         })
@@ -202,7 +190,7 @@ impl Inner {
             status_callback: self
                 .links
                 .to(&format!("/twilio/call-status?call={}", wish.call)),
-            longest: self.longest_call.as_secs(),
+            longest: wish.longest.as_secs(),
         });
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -431,6 +419,7 @@ mod tests {
             to: PhoneNumber::parse("+15145550100").expect("valid"),
             caller_id: PhoneNumber::parse("+18199754345").expect("valid"),
             token: StreamToken::new("token"),
+            longest: Duration::from_secs(14_400),
             known: vec![LegId::new("CA7")],
         };
         against(script, limits, |client| client.dial(wish)).await
@@ -451,7 +440,7 @@ mod tests {
             ring_seconds: 20,
             lang: crate::lang::Lang::En,
         };
-        Client::of(&account, links, Duration::from_secs(14_400), limits).expect("a client")
+        Client::of(&account, links, limits).expect("a client")
     }
 
     fn end() -> CarrierRequest {
@@ -619,6 +608,7 @@ mod tests {
             to: PhoneNumber::parse("+15145550100").expect("valid"),
             caller_id: PhoneNumber::parse("+18199754345").expect("valid"),
             token: StreamToken::new("token"),
+            longest: Duration::from_secs(14_400),
             known: vec![LegId::new("CA7")],
         };
         let refused = client(&format!("http://{address}"), SHORT).dial(wish).await;
@@ -645,6 +635,7 @@ mod tests {
             to: PhoneNumber::parse("+15145550100").expect("valid"),
             caller_id: PhoneNumber::parse("+18199754345").expect("valid"),
             token: StreamToken::new("token"),
+            longest: Duration::from_secs(14_400),
             known: Vec::new(),
         };
         let refused = client("http://127.0.0.1:1", LONG).dial(wish).await;

@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::config::live::NotChanged;
+use crate::phone::{NoAnswer, OnceError};
 use crate::pure::keys::NoKeys;
 use crate::pure::phone::{CommandError, DialError, Phrase};
 
@@ -48,8 +50,32 @@ pub(super) enum ApiError {
     InvalidKey,
     /// The same key came with another wish.
     OtherWish,
+    /// Settings are not changed; all that is wrong.
+    Settings(Vec<NotChanged>),
+    /// Somebody talks at the desk.
+    InACall,
+    /// The speaker does not work.
+    NoSpeaker,
     /// Our fault.
     Internal,
+}
+
+impl From<OnceError> for ApiError {
+    fn from(why: OnceError) -> ApiError {
+        match why {
+            OnceError::InvalidKey => ApiError::InvalidKey,
+            OnceError::OtherWish => ApiError::OtherWish,
+            OnceError::Dial(why) => ApiError::Dial(why),
+            OnceError::Broken => ApiError::Internal,
+        }
+    }
+}
+
+impl From<NoAnswer> for ApiError {
+    fn from(_: NoAnswer) -> ApiError {
+        // The log tells more.
+        ApiError::Internal
+    }
 }
 
 impl ApiError {
@@ -66,7 +92,8 @@ impl ApiError {
             ApiError::Unreadable
             | ApiError::InvalidJson
             | ApiError::InvalidIdentity
-            | ApiError::InvalidAfter => StatusCode::BAD_REQUEST,
+            | ApiError::InvalidAfter
+            | ApiError::Settings(_) => StatusCode::BAD_REQUEST,
             ApiError::NoWebsocket => StatusCode::UPGRADE_REQUIRED,
             ApiError::Missing(_) | ApiError::InvalidDigits(_) | ApiError::InvalidKey => {
                 StatusCode::BAD_REQUEST
@@ -82,13 +109,17 @@ impl ApiError {
             },
             ApiError::Command(
                 CommandError::WrongState(_)
+                | CommandError::Standing(_)
                 | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
                 | CommandError::NoVoicemail
                 | CommandError::NoBrowser
                 | CommandError::NoDesk,
             ) => StatusCode::CONFLICT,
-            ApiError::Dial(DialError::Keys(_)) => StatusCode::BAD_REQUEST,
+            ApiError::Command(CommandError::SameCall) | ApiError::Dial(DialError::Keys(_)) => {
+                StatusCode::BAD_REQUEST
+            }
+            ApiError::InACall | ApiError::NoSpeaker => StatusCode::CONFLICT,
             ApiError::Dial(DialError::NoSuchCall) => StatusCode::NOT_FOUND,
             ApiError::Dial(
                 DialError::WrongState(_)
@@ -124,6 +155,9 @@ impl ApiError {
             ApiError::Dial(why) => why.code(),
             ApiError::InvalidKey => "invalid_idempotency_key",
             ApiError::OtherWish => "idempotency_key_reused",
+            ApiError::Settings(why) => why.first().map_or("internal", NotChanged::code),
+            ApiError::InACall => "in_a_call",
+            ApiError::NoSpeaker => "no_speaker",
             ApiError::Internal => "internal",
         }
     }
@@ -188,6 +222,16 @@ impl ApiError {
                 "this Idempotency-Key came before with another wish; hint: draw a new one for each wish"
                     .to_owned()
             }
+            ApiError::Settings(why) => {
+                let sentences: Vec<String> = why.iter().map(ToString::to_string).collect();
+                sentences.join("; ")
+            }
+            ApiError::InACall => {
+                "somebody talks at the desk; hint: try it when nobody does".to_owned()
+            }
+            ApiError::NoSpeaker => {
+                "the speaker does not work; hint: GET /api/devices says why".to_owned()
+            }
             ApiError::Internal => {
                 "this went wrong inside; hint: the log of the daemon says more".to_owned()
             }
@@ -225,6 +269,9 @@ impl IntoResponse for ApiError {
             | ApiError::Dial(_)
             | ApiError::InvalidKey
             | ApiError::OtherWish
+            | ApiError::Settings(_)
+            | ApiError::InACall
+            | ApiError::NoSpeaker
             | ApiError::Internal => {}
         }
         response

@@ -272,6 +272,10 @@ async fn import(State(door): State<Arc<Door>>, body: Body) -> Answer {
     let contacts = tokio::task::spawn_blocking(move || vcard::read(&cards))
         .await
         .unwrap_or_default();
+    if contacts.is_empty() {
+        let why = "there is no contact in it; hint: a file of contacts has lines BEGIN:VCARD and END:VCARD";
+        return Err(Problem::Malformed("no_contacts", why.to_owned()));
+    }
     recalled(&door, Recall::ImportContacts { contacts }).await
 }
 

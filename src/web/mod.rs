@@ -1,9 +1,11 @@
 //! The person's door: tokens, identities, calls and events, for whoever brings the API key.
 //!
-//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory`, `recordings` and `metrics` is what one family of paths
-//! does. `page` is what everybody may see. `docs/api.md` is what their callers read.
+//! `gate` decides who comes in; behind it, each of `tokens`, `calls`, `events`, `memory`, `recordings`, `settings`, `devices` and
+//! `metrics` is what one family of paths does, and `description` tells programs of all of them. `page` is what everybody may see. `docs/api.md` is what their callers read.
 
 mod calls;
+mod description;
+mod devices;
 mod error;
 mod events;
 mod gate;
@@ -11,9 +13,9 @@ mod hosts;
 mod limit;
 mod memory;
 mod metrics;
-mod once;
 mod page;
 mod recordings;
+mod settings;
 mod tokens;
 
 use std::sync::Arc;
@@ -24,13 +26,16 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
+use crate::config::live::Told;
 use crate::config::{Secret, Settings};
 use crate::phone::PhoneHandle;
 use crate::pure::twilio::access_token::TokenMaker;
+pub use devices::device_json;
+
+use devices::Devices;
 use error::ApiError;
 use gate::Gate;
 use hosts::Hosts;
-use once::Once;
 
 /// The largest body that is read; an identity has 121 characters.
 const MAX_BODY: usize = 16 * 1024;
@@ -42,7 +47,8 @@ struct Door {
     tokens: TokenMaker,
     token_ttl: Duration,
     hosts: Hosts,
-    once: Once,
+    told: Vec<Told>,
+    devices: Devices,
 }
 
 /// Builds the routes of the person's door; `api_key` is the one in force.
@@ -63,7 +69,8 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         ),
         token_ttl: settings.token_ttl,
         hosts,
-        once: Once::default(),
+        told: settings.told.clone(),
+        devices: Devices::new(settings.audio.host.clone()),
     });
     Router::new()
         .route(page::PATHS[0], get(move || async move { page::page(lang) }))
@@ -90,6 +97,10 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
             "/api/do-not-disturb",
             get(calls::disturb).post(calls::do_not_disturb),
         )
+        .route("/api/settings", get(settings::all).patch(settings::change))
+        .route("/api/devices", get(devices::all))
+        .route("/api/devices/test", post(devices::test))
+        .route("/api/openapi.json", get(description::description))
         .route("/api/events", get(events::events))
         .merge(memory::routes())
         .merge(recordings::routes())

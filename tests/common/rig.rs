@@ -66,5 +66,6 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         record_format: Default::default(),
         retention: Default::default(),
         log: "warn".to_owned(),
+        told: Vec::new(),
     }
 }

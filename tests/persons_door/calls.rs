@@ -110,6 +110,18 @@ async fn a_refusal_names_the_state_that_does_not_allow_it() {
     assert_eq!(status, 409);
     let message = told["error"]["message"].as_str().expect("a sentence");
     assert!(message.contains("ringing"), "{message}");
+    let (status, _) = ask(rig.person("POST", "/api/calls/CA1/answer")).await;
+    assert_eq!(status, 200);
+    for (what, words) in [
+        ("answer", "answered already"),
+        ("resume", "not on hold"),
+        ("hold", ""),
+        ("hold", "on hold already"),
+    ] {
+        let (_, told) = ask(rig.person("POST", &format!("/api/calls/CA1/{what}"))).await;
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(words), "{what}: {told}");
+    }
     refused(
         rig.person("POST", "/api/calls/CA9/hold"),
         404,
@@ -205,6 +217,7 @@ async fn two_calls_meet_at_the_desk() {
         (200, &json!(true), &json!(false))
     );
     refused(merge("CA3"), 404, "no_such_call").await;
+    refused(merge("CA1"), 400, "same_call").await;
 }
 
 /// Waits until so many recordings are listed, and returns them.

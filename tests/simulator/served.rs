@@ -171,6 +171,9 @@ async fn a_far_end_that_makes_no_sense_is_a_usage_error() {
         ),
         ("+15145550100=says gone.wav", "`hello` needs no file"),
         ("+15145550100", "is not of the form NAME=VALUE"),
+        ("foo=busy", "`foo` is neither a number"),
+        ("15145550100=busy", "is neither a number"),
+        ("client:=busy", "is neither a number"),
     ] {
         let output = place.sim(&["serve", "--number", text_of]).await;
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT", default_value_t = 3100)]
     rest: u16,
     /// What becomes of a number, or of client:NAME; may be given again
-    #[arg(long = "number", value_name = "NUMBER=FAR_END", value_parser = super::parameter)]
+    #[arg(long = "number", value_name = "NUMBER=FAR_END", value_parser = number_plan)]
     numbers: Vec<(String, String)>,
     /// What becomes of everybody else
     #[arg(
@@ -71,6 +71,24 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     pub(crate) flags: Flags<Basics>,
+}
+
+/// Reads whom it is about, and how they go on.
+fn number_plan(text: &str) -> Result<(String, String), String> {
+    let (whom, plan) = super::parameter(text)?;
+    let is_number = whom.strip_prefix('+').is_some_and(|digits| {
+        (7..=15).contains(&digits.len()) && digits.bytes().all(|sign| sign.is_ascii_digit())
+    });
+    let is_client = whom
+        .strip_prefix("client:")
+        .is_some_and(|name| !name.is_empty());
+    if is_number || is_client {
+        Ok((whom, plan))
+    } else {
+        Err(format!(
+            "`{whom}` is neither a number such as +15145550100 nor client:NAME"
+        ))
+    }
 }
 
 /// The line's number where none is set: one that Twilio keeps for tests.

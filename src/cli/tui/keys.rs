@@ -162,7 +162,7 @@ impl Model {
                 let call = transfers;
                 return match (to.is_empty(), call) {
                     (true, None) => None,
-                    (false, None) => Some(Wanted::Ask(Request::Dial { to })),
+                    (false, None) => Some(Wanted::Ask(Request::Dial { to, key: None })),
                     (true, call @ Some(_)) => Some(Wanted::Ask(Request::Do {
                         call,
                         wish: Wish::Join,
@@ -192,7 +192,7 @@ impl Model {
     fn enter(&mut self) -> Option<Wanted> {
         if !self.field.is_empty() {
             let to = std::mem::take(&mut self.field);
-            return Some(Wanted::Ask(Request::Dial { to }));
+            return Some(Wanted::Ask(Request::Dial { to, key: None }));
         }
         if let Some(call) = self.ringing() {
             let call = Some(call.id.clone());

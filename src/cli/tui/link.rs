@@ -144,6 +144,8 @@ fn waits_for_the_carrier(request: &Request) -> bool {
         | Request::Answer { .. }
         | Request::DoNotDisturb { .. }
         | Request::Watch { .. }
+        | Request::Settings
+        | Request::ChangeSettings { .. }
         | Request::Recall(_) => false,
     }
 }

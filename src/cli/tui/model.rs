@@ -139,7 +139,7 @@ impl Model {
                 }
                 false
             }
-            Reply::Calls(_) => false,
+            Reply::Calls(_) | Reply::Settings(_) => false,
         }
     }
 

@@ -85,6 +85,7 @@ fn what_the_phone_refuses_stays_until_the_next_key() {
     model.learn(
         &Request::Dial {
             to: "+1".to_owned(),
+            key: None,
         },
         refused,
     );
@@ -108,7 +109,7 @@ fn a_number_is_typed_corrected_and_dialled() {
     let to = "+15145550100".to_owned();
     assert_eq!(
         press(&mut model, "enter"),
-        Some(Wanted::Ask(Request::Dial { to }))
+        Some(Wanted::Ask(Request::Dial { to, key: None }))
     );
     assert_eq!(model.field, "");
 }
@@ -124,7 +125,7 @@ fn enter_alone_brings_the_last_number_back_and_dials_it_the_second_time() {
     let to = "+15145550177".to_owned();
     assert_eq!(
         press(&mut model, "enter"),
-        Some(Wanted::Ask(Request::Dial { to }))
+        Some(Wanted::Ask(Request::Dial { to, key: None }))
     );
 }
 
@@ -252,7 +253,7 @@ fn a_further_call_takes_every_letter() {
     let to = "anna".to_owned();
     assert_eq!(
         press(&mut model, "enter"),
-        Some(Wanted::Ask(Request::Dial { to }))
+        Some(Wanted::Ask(Request::Dial { to, key: None }))
     );
     assert_eq!(
         press(&mut model, "q"),

@@ -216,6 +216,39 @@ fn a_new_device_begins_softly_in_the_middle_of_a_word() {
 }
 
 #[test]
+fn a_volume_that_changes_while_somebody_talks_or_it_rings_makes_no_click_and_is_heard() {
+    let percent = |percent| Volume::new(percent).expect("a percentage");
+    let loudest = |desk: &mut Desk| {
+        desk.heard.clear();
+        desk.hear(20);
+        desk.heard.iter().fold(0.0_f32, |most, s| most.max(s.abs()))
+    };
+    let mut desk = Desk::new(437.0, EarStyle::default());
+    desk.attach();
+    desk.hear(60);
+    let full = loudest(&mut desk);
+    for volume in [50, 100, 0, 80] {
+        desk.steepest();
+        desk.tell(EarCommand::Volume(percent(volume)));
+        desk.hear(20);
+        let (steepest, _) = desk.steepest();
+        assert!(steepest <= own_step(437.0), "{steepest} at {volume}");
+        let share = loudest(&mut desk) / full;
+        let wanted = percent(volume).gain();
+        assert!((share - wanted).abs() < 0.02, "{share} at {volume}");
+    }
+    let mut desk = Desk::new(0.0, EarStyle::default());
+    desk.tell(EarCommand::Ring(Some(Country::NorthAmerica)));
+    desk.hear(20);
+    assert!(desk.steepest().1, "it rings");
+    desk.tell(EarCommand::RingVolume(percent(0)));
+    desk.hear(2);
+    desk.steepest();
+    desk.hear(20);
+    assert!(!desk.steepest().1, "it rings silently");
+}
+
+#[test]
 fn the_tone_after_a_call_gives_way_to_a_bell_and_to_a_caller_and_never_sounds_over_them() {
     let ended = || EarCommand::CallEnded(Progress::Busy, Country::NorthAmerica);
     let mut desk = Desk::new(437.0, EarStyle::default());

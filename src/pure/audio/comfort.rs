@@ -23,6 +23,12 @@ impl Volume {
         }
     }
 
+    /// Returns the percentage.
+    #[must_use]
+    pub const fn percent(self) -> u8 {
+        self.0
+    }
+
     /// Returns the factor: 1 at 100 %, 0 at 0 %, and the cube of the percentage between them.
     ///
     /// Ten decibel more are about twice as loud (Stevens, "The measurement of loudness", JASA 1955); the cube has half the

@@ -52,6 +52,10 @@ pub enum EarCommand {
     Ring(Option<Country>),
     /// Beep once.
     Beep,
+    /// How loud the far ends are from now on.
+    Volume(Volume),
+    /// How loud it rings from now on.
+    RingVolume(Volume),
     /// Sound a country's tone until something else is said; nothing: stop it.
     Progress(Option<(Progress, Country)>),
     /// Tell with a few beats of a country's tone that the far end has gone. Ringing, a leg that is heard or a tone of
@@ -160,7 +164,7 @@ pub struct Ear {
     commands: rtrb::Consumer<EarCommand>,
     let_go: rtrb::Producer<Box<EarLeg>>,
     // Over the far ends.
-    volume: f32,
+    volume: Fader,
     limiter: Option<Limiter>,
     // Over all: a device that is new begins in the middle of a sound.
     fresh: Fader,
@@ -193,7 +197,7 @@ impl Ear {
             legs: Default::default(),
             commands,
             let_go,
-            volume: 1.0,
+            volume: Fader::new(1.0, rate),
             limiter: None,
             fresh: Fader::new(1.0, rate),
             ringer: Ringer::new(RingStyle::default(), rate),
@@ -208,7 +212,7 @@ impl Ear {
     /// Gives it a style.
     #[must_use]
     pub fn with_style(mut self, style: EarStyle) -> Ear {
-        self.volume = style.volume.gain();
+        self.volume = Fader::new(style.volume.gain(), self.rate);
         self.limiter = style
             .loudest
             .map(|loudest| Limiter::new(loudest, self.rate));
@@ -241,6 +245,7 @@ impl Ear {
         self.one = vec![0.0; self.to_device.most_needed()];
         self.sum = self.one.clone();
         self.fresh.set_rate(rate);
+        self.volume.set_rate(rate);
         if let Some(limiter) = &mut self.limiter {
             limiter.set_rate(rate);
         }
@@ -313,9 +318,7 @@ impl Ear {
         self.sweep();
         let sum = &mut self.sum[..needed];
         self.to_device.convert(sum, far);
-        for sample in far.iter_mut() {
-            *sample *= self.volume;
-        }
+        self.volume.process(far);
         if let Some(limiter) = &mut self.limiter {
             limiter.process(far);
         }
@@ -350,6 +353,8 @@ impl Ear {
                     self.hush(country.is_some());
                 }
                 EarCommand::Beep => self.beep.start(),
+                EarCommand::Volume(volume) => self.volume.set(volume.gain()),
+                EarCommand::RingVolume(volume) => self.ringer.set_volume(volume),
                 EarCommand::Progress(wanted) => {
                     self.progress.tell(wanted);
                     self.hush(wanted.is_some());

@@ -169,6 +169,27 @@ fn is_moment(text: &str) -> bool {
             b'd' => sign.is_ascii_digit(),
             other => sign == *other,
         })
+        && is_in_the_calendar(text)
+}
+
+/// Says whether the month has such a day, and the day such a time; a leap second is one. `text` has the form of a moment.
+fn is_in_the_calendar(text: &str) -> bool {
+    // What is left out is the first.
+    let part = |at: std::ops::Range<usize>, first: u32| -> u32 {
+        text.get(at)
+            .map_or(first, |part| part.parse().unwrap_or(u32::MAX))
+    };
+    let (year, month, day) = (part(0..4, 0), part(5..7, 1), part(8..10, 1));
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    let (hour, minute, second) = (part(11..13, 0), part(14..16, 0), part(17..19, 0));
+    (1..=days).contains(&day) && hour < 24 && minute < 60 && second <= 60
 }
 
 /// A page of the history, the newest call first.

@@ -6,7 +6,7 @@ use crate::pure::ids::CallId;
 
 impl Snapshot {
     /// Returns the call that a command must mean: to answer, the one that rings at the desk; to hang up or to hold, the one
-    /// that talks there; to go on, the one that waits.
+    /// that talks there; to go on, the one that waits. One that waits is hung up by its name alone, unless it is the only one.
     #[must_use]
     pub fn meant_by(&self, command: &Command) -> Option<CallId> {
         let at_desk = |wanted: fn(&CallView) -> bool| {
@@ -19,6 +19,10 @@ impl Snapshot {
         let rings = || at_desk(|call| call.stage == Stage::Ringing);
         let talks = || at_desk(|call| call.stage == Stage::Talking && !call.held);
         let held = || at_desk(|call| call.held);
+        let only_held = || {
+            let goes_on = |call: &&CallView| call.stage != Stage::Ended;
+            held().filter(|_| self.calls.iter().filter(goes_on).count() == 1)
+        };
         let dials = || at_desk(|call| matches!(call.stage, Stage::Dialing | Stage::Connecting));
         let message = || at_desk(|call| call.stage == Stage::Voicemail);
         let elsewhere = || {
@@ -29,11 +33,12 @@ impl Snapshot {
         let call = match command {
             Command::Answer => rings().or_else(message),
             Command::Reject => rings(),
+            // Whoever waits is not cut off by mistake.
             Command::HangUp => talks()
                 .or_else(dials)
                 .or_else(rings)
                 .or_else(message)
-                .or_else(held),
+                .or_else(only_held),
             Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
             Command::Record(_) => talks().or_else(held),
@@ -144,6 +149,17 @@ mod tests {
         let rings = snapshot(vec![call("rings", Stage::Ringing, Place::Desk, false)]);
         let id = rings.meant_by(&Command::HangUp);
         assert_eq!(id, Some(CallId::new("rings")));
+        let waits = |id| call(id, Stage::Talking, Place::Desk, true);
+        let over = call("over", Stage::Ended, Place::Nowhere, false);
+        let only = snapshot(vec![waits("one"), over]);
+        let id = only.meant_by(&Command::HangUp);
+        assert_eq!(id, Some(CallId::new("one")));
+        let two = snapshot(vec![waits("one"), waits("two")]);
+        assert_eq!(
+            two.meant_by(&Command::HangUp),
+            None,
+            "either might be meant"
+        );
         for command in [Command::Answer, Command::HangUp, Command::Resume] {
             assert_eq!(Snapshot::default().meant_by(&command), None);
         }

@@ -15,6 +15,7 @@ mod happening;
 mod meant;
 mod news;
 mod settings;
+mod standing;
 mod steps;
 mod types;
 mod unanswered;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use happening::*;
 pub use settings::*;
+pub use standing::Standing;
 pub use types::*;
 
 use super::audio::tone::Progress;
@@ -160,6 +162,7 @@ impl Phone {
                     self.ring_elsewhere(now, &mut effects);
                 }
             }
+            Input::Settings(settings) => self.settings = *settings,
             Input::Command { call, command } => self.command(&call, command, now, &mut effects),
             Input::CarrierDid { request, done } => {
                 self.carrier_did(&request, done, now, &mut effects)

@@ -9,6 +9,7 @@ use crate::pure::keys::{Keys, NoKeys};
 use crate::pure::time::Time;
 
 use super::happening::{Happening, Reason};
+use super::settings::PhoneSettings;
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
 #[derive(Clone, Debug)]
 pub struct Fresh {
@@ -207,6 +208,12 @@ pub enum CommandError {
     /// The call is not in a state for it.
     #[error("the call is {}, and that cannot be done with it", .0.word())]
     WrongState(Stage),
+    /// The same, where more can be said.
+    #[error("{}", .0.sentence())]
+    Standing(super::Standing),
+    /// It was to meet itself.
+    #[error("a call cannot meet itself; hint: name another")]
+    SameCall,
     /// No keys wait behind a stop.
     #[error("no keys wait to be sent; hint: say which")]
     NoKeysLeft,
@@ -270,7 +277,8 @@ impl CommandError {
     pub fn code(&self) -> &'static str {
         match self {
             CommandError::NoSuchCall => "no_such_call",
-            CommandError::WrongState(_) => "wrong_state",
+            CommandError::WrongState(_) | CommandError::Standing(_) => "wrong_state",
+            CommandError::SameCall => "same_call",
             CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
             CommandError::NoVoicemail => "no_voicemail",
@@ -562,6 +570,8 @@ pub enum Input {
     },
     /// The desk is not to ring, or may again.
     DoNotDisturb(bool),
+    /// How the phone is to behave from now on; what was decided stays so.
+    Settings(Box<PhoneSettings>),
     /// A person wants something of a call. Answered by exactly one [`Effect::Reply`].
     Command {
         /// Of which call.

@@ -6,6 +6,8 @@
 //!
 //! Read [`render`] first: one arm per [`Document`] of the phone.
 
+use std::time::Duration;
+
 use super::phrases;
 use crate::lang::Lang;
 use crate::pure::ids::Identity;
@@ -31,6 +33,15 @@ pub struct Links {
 }
 
 impl Links {
+    /// Returns the same, where browsers ring for so long.
+    #[must_use]
+    pub fn ringing_for(&self, time: Duration) -> Links {
+        Links {
+            ring_seconds: u32::try_from(time.as_secs()).unwrap_or(u32::MAX),
+            ..self.clone()
+        }
+    }
+
     /// Returns the public address of a path of ours.
     #[must_use]
     pub fn to(&self, path: &str) -> String {

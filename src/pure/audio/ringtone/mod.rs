@@ -85,7 +85,7 @@ pub struct Ringer {
     rate: DeviceRate,
     /// The recording at the device's rate; empty for other melodies.
     recording: Arc<[f32]>,
-    volume: f32,
+    volume: Fader,
     /// Whose cadence is wanted; nothing: silence.
     wanted: Option<Country>,
     ringing: Option<(Country, Voice)>,
@@ -113,7 +113,7 @@ impl Ringer {
     #[must_use]
     pub fn new(style: RingStyle, rate: DeviceRate) -> Ringer {
         let mut ringer = Ringer {
-            volume: style.volume.gain(),
+            volume: Fader::new(style.volume.gain(), rate),
             style,
             rate,
             recording: Arc::default(),
@@ -137,12 +137,18 @@ impl Ringer {
         };
         self.rise = SOFT.powf(-1.0 / (RISES * rate.hz() as f32));
         self.fader = Fader::new(0.0, rate);
+        self.volume.set_rate(rate);
         self.ringing = None;
     }
 
     /// Rings in a country's cadence from now on, or stops. What is said again changes nothing.
     pub fn ring(&mut self, cadence: Option<Country>) {
         self.wanted = cadence;
+    }
+
+    /// Rings as loud as this from now on. What is said again changes nothing.
+    pub fn set_volume(&mut self, volume: Volume) {
+        self.volume.set(volume.gain());
     }
 
     /// Says whether it rings or is to.
@@ -197,7 +203,7 @@ impl Ringer {
             self.ringing = None;
         }
         self.risen = (self.risen * self.rise).min(1.0);
-        sound * gain * self.risen * self.volume
+        sound * gain * self.risen * self.volume.advance()
     }
 }
 

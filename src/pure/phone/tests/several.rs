@@ -181,6 +181,25 @@ fn a_call_that_is_turned_away_rings_nowhere_else() {
 }
 
 #[test]
+fn settings_that_change_hold_for_the_next_decision_and_undo_none() {
+    let mut phone = phone();
+    phone.handle(incoming(1), at(0));
+    phone.handle(up(1), at(0));
+    let settings = PhoneSettings {
+        ring: Ring::Browser,
+        ..phone.settings.clone()
+    };
+    let effects = phone.handle(Input::Settings(Box::new(settings)), at(100));
+    assert_eq!(effects, [], "whoever rings goes on ringing");
+    assert_eq!(view(&phone, 1).stage, Stage::Ringing);
+    register(&mut phone, "kitchen", at(3_600_000));
+    assert!(matches!(
+        answer(&phone.handle(incoming(2), at(200))),
+        Document::RingBrowsers { .. }
+    ));
+}
+
+#[test]
 fn a_desk_that_is_not_to_be_disturbed_does_not_ring_but_the_browsers_do() {
     let mut phone = phone();
     register(&mut phone, "kitchen", at(3_600_000));

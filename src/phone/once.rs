@@ -9,14 +9,45 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use super::error::ApiError;
 use crate::pure::phone::{CallView, DialError, DialRefusal};
 
 /// Wishes that are remembered; the oldest are forgotten, but for those under way.
 const REMEMBERED: usize = 256;
 
 /// The most characters of a key.
-pub(super) const LONGEST_KEY: usize = 255;
+pub const LONGEST_KEY: usize = 255;
+
+/// Why a wish is not fulfilled.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum OnceError {
+    /// The key is empty, too long, or no plain text.
+    #[error("an idempotency key is 1 to {LONGEST_KEY} plain characters; hint: a UUID will do")]
+    InvalidKey,
+    /// The same key came with another wish.
+    #[error(
+        "this idempotency key came before with another wish; hint: draw a new one for each wish"
+    )]
+    OtherWish,
+    /// Nothing is dialled.
+    #[error(transparent)]
+    Dial(DialError),
+    /// It went wrong inside.
+    #[error("this went wrong inside; hint: the log of the daemon says more")]
+    Broken,
+}
+
+impl OnceError {
+    /// Returns the stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            OnceError::InvalidKey => "invalid_idempotency_key",
+            OnceError::OtherWish => "idempotency_key_reused",
+            OnceError::Dial(why) => why.code(),
+            OnceError::Broken => "internal",
+        }
+    }
+}
 
 /// What came of a wish; nothing while it is under way.
 type Outcome = watch::Receiver<Option<Result<CallView, DialError>>>;
@@ -51,19 +82,25 @@ impl Once {
     /// Dials, unless the wish with this key was fulfilled before, and goes on with it even where whoever asked has gone.
     ///
     /// # Errors
-    /// What dialling fails with, or [`ApiError::OtherWish`].
+    /// What dialling fails with, or what is wrong with the key.
     pub(super) async fn dial(
         &self,
         key: Option<String>,
         what: &str,
         dialling: impl Future<Output = Result<CallView, DialError>> + Send + 'static,
-    ) -> Result<CallView, ApiError> {
+    ) -> Result<CallView, OnceError> {
+        let is_key = |key: &String| {
+            (1..=LONGEST_KEY).contains(&key.len()) && !key.contains(|sign: char| sign.is_control())
+        };
+        if key.as_ref().is_some_and(|key| !is_key(key)) {
+            return Err(OnceError::InvalidKey);
+        }
         let mut outcome = self.outcome(key, self.traces.hash_one(what), dialling)?;
         let done = outcome.wait_for(Option::is_some).await;
         match done.as_deref() {
-            Ok(Some(done)) => done.clone().map_err(ApiError::Dial),
+            Ok(Some(done)) => done.clone().map_err(OnceError::Dial),
             // Its task broke off.
-            Ok(None) | Err(_) => Err(ApiError::Internal),
+            Ok(None) | Err(_) => Err(OnceError::Broken),
         }
     }
 
@@ -72,14 +109,14 @@ impl Once {
         key: Option<String>,
         trace: u64,
         dialling: impl Future<Output = Result<CallView, DialError>> + Send + 'static,
-    ) -> Result<Outcome, ApiError> {
+    ) -> Result<Outcome, OnceError> {
         let mut wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
         wishes.retain(Wish::counts);
         if let Some(known) = wishes.iter().find(|wish| Some(&wish.key) == key.as_ref()) {
             return if known.trace == trace {
                 Ok(known.outcome.clone())
             } else {
-                Err(ApiError::OtherWish)
+                Err(OnceError::OtherWish)
             };
         }
         let (tell, outcome) = watch::channel(None);
@@ -140,11 +177,11 @@ mod tests {
             once.dial(key(), "a", counted(&count, unknown())),
             once.dial(key(), "a", counted(&count, unknown()))
         );
-        let told = Err(ApiError::Dial(unknown()));
+        let told = Err(OnceError::Dial(unknown()));
         assert_eq!((&first, &second), (&told, &told));
         assert_eq!(count.load(Ordering::SeqCst), 1);
         let other = once.dial(key(), "b", counted(&count, unknown())).await;
-        assert_eq!(other, Err(ApiError::OtherWish));
+        assert_eq!(other, Err(OnceError::OtherWish));
         for _ in 0..2 {
             let _ = once.dial(None, "a", counted(&count, unknown())).await;
         }
@@ -158,9 +195,20 @@ mod tests {
         for _ in 0..2 {
             let dialling = counted(&count, DialError::NoLine);
             let refused = once.dial(key(), "a", dialling).await;
-            assert_eq!(refused, Err(ApiError::Dial(DialError::NoLine)));
+            assert_eq!(refused, Err(OnceError::Dial(DialError::NoLine)));
         }
         assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_neither_empty_nor_endless() {
+        let once = Once::default();
+        let count = Arc::new(AtomicUsize::new(0));
+        for key in ["", &"k".repeat(LONGEST_KEY + 1), "a\nb"] {
+            let sent = once.dial(Some(key.to_owned()), "a", counted(&count, unknown()));
+            assert_eq!(sent.await, Err(OnceError::InvalidKey));
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
@@ -178,7 +226,7 @@ mod tests {
         let gone = tokio::time::timeout(std::time::Duration::from_millis(1), sent).await;
         assert!(gone.is_err());
         let again = once.dial(key(), "a", counted(&count, unknown()));
-        assert_eq!(again.await, Err(ApiError::Dial(unknown())));
+        assert_eq!(again.await, Err(OnceError::Dial(unknown())));
         assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 }
