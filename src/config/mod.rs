@@ -26,7 +26,7 @@ use crate::pure::audio::device::{AudioSettings, StageChoice};
 use crate::pure::audio::tone::Country;
 use crate::pure::book::history::HistoryLimits;
 use crate::pure::ids::PhoneNumber;
-use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::phone::{AutoAnswer, RecordNotice, Ring};
 use crate::pure::recording::Format;
 use crate::pure::recording::keep::Retention;
 use source::Reader;
@@ -122,6 +122,8 @@ pub struct Settings {
     pub history: HistoryLimits,
     /// How calls are recorded.
     pub record_format: Format,
+    /// How far ends learn that they are recorded.
+    pub record_notice: RecordNotice,
     /// How long recordings are kept.
     pub retention: Retention,
     /// Where the transcript of the next stream is kept.
@@ -185,6 +187,7 @@ impl Settings {
             reader.optional(&table::OFFHOOK_HISTORY_CALLS, value::whole(1, 1_000_000));
         let record_format = reader.optional(&table::OFFHOOK_RECORD_FORMAT, value::record_format);
         let retention = read_retention(reader);
+        let record_notice = reader.optional(&table::OFFHOOK_RECORD_NOTICE, value::record_notice);
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let (twilio, local) = (twilio?, local?);
@@ -215,6 +218,7 @@ impl Settings {
                 calls: history_calls.unwrap_or(HistoryLimits::DEFAULT.calls),
             },
             record_format: record_format.unwrap_or_default(),
+            record_notice: record_notice.unwrap_or_default(),
             retention,
             record_stream,
             log: local.log,

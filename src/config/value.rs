@@ -11,7 +11,7 @@ use url::Url;
 use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
-use crate::pure::phone::{AutoAnswer, Ring};
+use crate::pure::phone::{AutoAnswer, RecordNotice, Ring};
 use crate::pure::recording::Format;
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
@@ -92,6 +92,16 @@ pub(super) fn record_format(text: &str) -> Result<Format, String> {
         "opus" => Ok(Format::Opus),
         "wav" => Ok(Format::Wav),
         _ => Err("is neither opus nor wav".to_owned()),
+    }
+}
+
+/// Reads how far ends learn that they are recorded.
+pub(super) fn record_notice(text: &str) -> Result<RecordNotice, String> {
+    match text {
+        "off" => Ok(RecordNotice::Off),
+        "tone" => Ok(RecordNotice::Tone),
+        "spoken" => Ok(RecordNotice::Spoken),
+        _ => Err("is none of off, tone and spoken".to_owned()),
     }
 }
 

@@ -224,6 +224,7 @@ impl Message<'_> {
             Message::Merged => "with others".to_owned(),
             Message::Muted => "muted".to_owned(),
             Message::Recording => "recorded".to_owned(),
+            Message::RecordingPaused => "recording paused".to_owned(),
             Message::NotDisturbed => "do not disturb: the desk does not ring".to_owned(),
             Message::Disturbed => "the desk rings".to_owned(),
             Message::NoSuchCall => "there is no such call".to_owned(),

@@ -239,6 +239,7 @@ impl Message<'_> {
             Message::Merged => "à plusieurs".to_owned(),
             Message::Muted => "micro coupé".to_owned(),
             Message::Recording => "enregistré".to_owned(),
+            Message::RecordingPaused => "enregistrement en pause".to_owned(),
             Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
             Message::Disturbed => "le poste sonne".to_owned(),
             Message::NoSuchCall => "cet appel n'existe pas".to_owned(),

@@ -497,6 +497,8 @@ pub enum Message<'a> {
     Muted,
     /// The call is being recorded.
     Recording,
+    /// Its recording pauses.
+    RecordingPaused,
     /// The desk does not ring.
     NotDisturbed,
     /// The desk rings.

@@ -175,6 +175,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::Merged,
         Message::Muted,
         Message::Recording,
+        Message::RecordingPaused,
         Message::NotDisturbed,
         Message::Disturbed,
         Message::NoSuchCall,

@@ -547,6 +547,10 @@ impl Task {
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
             Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
+            Effect::PauseRecording(stream, on) => self.recordings.pause(stream, on),
+            Effect::RecordingTone(stream, on) => {
+                self.media.repeat(stream, on.then(|| self.speeches.tone()));
+            }
             Effect::Speak(stream, spoken) => self.speeches.begin(stream, spoken, inputs),
             Effect::Hush(stream) => {
                 if self.speeches.forget(stream) {
@@ -638,6 +642,8 @@ impl Task {
             Happening::Unmuted => tracing::info!(%call, "the microphone is open again"),
             Happening::RecordingBegan => tracing::info!(%call, "the call is recorded"),
             Happening::RecordingEnded => tracing::info!(%call, "the call is recorded no longer"),
+            Happening::RecordingPaused => tracing::info!(%call, "the recording pauses"),
+            Happening::RecordingResumed => tracing::info!(%call, "the recording goes on"),
             Happening::Moves => tracing::info!(%call, "the call is moved"),
             Happening::CameBack => tracing::info!(%call, "the call comes to the desk"),
             Happening::Key(_) => tracing::debug!(%call, "the far end pressed a key"),

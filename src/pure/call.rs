@@ -200,6 +200,14 @@ pub struct Call {
     pub recorded: bool,
     /// The stream of it that is being recorded.
     pub records: Option<StreamId>,
+    /// Whether somebody wants that to pause.
+    pub recording_paused: bool,
+    /// The stream whose recording was told to pause.
+    pub paused: Option<StreamId>,
+    /// The stream whose far end was told that it is recorded: it hears the tone, or has begun to hear the notice.
+    pub noticed: Option<StreamId>,
+    /// The stream whose far end hears the notice now.
+    pub hears_notice: Option<StreamId>,
     /// Whether somebody wants it at the desk who has not got it yet.
     pub wanted: bool,
     /// Whether it was sent into a conference.
@@ -238,6 +246,10 @@ impl Call {
             muted: false,
             recorded: false,
             records: None,
+            recording_paused: false,
+            paused: None,
+            noticed: None,
+            hears_notice: None,
             wanted: false,
             in_conference: false,
             offered_again: false,
@@ -427,6 +439,7 @@ impl Call {
             ),
             merged: self.meets(),
             recorded: self.to_record().is_some(),
+            recording_paused: self.recording_paused && self.to_record().is_some(),
             consults: self.consults.clone(),
             stream: self.stream(),
             end_reason,

@@ -38,6 +38,9 @@ pub struct CallReport {
     /// Whether it is being recorded.
     #[serde(default)]
     pub recording: bool,
+    /// Whether that pauses.
+    #[serde(default)]
+    pub recording_paused: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
     /// What it is like, or was, for one that was answered at the desk.
@@ -69,6 +72,7 @@ impl CallReport {
             held: call.held,
             merged: call.merged,
             recording: call.recorded,
+            recording_paused: call.recording_paused,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
@@ -146,7 +150,7 @@ pub struct EventReport {
     /// Our name for the call.
     pub call: String,
     /// `began`, `rings`, `far_end_rings`, `rings_browsers`, `answered`, `held`, `resumed`, `merged`, `muted`, `unmuted`, `recording`,
-    /// `recording_ended`, `moves`, `came_back`, `key` or `ended`.
+    /// `recording_paused`, `recording_resumed`, `recording_ended`, `moves`, `came_back`, `key` or `ended`.
     pub event: &'static str,
     /// Why the call is over, when it is.
     pub reason: Option<&'static str>,
@@ -174,6 +178,8 @@ impl EventReport {
             Happening::Unmuted => ("unmuted", None, None),
             Happening::RecordingBegan => ("recording", None, None),
             Happening::RecordingEnded => ("recording_ended", None, None),
+            Happening::RecordingPaused => ("recording_paused", None, None),
+            Happening::RecordingResumed => ("recording_resumed", None, None),
             Happening::Moves => ("moves", None, None),
             Happening::CameBack => ("came_back", None, None),
             Happening::Key(digit) => ("key", None, Some(digit)),
@@ -239,6 +245,7 @@ mod tests {
             held: false,
             merged: false,
             recorded: false,
+            recording_paused: false,
             consults: None,
             stream: None,
             end_reason: None,
@@ -246,7 +253,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"recording_paused":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,

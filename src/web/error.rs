@@ -84,6 +84,7 @@ impl ApiError {
                 CommandError::WrongState(_)
                 | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
+                | CommandError::NotRecorded
                 | CommandError::NoBrowser
                 | CommandError::NoDesk,
             ) => StatusCode::CONFLICT,

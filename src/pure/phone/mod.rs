@@ -5,18 +5,22 @@
 //! is over (its stream, the carrier's question after it, the leg's status), in any order and any number.
 //!
 //! Read [`Phone::handle`] first, then the table that its test prints. `answers` is what the carrier is told, `news` what it
-//! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `desk` what all that sounds like.
+//! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `desk` what all that sounds like, `notice` how far ends learn that
+//! they are recorded.
 
 mod answers;
 mod commands;
 mod desk;
 mod meant;
 mod news;
+mod notice;
+mod settings;
 mod steps;
 mod types;
 
 use std::time::Duration;
 
+pub use settings::*;
 pub use types::*;
 
 use super::audio::tone::Progress;
@@ -123,11 +127,11 @@ impl Phone {
                 if let Some(call) = calls.find(|call| call.records == Some(stream)) {
                     call.records = None;
                     call.recorded = false;
+                    call.recording_paused = false;
                     call.note(Happening::RecordingEnded, &mut effects);
                 }
             }
-            // Whatever is said beside a call goes as it came.
-            Input::SpeechOver(_) => {}
+            Input::SpeechOver(stream) => self.notice_is_over(stream),
             Input::Dial {
                 to,
                 consults,
@@ -168,6 +172,8 @@ impl Phone {
             Effect::Keys(..) | Effect::Speak(..) => 1,
             Effect::Answer(_)
             | Effect::Record(..)
+            | Effect::PauseRecording(..)
+            | Effect::RecordingTone(..)
             | Effect::Hush(_)
             | Effect::Admit(..)
             | Effect::Refuse(..)

@@ -1,56 +1,10 @@
 //! What the phone is asked and told, and what it asks for and tells.
 
-use std::time::Duration;
-
 use crate::pure::audio::Route;
 use crate::pure::audio::tone::{Country, Progress};
 use crate::pure::ids::{CallId, Identity, LegId, Party, PhoneNumber, StreamId, StreamToken};
 use crate::pure::keys::{Keys, NoKeys};
 use crate::pure::time::Time;
-
-/// Who rings when a call comes in.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Ring {
-    /// The desk alone.
-    Desk,
-    /// The browsers alone.
-    Browser,
-    /// The desk, and the browsers when it cannot or does not answer.
-    #[default]
-    DeskThenBrowser,
-}
-
-/// Whether the desk answers by itself.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum AutoAnswer {
-    /// A person answers.
-    #[default]
-    Off,
-    /// After this long; zero: at once.
-    After(Duration),
-}
-
-/// How long a number that is dialled rings. Twilio's own default of 30 s gives up before many voicemails begin.
-pub const NUMBER_RINGS_FOR: Duration = Duration::from_secs(60);
-
-/// How the phone is to behave.
-#[derive(Clone, Debug)]
-pub struct PhoneSettings {
-    /// Who rings.
-    pub ring: Ring,
-    /// How long the desk rings.
-    pub ring_for: Duration,
-    /// Whether the desk answers by itself.
-    pub auto_answer: AutoAnswer,
-    /// The line's own number: caller id of what browsers dial.
-    pub own_number: Option<PhoneNumber>,
-    /// Whose tones are used.
-    pub country: Country,
-    /// Whether the desk rings for a further caller while it talks.
-    pub call_waiting: bool,
-    /// How long a call at the desk may last.
-    pub longest_call: Duration,
-}
 
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
 #[derive(Clone, Debug)]
@@ -210,6 +164,8 @@ pub enum Command {
     Mute(bool),
     /// Record it, or stop that; while it waits it is recorded too.
     Record(bool),
+    /// Leave out of the recording what is said from now on, or go on with it.
+    PauseRecording(bool),
     /// Send keys to the far end.
     Keys(Keys),
     /// Send the keys that were typed behind a stop.
@@ -252,6 +208,9 @@ pub enum CommandError {
         "nobody has answered yet who was dialled for this call; hint: `transfer` with `attended` dials"
     )]
     NotConsulted,
+    /// It is not being recorded.
+    #[error("the call is not being recorded; hint: `record` begins")]
+    NotRecorded,
     /// No browser is reachable.
     #[error("no browser is registered, so none can ring; hint: open the page in one")]
     NoBrowser,
@@ -307,6 +266,7 @@ impl CommandError {
             CommandError::WrongState(_) => "wrong_state",
             CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
+            CommandError::NotRecorded => "not_recorded",
             CommandError::NoBrowser => "no_browser",
             CommandError::NoDesk => "no_desk",
             CommandError::Destination(phrase) => phrase.code(),
@@ -457,6 +417,8 @@ pub struct CallView {
     pub merged: bool,
     /// Whether it is being recorded.
     pub recorded: bool,
+    /// Whether that pauses.
+    pub recording_paused: bool,
     /// The call that this one was dialled for.
     pub consults: Option<CallId>,
     /// The stream, while it has one.
@@ -503,6 +465,10 @@ pub enum Happening {
     RecordingBegan,
     /// It is recorded no longer: somebody stopped it, its sound does not pass us any more, or it could not be written.
     RecordingEnded,
+    /// What is said now is left out of the recording.
+    RecordingPaused,
+    /// It is recorded again.
+    RecordingResumed,
     /// Somebody wants it elsewhere, or at the desk.
     Moves,
     /// It is at the desk again: somebody wanted it there, or nobody answered elsewhere.
@@ -684,6 +650,10 @@ pub enum Effect {
     Keys(StreamId, Keys),
     /// Record an admitted stream for a call, or stop that; what is stopped comes before its [`Effect::Detach`].
     Record(StreamId, CallId, bool),
+    /// Leave out of the recording of a stream what sounds from now on, or go on with it.
+    PauseRecording(StreamId, bool),
+    /// Let the far end of a stream hear the tone of a call that is recorded, over all else, or no more.
+    RecordingTone(StreamId, bool),
     /// Say something to the far end of an admitted stream; answered later by [`Input::SpeechOver`].
     Speak(StreamId, Spoken),
     /// Stop saying it; its end is told no more.
