@@ -244,5 +244,6 @@ fn phone_settings(settings: &Settings) -> PhoneSettings {
         country: settings.country,
         call_waiting: settings.call_waiting,
         longest_call: settings.longest_call,
+        record_notice: settings.record_notice,
     }
 }

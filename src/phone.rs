@@ -55,6 +55,9 @@ pub use tally::StreamTally;
 /// Inputs that wait for the task; whoever sends more waits, sound never does.
 const WAITING: usize = 64;
 
+/// How long the carrier may take to end a leg that the last run left.
+const LEFT_LIMIT: Duration = Duration::from_secs(3);
+
 /// Whoever brings the telephone network: asked over REST.
 pub trait Carrier: Send + Sync + 'static {
     /// Does what is asked within 3 s; the error reads as a person reads it and names no secret.
@@ -199,6 +202,11 @@ impl PhoneHandle {
             move || task::time_of(clock),
             move |at| wall_time(began, at),
         ));
+        if let Ok(left) = store.take_left().await
+            && !left.is_empty()
+        {
+            tokio::spawn(end_left(Arc::clone(&carrier), left));
+        }
         let speeches = Speeches::new(recordings.greetings.clone(), recordings.lang);
         let (orders, shelf) =
             recordings::start(recordings, store.clone(), clock, inputs.downgrade()).await;
@@ -358,6 +366,7 @@ impl PhoneHandle {
             | CommandError::SameCall
             | CommandError::NoKeysLeft
             | CommandError::NotConsulted
+            | CommandError::NotRecorded
             | CommandError::NoVoicemail
             | CommandError::NoBrowser
             | CommandError::NoDesk
@@ -557,6 +566,23 @@ impl PhoneHandle {
             let _ = tokio::time::timeout(Duration::from_secs(1), figures).await;
         }
         self.shared.shelf.finish().await;
+    }
+}
+
+/// Ends legs that the last run left: nobody is at the desk for them any more. Most have ended by themselves.
+async fn end_left(carrier: Arc<dyn Carrier>, legs: Vec<LegId>) {
+    for leg in legs {
+        let asked = carrier.perform(CarrierRequest::End(leg.clone()));
+        match tokio::time::timeout(LEFT_LIMIT, asked).await {
+            Ok(Ok(())) => tracing::info!(%leg, "a call that the last run left was ended"),
+            Ok(Err(cause)) => {
+                let cause = cause.replace('\n', "; ");
+                tracing::info!(%leg, cause, "a call that the last run left was not ended: it may be over");
+            }
+            Err(_) => {
+                tracing::warn!(%leg, "a call that the last run left may still go on: the carrier does not answer");
+            }
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::pure::book::blocked::BlockList;
 use crate::pure::book::contact::PhoneBook;
 use crate::pure::book::fold::wanted;
 use crate::pure::book::history::HistoryLimits;
+use crate::pure::ids::LegId;
 pub use contacts::{ContactPage, ContactQuery, Imported};
 use file::Opened;
 
@@ -88,6 +89,8 @@ struct Keeper {
     connection: Connection,
     known: watch::Sender<Arc<Known>>,
     limits: HistoryLimits,
+    /// The legs of calls that were at the desk when the daemon went.
+    left: Vec<LegId>,
 }
 
 impl Keeper {
@@ -102,6 +105,7 @@ impl Keeper {
             Opened::Ready(connection) => connection,
             Opened::Newer(found) => return Ok(Err(found)),
         };
+        let left = history::left_at_desk(&connection)?;
         let interrupted = history::close_interrupted(&connection)?;
         if interrupted > 0 {
             tracing::info!(interrupted, "calls were going on when the daemon ended");
@@ -110,6 +114,7 @@ impl Keeper {
             connection,
             known: publish,
             limits: HistoryLimits::DEFAULT,
+            left,
         };
         keeper.refresh()?;
         Ok(Ok(keeper))
@@ -163,6 +168,15 @@ impl StoreHandle {
     #[must_use]
     pub fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.borrow())
+    }
+
+    /// Returns the legs of calls that were at the desk when the daemon went, the newest first, once.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] where the database fails.
+    pub async fn take_left(&self) -> Result<Vec<LegId>, NoAnswer> {
+        self.ask(|keeper| Ok(std::mem::take(&mut keeper.left)))
+            .await
     }
 
     /// Waits until everything that was to be kept is, five seconds at most.
@@ -270,6 +284,7 @@ mod tests {
             connection: Connection::open_in_memory().expect("memory"),
             known: watch::channel(Arc::new(Known::default())).0,
             limits: HistoryLimits::DEFAULT,
+            left: Vec::new(),
         };
         flushes(&mut keeper).expect("nothing can fail");
         flush.await.expect("done");

@@ -45,6 +45,7 @@ fn every_verb_of_a_call_is_understood_by_the_daemon() {
         vec!["transfer", "514 555 0100"],
         vec!["transfer", "--complete"],
         vec!["record", "on"],
+        vec!["record", "pause"],
     ] {
         let output = daemon.ask(&words);
         let told = text(&output.stderr);

@@ -216,6 +216,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_HISTORY_DAYS", "0", "is not from 1 to 36500"),
     ("OFFHOOK_HISTORY_CALLS", "all", "is not a whole number"),
     ("OFFHOOK_RECORD_FORMAT", "mp3", "is neither opus nor wav"),
+    (
+        "OFFHOOK_RECORD_NOTICE",
+        "beep",
+        "is none of off, tone and spoken",
+    ),
     ("OFFHOOK_RECORD_DAYS", "-1", "is not from 0 to 36500"),
     ("OFFHOOK_RECORD_MEGABYTES", "2 GB", "is not a whole number"),
     ("OFFHOOK_RING_SECONDS", "4", "is not from 5 to 600"),

@@ -237,6 +237,7 @@ impl Demonstration {
             history: crate::pure::book::history::HistoryLimits::DEFAULT,
             record_stream: None,
             record_format: Default::default(),
+            record_notice: Default::default(),
             retention: Default::default(),
             log: self.log.clone(),
             told: Vec::new(),

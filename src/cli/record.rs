@@ -15,6 +15,8 @@ use crate::pure::book::recording::Recording;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
         offhook record            # from now on, both ends\n  \
+        offhook record pause      # a card number is not to be kept\n  \
+        offhook record resume\n  \
         offhook record off\n  \
         offhook record list\n  \
         offhook record delete 20260101T000000Z-call-c1f0a2b3c4d5.opus\n\n\
@@ -42,6 +44,10 @@ enum What {
     On,
     /// Record it no longer
     Off,
+    /// Leave out what is said from now on
+    Pause,
+    /// Go on behind a pause
+    Resume,
     /// List what was recorded
     List,
     /// Delete a recording
@@ -51,7 +57,7 @@ enum What {
 /// Does what is asked.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (needless, option) = match args.what {
-        What::On | What::Off => (args.file.is_some(), "FILE"),
+        What::On | What::Off | What::Pause | What::Resume => (args.file.is_some(), "FILE"),
         What::List => (
             args.file.is_some() || args.call.is_some(),
             "FILE and `--call`",
@@ -61,13 +67,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if needless {
         return Err(Failure::usage(format!("{option} has no meaning here")));
     }
-    let wish = |on| {
-        let (call, wish) = (args.call.clone(), Wish::Record { on });
+    let wish = |wish| {
+        let call = args.call.clone();
         command(context, &Request::Do { call, wish }, args.json)
     };
     match args.what {
-        What::On => wish(true),
-        What::Off => wish(false),
+        What::On => wish(Wish::Record { on: true }),
+        What::Off => wish(Wish::Record { on: false }),
+        What::Pause => wish(Wish::PauseRecording { on: true }),
+        What::Resume => wish(Wish::PauseRecording { on: false }),
         What::List => list(context, args.json),
         What::Delete => delete(context, args.file.as_deref().unwrap_or_default(), args.json),
     }

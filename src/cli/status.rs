@@ -149,7 +149,8 @@ pub(crate) fn call_line(call: &CallReport, lang: Lang) -> String {
         (call.held, Message::Held),
         (call.merged, Message::Merged),
         (call.muted, Message::Muted),
-        (call.recording, Message::Recording),
+        (call.recording && !call.recording_paused, Message::Recording),
+        (call.recording_paused, Message::RecordingPaused),
     ] {
         if is_so {
             line.push_str(&format!("  ({})", message.text(lang)));
@@ -264,6 +265,7 @@ mod tests {
                 held: false,
                 merged: false,
                 recording: false,
+                recording_paused: false,
                 end_reason: Some("hung_up_here".to_owned()),
                 quality: Some(CallQuality::default()),
             }],

@@ -180,6 +180,8 @@ fn sentence(event: &EventReport, lang: Lang) -> String {
         "unmuted" => Happened::Unmuted,
         "recording" => Happened::Recording,
         "recording_ended" => Happened::RecordingEnded,
+        "recording_paused" => Happened::RecordingPaused,
+        "recording_resumed" => Happened::RecordingResumed,
         "moves" => Happened::Moves(&place),
         "moved" => Happened::Moved(&place),
         "joined" => Happened::Joined,

@@ -30,7 +30,7 @@ use crate::pure::book::history::HistoryLimits;
 use crate::pure::book::quiet::QuietTimes;
 use crate::pure::handset::HandsetChoice;
 use crate::pure::ids::PhoneNumber;
-use crate::pure::phone::{AutoAnswer, Forwarding, Ring, Voicemail};
+use crate::pure::phone::{AutoAnswer, Forwarding, RecordNotice, Ring, Voicemail};
 use crate::pure::recording::Format;
 use crate::pure::recording::keep::Retention;
 use source::Reader;
@@ -136,6 +136,8 @@ pub struct Settings {
     pub history: HistoryLimits,
     /// How calls are recorded.
     pub record_format: Format,
+    /// How far ends learn that they are recorded.
+    pub record_notice: RecordNotice,
     /// How long recordings are kept.
     pub retention: Retention,
     /// Where the transcript of the next stream is kept.
@@ -207,6 +209,7 @@ impl Settings {
             reader.optional(&table::OFFHOOK_HISTORY_CALLS, value::whole(1, 1_000_000));
         let record_format = reader.optional(&table::OFFHOOK_RECORD_FORMAT, value::record_format);
         let retention = read_retention(reader);
+        let record_notice = reader.optional(&table::OFFHOOK_RECORD_NOTICE, value::record_notice);
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let handset = reader.optional(&table::OFFHOOK_HANDSET, value::handset);
@@ -243,6 +246,7 @@ impl Settings {
                 calls: history_calls.unwrap_or(HistoryLimits::DEFAULT.calls),
             },
             record_format: record_format.unwrap_or_default(),
+            record_notice: record_notice.unwrap_or_default(),
             retention,
             record_stream,
             log: local.log,

@@ -419,6 +419,14 @@ settings! {
         like: "opus or wav",
         example: "opus",
     }
+    /// How far ends learn that they are recorded.
+    OFFHOOK_RECORD_NOTICE {
+        value: "NOTICE",
+        default: "off",
+        about: "How the far end learns that it is recorded: tone, a beep now and every 15 s; spoken, a sentence; off",
+        like: "off, tone or spoken",
+        example: "tone",
+    }
     /// For how long recordings are kept.
     OFFHOOK_RECORD_DAYS {
         value: "DAYS",

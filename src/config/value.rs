@@ -15,7 +15,7 @@ use crate::pure::book::quiet::QuietTimes;
 use crate::pure::destination::{self, Destination};
 use crate::pure::handset::HandsetChoice;
 use crate::pure::ids::PhoneNumber;
-use crate::pure::phone::{AutoAnswer, MessagesFrom, Phrase, Ring};
+use crate::pure::phone::{AutoAnswer, MessagesFrom, Phrase, RecordNotice, Ring};
 use crate::pure::recording::Format;
 
 /// Names of Twilio's things by the prefix of their SID, to tell what was mixed up.
@@ -106,6 +106,16 @@ pub(super) fn record_format(text: &str) -> Result<Format, String> {
         "opus" => Ok(Format::Opus),
         "wav" => Ok(Format::Wav),
         _ => Err("is neither opus nor wav".to_owned()),
+    }
+}
+
+/// Reads how far ends learn that they are recorded.
+pub(super) fn record_notice(text: &str) -> Result<RecordNotice, String> {
+    match text {
+        "off" => Ok(RecordNotice::Off),
+        "tone" => Ok(RecordNotice::Tone),
+        "spoken" => Ok(RecordNotice::Spoken),
+        _ => Err("is none of off, tone and spoken".to_owned()),
     }
 }
 

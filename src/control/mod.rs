@@ -123,6 +123,11 @@ pub enum Wish {
         /// Whether it is recorded.
         on: bool,
     },
+    /// Leave out of its recording what is said from now on, or go on with it.
+    PauseRecording {
+        /// Whether it pauses.
+        on: bool,
+    },
     /// Send keys; none: those behind a stop.
     Dtmf {
         /// Which.
@@ -264,6 +269,7 @@ mod tests {
             },
             Wish::Join,
             Wish::Record { on: true },
+            Wish::PauseRecording { on: true },
         ] {
             for call in [None, some()] {
                 let request = Request::Do {

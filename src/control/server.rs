@@ -345,6 +345,7 @@ impl Wish {
             Wish::Resume => Command::Resume,
             Wish::Mute { on } => Command::Mute(on),
             Wish::Record { on } => Command::Record(on),
+            Wish::PauseRecording { on } => Command::PauseRecording(on),
             Wish::Dtmf { digits } if digits.is_empty() => Command::KeysGoOn,
             Wish::Dtmf { digits } => Command::Keys(
                 Keys::parse(&digits).map_err(|why| ("invalid_digits", why.to_string()))?,
@@ -579,6 +580,7 @@ mod tests {
                     held: command == Command::Hold,
                     merged: false,
                     recording: false,
+                    recording_paused: false,
                     end_reason: None,
                     quality: None,
                 })

@@ -236,6 +236,7 @@ impl Message<'_> {
             Message::QuietTime { until: None } => {
                 "quiet time: the desk rings for exceptions only".to_owned()
             }
+            Message::RecordingPaused => "recording paused".to_owned(),
             Message::NotDisturbed => "do not disturb: the desk does not ring".to_owned(),
             Message::Disturbed => "the desk rings".to_owned(),
             Message::NoSuchCall => "there is no such call".to_owned(),

@@ -35,6 +35,10 @@ pub enum Happened<'a> {
     Recording,
     /// They are recorded no longer.
     RecordingEnded,
+    /// What they say is left out of the recording.
+    RecordingPaused,
+    /// It is kept again.
+    RecordingResumed,
     /// They are wanted somewhere.
     Moves(&'a str),
     /// They were sent there.
@@ -84,6 +88,8 @@ impl Happened<'_> {
             Happened::Unmuted => both("hears the desk again", "entend de nouveau le bureau"),
             Happened::Recording => both("is recorded", "est enregistré"),
             Happened::RecordingEnded => both("is recorded no longer", "n'est plus enregistré"),
+            Happened::RecordingPaused => both("recording pauses", "enregistrement en pause"),
+            Happened::RecordingResumed => both("recording goes on", "l'enregistrement reprend"),
             Happened::Moves(to) => both(&format!("is to go {to}"), &format!("doit aller {to}")),
             Happened::Moved(to) => both(&format!("is sent {to}"), &format!("est envoyé {to}")),
             Happened::Joined => both("joins a conference", "rejoint une conférence"),

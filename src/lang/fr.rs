@@ -251,6 +251,7 @@ impl Message<'_> {
             Message::QuietTime { until: None } => {
                 "heures calmes : seules les exceptions sonnent au poste".to_owned()
             }
+            Message::RecordingPaused => "enregistrement en pause".to_owned(),
             Message::NotDisturbed => "ne pas déranger : le poste ne sonne pas".to_owned(),
             Message::Disturbed => "le poste sonne".to_owned(),
             Message::NoSuchCall => "cet appel n'existe pas".to_owned(),

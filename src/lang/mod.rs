@@ -510,6 +510,8 @@ pub enum Message<'a> {
     Muted,
     /// The call is being recorded.
     Recording,
+    /// Its recording pauses.
+    RecordingPaused,
     /// The desk does not ring.
     NotDisturbed,
     /// The timetable keeps the desk from ringing.

@@ -179,6 +179,7 @@ fn every_message() -> Vec<Message<'static>> {
         Message::Merged,
         Message::Muted,
         Message::Recording,
+        Message::RecordingPaused,
         Message::NotDisturbed,
         Message::QuietTime { until: Some(x) },
         Message::QuietTime { until: None },

@@ -68,6 +68,8 @@ struct Recorded {
     id: RecordingId,
     /// Whether the phone wants no more of it.
     stopped: bool,
+    /// Whether it pauses.
+    paused: bool,
     /// What is to be recorded once this recording is over: somebody stopped it, and wants another.
     again: Option<(LineTap, Made)>,
 }
@@ -103,6 +105,7 @@ impl Orders {
         match self.streams.get_mut(&stream) {
             Some(recorded) => {
                 recorded.again = Some((tap, made));
+                recorded.paused = false;
                 true
             }
             None => self.record(stream, &tap, made),
@@ -128,6 +131,7 @@ impl Orders {
                 let recorded = Recorded {
                     id,
                     stopped: false,
+                    paused: false,
                     again: None,
                 };
                 self.streams.insert(stream, recorded);
@@ -154,6 +158,29 @@ impl Orders {
         }
     }
 
+    /// Leaves out what sounds on a stream from now on, or goes on with its recording.
+    pub(super) fn pause(&mut self, stream: StreamId, on: bool) {
+        let (Some(recorded), Some(recorder)) = (self.streams.get_mut(&stream), &self.recorder)
+        else {
+            return;
+        };
+        recorded.paused = on;
+        if recorded.stopped {
+            // The next one begins with it.
+            return;
+        }
+        let done = if on {
+            recorder.pause(recorded.id)
+        } else {
+            recorder.resume(recorded.id)
+        };
+        if let Err(cause) = done {
+            // What was not to be kept is not: better no recording than that.
+            tracing::warn!(%cause, "a recording that cannot pause, or go on, is stopped");
+            self.stop(stream);
+        }
+    }
+
     /// Takes note that a recording is over; returns the stream where the phone believes that it goes on.
     pub(super) fn is_over(&mut self, id: RecordingId) -> Option<StreamId> {
         let mut all = self.streams.iter();
@@ -161,7 +188,13 @@ impl Orders {
         let stream = *stream;
         let recorded = self.streams.remove(&stream)?;
         let goes_on = match recorded.again {
-            Some((tap, made)) => self.record(stream, &tap, made),
+            Some((tap, made)) => {
+                let begun = self.record(stream, &tap, made);
+                if recorded.paused {
+                    self.pause(stream, true);
+                }
+                begun
+            }
             None => recorded.stopped,
         };
         (!goes_on).then_some(stream)

@@ -21,6 +21,7 @@ pub(super) struct Speeches {
     /// The number of what is said to each stream: what became of anything else is of no interest.
     said: HashMap<StreamId, u64>,
     last: u64,
+    tone: Clip,
 }
 
 impl Speeches {
@@ -31,7 +32,13 @@ impl Speeches {
             lang,
             said: HashMap::new(),
             last: 0,
+            tone: Clip::recording_tone(),
         }
+    }
+
+    /// Returns the tone of a call that is recorded.
+    pub(super) fn tone(&self) -> Clip {
+        self.tone.clone()
     }
 
     /// Has a clip read that is to be said to a stream; it comes back as [`Message::SpeechRead`].

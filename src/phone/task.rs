@@ -567,6 +567,10 @@ impl Task {
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
             Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
+            Effect::PauseRecording(stream, on) => self.recordings.pause(stream, on),
+            Effect::RecordingTone(stream, on) => {
+                self.media.repeat(stream, on.then(|| self.speeches.tone()));
+            }
             Effect::Speak(stream, spoken) => self.speeches.begin(stream, spoken, inputs),
             Effect::Hush(stream) => {
                 if self.speeches.forget(stream) {
@@ -695,6 +699,8 @@ fn tell(call: Option<&CallId>, happening: &Happening, reason: Reason) {
         Happening::RecordingEnded => {
             tracing::info!(%call, reason, "the call is recorded no longer")
         }
+        Happening::RecordingPaused => tracing::info!(%call, "the recording pauses"),
+        Happening::RecordingResumed => tracing::info!(%call, "the recording goes on"),
         Happening::Moves(_) => tracing::info!(%call, "the call is to be moved"),
         Happening::Moved(_) => tracing::info!(%call, "the call is moved"),
         Happening::CameBack => tracing::info!(%call, reason, "the call comes to the desk"),

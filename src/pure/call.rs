@@ -244,6 +244,14 @@ pub struct Call {
     pub recorded: bool,
     /// The stream of it that is being recorded, and as what.
     pub records: Option<(StreamId, Kind)>,
+    /// Whether somebody wants that to pause.
+    pub recording_paused: bool,
+    /// The stream whose recording was told to pause.
+    pub paused: Option<StreamId>,
+    /// The stream whose far end was told that it is recorded: it hears the tone, or has begun to hear the notice.
+    pub noticed: Option<StreamId>,
+    /// The stream whose far end hears the notice now.
+    pub hears_notice: Option<StreamId>,
     /// Whether somebody wants it at the desk who has not got it yet.
     pub wanted: bool,
     /// Whether it was sent into a conference.
@@ -286,6 +294,10 @@ impl Call {
             muted: false,
             recorded: false,
             records: None,
+            recording_paused: false,
+            paused: None,
+            noticed: None,
+            hears_notice: None,
             wanted: false,
             in_conference: false,
             offered_again: false,
@@ -512,6 +524,7 @@ impl Call {
             ),
             merged: self.meets(),
             recorded: self.to_record().is_some(),
+            recording_paused: self.recording_paused && self.to_record().is_some(),
             consults: self.consults.clone(),
             stream: self.stream(),
             end_reason,

@@ -40,6 +40,9 @@ pub struct CallReport {
     /// Whether it is being recorded.
     #[serde(default)]
     pub recording: bool,
+    /// Whether that pauses.
+    #[serde(default)]
+    pub recording_paused: bool,
     /// Why it is over, once it is.
     pub end_reason: Option<String>,
     /// What it is like, or was, for one that was answered at the desk.
@@ -72,6 +75,7 @@ impl CallReport {
             held: call.held,
             merged: call.merged,
             recording: call.recorded,
+            recording_paused: call.recording_paused,
             end_reason: call.end_reason.map(|reason| reason_word(reason).to_owned()),
             quality: None,
         }
@@ -197,6 +201,7 @@ mod tests {
             held: false,
             merged: false,
             recorded: false,
+            recording_paused: false,
             consults: None,
             stream: None,
             end_reason: None,
@@ -204,7 +209,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_secs(1);
         assert_eq!(
             serde_json::to_string(&CallReport::new(&call, at)).expect("plain"),
-            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","name":null,"state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"end_reason":null}"#
+            r#"{"id":"c1","sid":"CAc1","direction":"incoming","from":"+15145550100","to":"client:kitchen","name":null,"state":"talking","place":"desk","since":"1970-01-01T00:00:01Z","muted":false,"held":false,"merged":false,"recording":false,"recording_paused":false,"end_reason":null}"#
         );
         let over = CallView {
             stage: Stage::Ended,

@@ -82,7 +82,7 @@ pub struct EventReport {
 }
 
 /// The words for everything that happens.
-pub const EVENTS: [&str; 24] = [
+pub const EVENTS: [&str; 26] = [
     "began",
     "rings",
     "far_end_rings",
@@ -96,6 +96,8 @@ pub const EVENTS: [&str; 24] = [
     "unmuted",
     "recording",
     "recording_ended",
+    "recording_paused",
+    "recording_resumed",
     "moves",
     "moved",
     "joined",
@@ -131,6 +133,8 @@ impl EventReport {
             | Happening::Unmuted
             | Happening::RecordingBegan
             | Happening::RecordingEnded
+            | Happening::RecordingPaused
+            | Happening::RecordingResumed
             | Happening::Moves(_)
             | Happening::Moved(_)
             | Happening::CameBack
@@ -156,6 +160,8 @@ impl EventReport {
             Happening::Unmuted => ("unmuted", None, None, None),
             Happening::RecordingBegan => ("recording", None, None, None),
             Happening::RecordingEnded => ("recording_ended", None, None, None),
+            Happening::RecordingPaused => ("recording_paused", None, None, None),
+            Happening::RecordingResumed => ("recording_resumed", None, None, None),
             Happening::Moves(to) => ("moves", Some(place_word(to)), None, None),
             Happening::Moved(Target::Conference(_)) => ("joined", Some("conference"), None, None),
             Happening::Moved(to) => ("moved", Some(place_word(to)), None, None),
@@ -346,6 +352,8 @@ mod tests {
             Happening::Unmuted,
             Happening::RecordingBegan,
             Happening::RecordingEnded,
+            Happening::RecordingPaused,
+            Happening::RecordingResumed,
             Happening::Moves(Target::Desk),
             Happening::Moved(Target::Browsers),
             Happening::Moved(conference),

@@ -10,8 +10,11 @@ use crate::pure::book::history::{
     CallNote, HistoryEntry, HistoryLimits, HistoryPage, HistoryQuery, INTERRUPTED,
 };
 use crate::pure::call_report::PastCall;
-use crate::pure::ids::Party;
+use crate::pure::ids::{LegId, Party};
 use crate::pure::time::rfc3339;
+
+/// Legs of the last run that are ended at most.
+const MOST_LEFT: u32 = 32;
 
 /// Calls that [`StoreHandle::past_calls`] returns at most.
 const PAST_CALLS: u32 = 100;
@@ -98,6 +101,20 @@ impl StoreHandle {
         })
         .await
     }
+}
+
+/// Returns the legs of the calls that were at the desk when the daemon went, the newest first: those that talked there, and
+/// those that it dialled. Whoever talks elsewhere goes on without us, and whoever rang here was asked after by the carrier.
+pub(super) fn left_at_desk(connection: &Connection) -> rusqlite::Result<Vec<LegId>> {
+    let mut query = connection.prepare(
+        "SELECT sid FROM history WHERE end_reason IS NULL AND sid <> '' AND (place = 'desk' \
+         OR (answered IS NULL AND direction = 'outgoing' AND caller NOT LIKE 'client:%')) \
+         ORDER BY began DESC LIMIT ?1",
+    )?;
+    let legs = query.query_map(params![MOST_LEFT], |row| {
+        Ok(LegId::new(row.get::<_, String>(0)?))
+    })?;
+    legs.collect()
 }
 
 /// Closes the calls that were going on when the daemon went, at the moment of which the last was heard of them.

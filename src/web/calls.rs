@@ -145,6 +145,22 @@ pub(super) async fn record(
     door.command(&id, Command::Record(on)).await
 }
 
+/// `POST /api/calls/{id}/record/pause`.
+pub(super) async fn pause_recording(
+    State(door): State<Arc<Door>>,
+    Named(id): Named,
+) -> Result<Json<CallReport>, ApiError> {
+    door.command(&id, Command::PauseRecording(true)).await
+}
+
+/// `POST /api/calls/{id}/record/resume`.
+pub(super) async fn resume_recording(
+    State(door): State<Arc<Door>>,
+    Named(id): Named,
+) -> Result<Json<CallReport>, ApiError> {
+    door.command(&id, Command::PauseRecording(false)).await
+}
+
 /// `POST /api/calls/{id}/dtmf`.
 pub(super) async fn dtmf(
     State(door): State<Arc<Door>>,

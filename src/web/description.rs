@@ -85,6 +85,7 @@ mod tests {
                 | CommandError::SameCall
                 | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
+                | CommandError::NotRecorded
                 | CommandError::NoVoicemail
                 | CommandError::NoBrowser
                 | CommandError::NoDesk
@@ -143,6 +144,7 @@ mod tests {
             ApiError::Command(CommandError::SameCall),
             ApiError::Command(CommandError::NoKeysLeft),
             ApiError::Command(CommandError::NotConsulted),
+            ApiError::Command(CommandError::NotRecorded),
             ApiError::Command(CommandError::NoVoicemail),
             ApiError::Command(CommandError::NoBrowser),
             ApiError::Command(CommandError::NoDesk),

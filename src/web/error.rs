@@ -113,6 +113,7 @@ impl ApiError {
                 | CommandError::NoKeysLeft
                 | CommandError::NotConsulted
                 | CommandError::NoVoicemail
+                | CommandError::NotRecorded
                 | CommandError::NoBrowser
                 | CommandError::NoDesk,
             ) => StatusCode::CONFLICT,

@@ -88,6 +88,11 @@ pub fn door(settings: &Settings, api_key: Secret, phone: PhoneHandle) -> Router 
         .route("/api/calls/{id}/resume", post(calls::resume))
         .route("/api/calls/{id}/mute", post(calls::mute))
         .route("/api/calls/{id}/record", post(calls::record))
+        .route("/api/calls/{id}/record/pause", post(calls::pause_recording))
+        .route(
+            "/api/calls/{id}/record/resume",
+            post(calls::resume_recording),
+        )
         .route("/api/calls/{id}/dtmf", post(calls::dtmf))
         .route("/api/calls/{id}/merge", post(calls::merge))
         .route("/api/calls/{id}/move", post(calls::move_to))

@@ -50,6 +50,7 @@ pub(crate) async fn phone(settings: &Settings, clock: Instant) -> PhoneHandle {
         country: settings.country,
         call_waiting: settings.call_waiting,
         longest_call: settings.longest_call,
+        record_notice: settings.record_notice,
     };
     let recordings = RecordingSettings {
         folder: settings.data_dir.join("recordings"),

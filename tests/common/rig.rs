@@ -64,6 +64,7 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         history: offhook::pure::book::history::HistoryLimits::DEFAULT,
         record_stream: None,
         record_format: Default::default(),
+        record_notice: Default::default(),
         retention: Default::default(),
         log: "warn".to_owned(),
         told: Vec::new(),

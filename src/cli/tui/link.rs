@@ -136,6 +136,7 @@ fn waits_for_the_carrier(request: &Request) -> bool {
             | Wish::Resume
             | Wish::Mute { .. }
             | Wish::Record { .. }
+            | Wish::PauseRecording { .. }
             | Wish::Dtmf { .. }
             | Wish::Merge { .. } => false,
         },

@@ -461,6 +461,7 @@ fn call(id: &str, state: &str) -> CallReport {
         held: false,
         merged: false,
         recording: false,
+        recording_paused: false,
         end_reason: None,
         quality: None,
     }

@@ -371,6 +371,7 @@ mod tests {
             held: false,
             merged: false,
             recorded: false,
+            recording_paused: false,
             consults: None,
             stream: None,
             end_reason: None,

@@ -196,7 +196,11 @@ impl Phone {
             }
             (Command::Record(on), CallState::Talking { .. }) => {
                 self.calls[n].recorded = on;
+                self.calls[n].recording_paused &= on;
                 Ok(())
+            }
+            (Command::PauseRecording(on), CallState::Talking { .. }) => {
+                self.calls[n].pause_recording(on, effects)
             }
             (Command::Keys(keys), CallState::Talking { stream, .. }) => {
                 self.calls[n].send_keys(stream, keys, effects);
@@ -220,6 +224,7 @@ impl Phone {
                 | Command::Resume
                 | Command::Mute(_)
                 | Command::Record(_)
+                | Command::PauseRecording(_)
                 | Command::Keys(_)
                 | Command::KeysGoOn
                 | Command::Merge(_)

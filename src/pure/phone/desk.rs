@@ -65,6 +65,7 @@ impl Phone {
                 call.records = Some(stream);
             }
         }
+        self.settle_notice(effects);
         let signals = self.signals();
         if signals.bell != self.signals.bell {
             effects.push(Effect::Bell(signals.bell));

@@ -34,6 +34,10 @@ pub enum Happening {
     RecordingBegan,
     /// It is recorded no longer: somebody stopped it, its sound does not pass us any more, or it could not be written.
     RecordingEnded,
+    /// What is said now is left out of the recording.
+    RecordingPaused,
+    /// It is recorded again.
+    RecordingResumed,
     /// Somebody wants it elsewhere, or at the desk.
     Moves(Target),
     /// The carrier was sent there with it; it rings there, or is in the conference.
@@ -118,6 +122,8 @@ impl Happening {
             | Happening::Unmuted
             | Happening::RecordingBegan
             | Happening::RecordingEnded
+            | Happening::RecordingPaused
+            | Happening::RecordingResumed
             | Happening::Moves(_)
             | Happening::Moved(_)
             | Happening::DoNotDisturb(_) => Reason::ByPerson,

@@ -42,6 +42,7 @@ impl Snapshot {
             Command::Hold | Command::Keys(_) | Command::KeysGoOn | Command::Merge(_) => talks(),
             Command::Mute(_) => talks().or_else(dials),
             Command::Record(_) => talks().or_else(held),
+            Command::PauseRecording(_) => at_desk(|call| call.recorded),
             Command::Resume => held(),
             Command::JoinConsulted => {
                 at_desk(|call| call.stage == Stage::Talking && call.consults.is_some())
@@ -107,6 +108,7 @@ mod tests {
             held,
             merged: false,
             recorded: false,
+            recording_paused: false,
             consults: None,
             stream: None,
             end_reason: None,

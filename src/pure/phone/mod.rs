@@ -6,7 +6,8 @@
 //!
 //! Read [`Phone::handle`] first, then the table that its test prints. `answers` is what the carrier is told, `news` what it
 //! tells, `commands` what a person wants (`meant`: of which call), `steps` what one call does on its way, `unanswered` where somebody
-//! is looked for who answers, and how a message is taken, `desk` what all that sounds like.
+//! is looked for who answers, and how a message is taken, `desk` what all that sounds like, `notice` how far ends learn that
+//! they are recorded.
 
 mod answers;
 mod commands;
@@ -14,6 +15,7 @@ mod desk;
 mod happening;
 mod meant;
 mod news;
+mod notice;
 mod settings;
 mod standing;
 mod steps;
@@ -136,6 +138,7 @@ impl Phone {
                 if let Some(call) = calls.find(is_it) {
                     call.records = None;
                     call.recorded = false;
+                    call.recording_paused = false;
                     call.note_for(Happening::RecordingEnded, Reason::Failed, &mut effects);
                     if call.is_at_voicemail() {
                         // Nobody should speak to a machine that does not write it down.
@@ -143,7 +146,10 @@ impl Phone {
                     }
                 }
             }
-            Input::SpeechOver(stream) => self.speech_over(stream, now, &mut effects),
+            Input::SpeechOver(stream) => {
+                self.notice_is_over(stream);
+                self.speech_over(stream, now, &mut effects);
+            }
             Input::Dial {
                 to,
                 consults,
@@ -189,6 +195,8 @@ impl Phone {
             Effect::Keys(..) | Effect::Speak(..) => 1,
             Effect::Answer(_)
             | Effect::Record(..)
+            | Effect::PauseRecording(..)
+            | Effect::RecordingTone(..)
             | Effect::Hush(_)
             | Effect::Admit(..)
             | Effect::Refuse(..)

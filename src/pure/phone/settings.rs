@@ -66,6 +66,18 @@ pub struct Voicemail {
     pub screening: bool,
 }
 
+/// How far ends learn that they are recorded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RecordNotice {
+    /// Nobody tells them.
+    #[default]
+    Off,
+    /// A short tone when it begins, and every 15 s.
+    Tone,
+    /// A sentence, once it has begun.
+    Spoken,
+}
+
 /// How the phone is to behave.
 #[derive(Clone, Debug)]
 pub struct PhoneSettings {
@@ -89,6 +101,8 @@ pub struct PhoneSettings {
     pub call_waiting: bool,
     /// How long a call at the desk may last.
     pub longest_call: Duration,
+    /// How far ends learn that they are recorded.
+    pub record_notice: RecordNotice,
 }
 
 impl Default for Forwarding {

@@ -53,6 +53,7 @@ impl Standing {
             | Command::Resume
             | Command::Mute(_)
             | Command::Record(_)
+            | Command::PauseRecording(_)
             | Command::Keys(_)
             | Command::KeysGoOn
             | Command::Move(_)
@@ -110,6 +111,7 @@ mod tests {
             held,
             merged: false,
             recorded: false,
+            recording_paused: false,
             consults: None,
             stream: None,
             end_reason: None,

@@ -37,6 +37,7 @@ fn phone_with(ring: Ring, auto_answer: AutoAnswer) -> Phone {
         country: Country::NorthAmerica,
         call_waiting: true,
         longest_call: Duration::from_secs(4 * 3_600),
+        record_notice: RecordNotice::Off,
     });
     phone.handle(Input::DeskUsable(true), Time::START);
     phone

@@ -10,6 +10,7 @@ use crate::pure::time::Time;
 
 use super::happening::{Happening, Reason};
 use super::settings::PhoneSettings;
+
 /// Ids and secrets for what may be made while one question of the carrier is answered; drawn by the shell.
 #[derive(Clone, Debug)]
 pub struct Fresh {
@@ -172,6 +173,8 @@ pub enum Command {
     Mute(bool),
     /// Record it, or stop that; while it waits it is recorded too.
     Record(bool),
+    /// Leave out of the recording what is said from now on, or go on with it.
+    PauseRecording(bool),
     /// Send keys to the far end.
     Keys(Keys),
     /// Send the keys that were typed behind a stop.
@@ -225,6 +228,9 @@ pub enum CommandError {
     /// Nobody may leave a message, or every line is taken.
     #[error("no message can be taken now; hint: OFFHOOK_VOICEMAIL says from whom")]
     NoVoicemail,
+    /// It is not being recorded.
+    #[error("the call is not being recorded; hint: `record` begins")]
+    NotRecorded,
     /// No browser is reachable.
     #[error("no browser is registered, so none can ring; hint: open the page in one")]
     NoBrowser,
@@ -282,6 +288,7 @@ impl CommandError {
             CommandError::NoKeysLeft => "no_keys_left",
             CommandError::NotConsulted => "not_consulted",
             CommandError::NoVoicemail => "no_voicemail",
+            CommandError::NotRecorded => "not_recorded",
             CommandError::NoBrowser => "no_browser",
             CommandError::NoDesk => "no_desk",
             CommandError::Destination(phrase) => phrase.code(),
@@ -436,6 +443,8 @@ pub struct CallView {
     pub merged: bool,
     /// Whether it is being recorded.
     pub recorded: bool,
+    /// Whether that pauses.
+    pub recording_paused: bool,
     /// The call that this one was dialled for.
     pub consults: Option<CallId>,
     /// The stream, while it has one.
@@ -639,6 +648,10 @@ pub enum Effect {
     Keys(StreamId, Keys),
     /// Record an admitted stream for a call, or stop that; what is stopped comes before its [`Effect::Detach`].
     Record(StreamId, CallId, bool),
+    /// Leave out of the recording of a stream what sounds from now on, or go on with it.
+    PauseRecording(StreamId, bool),
+    /// Let the far end of a stream hear the tone of a call that is recorded, over all else, or no more.
+    RecordingTone(StreamId, bool),
     /// Say something to the far end of an admitted stream; answered later by [`Input::SpeechOver`].
     Speak(StreamId, Spoken),
     /// Stop saying it; its end is told no more.

@@ -444,3 +444,36 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn the_legs_that_were_left_at_the_desk_are_told_once_to_the_next_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = opened(folder.path());
+    let going_on = |n, place: Option<&str>, direction: &str, from: &str| {
+        let mut note = over(n);
+        (note.call.end_reason, note.ended) = (None, None);
+        note.place = place.map(str::to_owned);
+        note.answered = place.map(|_| at(n + 1));
+        note.call.direction = direction.to_owned();
+        note.call.from = from.to_owned();
+        note
+    };
+    let (own, other) = ("+15145550199", "+15145550100");
+    store.note_call(over(1));
+    store.note_call(going_on(2, Some("desk"), "incoming", other));
+    store.note_call(going_on(3, Some("browser"), "incoming", other));
+    store.note_call(going_on(4, None, "incoming", other));
+    store.note_call(going_on(5, None, "outgoing", own));
+    store.note_call(going_on(6, None, "outgoing", "client:kitchen"));
+    let mut unnamed = going_on(7, None, "outgoing", own);
+    unnamed.call.sid = String::new();
+    store.note_call(unnamed);
+    assert_eq!(store.take_left().await, Ok(Vec::new()), "nobody has gone");
+    drop(store);
+    let next = opened(folder.path());
+    let legs = ["CA5", "CA2"].map(LegId::new).to_vec();
+    assert_eq!(next.take_left().await, Ok(legs));
+    assert_eq!(next.take_left().await, Ok(Vec::new()));
+    drop(next);
+    assert_eq!(opened(folder.path()).take_left().await, Ok(Vec::new()));
+}

@@ -28,6 +28,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         any::<bool>().prop_map(Command::Mute),
         Just(Command::Record(true)),
         any::<bool>().prop_map(Command::Record),
+        any::<bool>().prop_map(Command::PauseRecording),
         Just(Command::KeysGoOn),
         Just(Command::Move(Target::Desk)),
         Just(Command::Move(Target::Browsers)),
@@ -125,6 +126,7 @@ fn any_input() -> impl Strategy<Value = Input> {
 struct Books {
     attached: BTreeSet<StreamId>,
     recorded: BTreeSet<StreamId>,
+    toned: BTreeSet<StreamId>,
     dialling: BTreeSet<CallId>,
     // Legs that the carrier was asked to end.
     ended: BTreeSet<String>,
@@ -143,6 +145,17 @@ impl Books {
                         self.attached.remove(stream),
                         "detached without being attached"
                     );
+                    self.toned.remove(stream);
+                }
+                Effect::PauseRecording(stream, _) => {
+                    prop_assert!(self.recorded.contains(stream), "no recording to pause");
+                }
+                Effect::RecordingTone(stream, on) => {
+                    prop_assert!(self.attached.contains(stream));
+                    prop_assert_eq!(self.toned.insert(*stream), *on, "twice the same");
+                    if !on {
+                        self.toned.remove(stream);
+                    }
                 }
                 Effect::Route(stream, _) | Effect::Speak(stream, _) | Effect::Hush(stream) => {
                     prop_assert!(self.attached.contains(stream));
@@ -205,6 +218,14 @@ impl Books {
                 "it is not as it is told: {:?}",
                 call
             );
+            if phone.settings.record_notice == RecordNotice::Tone && call.recording_paused {
+                let alone = !call.meets() && call.attached.is_some();
+                let toned = call.stream().is_some_and(|s| self.toned.contains(&s));
+                prop_assert!(!(alone && toned), "a tone over what is not kept: {call:?}");
+            } else if phone.settings.record_notice == RecordNotice::Tone && is_made {
+                let toned = call.records.is_some_and(|(s, _)| self.toned.contains(&s));
+                prop_assert!(toned, "recorded without a tone: {call:?}");
+            }
             if call.is_over() {
                 prop_assert_eq!(
                     call.attached,
@@ -303,6 +324,7 @@ proptest! {
     #[test]
     fn whatever_comes_the_books_are_kept(
         steps in proptest::collection::vec((any_input(), 0..30_000_u64), 0..80),
+        notice in prop_oneof![Just(RecordNotice::Tone), Just(RecordNotice::Spoken)],
         auto in any::<bool>(),
         from in prop_oneof![
             Just(MessagesFrom::Nobody), Just(MessagesFrom::Unanswered), Just(MessagesFrom::Everybody)
@@ -314,6 +336,7 @@ proptest! {
         let mut phone = phone_with(Ring::DeskThenBrowser, auto_answer);
         phone.settings.voicemail.from = from;
         phone.settings.forwarding.no_answer = forwards.then(|| number("+15145550199"));
+        phone.settings.record_notice = notice;
         let mut books = Books::default();
         let mut admitted: BTreeSet<StreamId> = BTreeSet::new();
         let mut now = 0;

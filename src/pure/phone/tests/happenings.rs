@@ -21,6 +21,8 @@ fn logged(effects: Vec<Effect>) -> Vec<(Option<CallId>, Happening, Reason)> {
             | Effect::Progress(_)
             | Effect::Keys(..)
             | Effect::Record(..)
+            | Effect::PauseRecording(..)
+            | Effect::RecordingTone(..)
             | Effect::Beep
             | Effect::Speak(..)
             | Effect::Hush(_)

@@ -145,3 +145,115 @@ fn a_recording_that_cannot_go_on_is_told_of_and_not_begun_again_by_itself() {
     let effects = phone.handle(Input::RecordingOver(STREAM), at(4_000));
     assert_eq!(effects, [], "what is over can end no more");
 }
+
+fn pause(on: bool) -> Input {
+    command(1, Command::PauseRecording(on))
+}
+
+#[test]
+fn a_recording_pauses_and_goes_on_and_is_no_other_for_that() {
+    let mut phone = phone();
+    talk(&mut phone);
+    let refused = Effect::Reply(Err(CommandError::NotRecorded));
+    assert_eq!(phone.handle(pause(true), at(900)), [refused]);
+    phone.handle(record(true), at(1_000));
+    let effects = phone.handle(pause(true), at(2_000));
+    assert!(effects.contains(&Effect::PauseRecording(STREAM, true)));
+    assert!(effects.contains(&told(Happening::RecordingPaused)));
+    let view = &phone.views()[0];
+    assert!(view.recorded && view.recording_paused);
+    let effects = phone.handle(pause(true), at(2_100));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Reply(Ok(_))]),
+        "it pauses: {effects:?}"
+    );
+    let effects = phone.handle(record(true), at(2_200));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Reply(Ok(_))]),
+        "it pauses on: {effects:?}"
+    );
+    let effects = phone.handle(pause(false), at(3_000));
+    assert!(effects.contains(&Effect::PauseRecording(STREAM, false)));
+    assert!(effects.contains(&told(Happening::RecordingResumed)));
+    assert!(!phone.views()[0].recording_paused);
+    phone.handle(pause(true), at(4_000));
+    phone.handle(record(false), at(5_000));
+    phone.handle(record(true), at(6_000));
+    assert!(!phone.views()[0].recording_paused, "another begins anew");
+}
+
+/// A phone whose calls are announced so, with one that talks.
+fn announced(record_notice: RecordNotice) -> Phone {
+    let mut phone = phone();
+    phone.settings.record_notice = record_notice;
+    talk(&mut phone);
+    phone
+}
+
+fn tone(stream: u64, on: bool) -> Effect {
+    Effect::RecordingTone(StreamId(stream), on)
+}
+
+#[test]
+fn the_tone_sounds_as_long_as_something_is_kept() {
+    let mut phone = announced(RecordNotice::Tone);
+    let tones = |effects: Vec<Effect>| -> Vec<Effect> {
+        let is_tone = |effect: &Effect| matches!(effect, Effect::RecordingTone(..));
+        effects.into_iter().filter(is_tone).collect()
+    };
+    let effects = phone.handle(record(true), at(1_000));
+    assert_eq!(tones(effects), [tone(1, true)]);
+    let effects = phone.handle(command(1, Command::Hold), at(2_000));
+    assert_eq!(tones(effects), []);
+    assert_eq!(
+        tones(phone.handle(pause(true), at(3_000))),
+        [tone(1, false)]
+    );
+    assert_eq!(
+        tones(phone.handle(pause(false), at(4_000))),
+        [tone(1, true)]
+    );
+    assert_eq!(
+        tones(phone.handle(record(false), at(5_000))),
+        [tone(1, false)]
+    );
+    phone.handle(record(true), at(6_000));
+    let effects = phone.handle(down(1, StreamEnd::Stopped), at(7_000));
+    assert_eq!(tones(effects), [], "it went with its stream");
+}
+
+#[test]
+fn whoever_meets_a_call_that_is_recorded_hears_of_it_too() {
+    let mut phone = announced(RecordNotice::Tone);
+    phone.handle(record(true), at(1_000));
+    phone.handle(incoming(2), at(2_000));
+    phone.handle(up(2), at(2_100));
+    phone.handle(command(2, Command::Answer), at(2_200));
+    let effects = phone.handle(command(2, Command::Merge(call_id(1))), at(3_000));
+    assert!(effects.contains(&tone(2, true)), "{effects:?}");
+    let effects = phone.handle(command(2, Command::Hold), at(4_000));
+    assert!(effects.contains(&tone(2, false)), "{effects:?}");
+    assert!(!effects.contains(&tone(1, false)));
+}
+
+#[test]
+fn the_sentence_is_said_once_after_the_recording_has_begun_and_ends_with_it() {
+    let notice = Effect::Speak(STREAM, Spoken::Notice);
+    let mut phone = announced(RecordNotice::Spoken);
+    let effects = phone.handle(record(true), at(1_000));
+    let place = |wanted: &Effect| effects.iter().position(|effect| effect == wanted);
+    assert!(
+        place(&begins(1)).is_some() && place(&begins(1)) < place(&notice),
+        "{effects:?}"
+    );
+    for input in [pause(true), pause(false), command(1, Command::Hold)] {
+        let effects = phone.handle(input, at(2_000));
+        assert!(!effects.contains(&notice), "{effects:?}");
+    }
+    let effects = phone.handle(record(false), at(3_000));
+    assert!(effects.contains(&Effect::Hush(STREAM)), "{effects:?}");
+    phone.handle(record(true), at(4_000));
+    assert_eq!(phone.handle(Input::SpeechOver(STREAM), at(9_000)), []);
+    let effects = phone.handle(record(false), at(10_000));
+    assert!(!effects.contains(&Effect::Hush(STREAM)), "it was heard");
+}

@@ -272,6 +272,10 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("resume", command(1, Command::Resume)),
         ("mute", command(1, Command::Mute(true))),
         ("record", command(1, Command::Record(true))),
+        (
+            "pause the recording",
+            command(1, Command::PauseRecording(true)),
+        ),
         ("recording over", Input::RecordingOver(STREAM)),
         ("speech over", Input::SpeechOver(STREAM)),
         (
@@ -337,6 +341,11 @@ fn short(effect: &Effect) -> String {
         Effect::Keys(..) => "keys".to_owned(),
         Effect::Record(_, _, true) => "record".to_owned(),
         Effect::Record(_, _, false) => "stop recording".to_owned(),
+        Effect::PauseRecording(_, true) => "pause recording".to_owned(),
+        Effect::PauseRecording(_, false) => "resume recording".to_owned(),
+        Effect::RecordingTone(_, on) => {
+            format!("recording tone {}", if *on { "on" } else { "off" })
+        }
         Effect::Speak(_, spoken) => format!("say {spoken:?}"),
         Effect::Hush(_) => "hush".to_owned(),
         Effect::Bell(Some(_)) => "bell on".to_owned(),
