@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::phone::{PhoneHandle, RecordingSettings};
 use crate::pure::phone::PhoneSettings;
 use crate::store::{StoreError, StoreHandle};
-use crate::{twilio, web};
+use crate::{hooks, mqtt, twilio, web};
 use http::{Connections, Limits};
 use lock::Lock;
 
@@ -39,6 +39,8 @@ pub struct Daemon {
     closing: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
     control: Server,
+    hooks: Option<JoinHandle<()>>,
+    mqtt: Option<JoinHandle<()>>,
     // Held as long as the daemon runs.
     _lock: Lock,
 }
@@ -128,6 +130,10 @@ impl Daemon {
             settings.public_url.as_str().to_owned(),
         );
         let control = Server::start(&settings.socket, desk)?;
+        let hooks = hooks::start(&phone, settings.hooks, settings.socket);
+        let mqtt = settings
+            .mqtt
+            .map(|mqtt| mqtt::start(&phone, mqtt, settings.lang));
         info!(
             port = listening.port,
             public_url = settings.public_url.as_str(),
@@ -142,6 +148,8 @@ impl Daemon {
             closing,
             doors,
             control,
+            hooks,
+            mqtt,
             _lock: lock,
         })
     }
@@ -193,6 +201,15 @@ impl Daemon {
                 .is_err()
             {
                 door.abort();
+            }
+        }
+        for mut follower in [self.hooks, self.mqtt].into_iter().flatten() {
+            // The last event was told; a program or a broker that is slow is cut off.
+            if tokio::time::timeout(Duration::from_millis(500), &mut follower)
+                .await
+                .is_err()
+            {
+                follower.abort();
             }
         }
         drop(self.control);

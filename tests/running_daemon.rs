@@ -1,6 +1,11 @@
 //! The program as it runs: real daemons in folders of their own, called by the real simulator and steered by the real
 //! command line. No sound card and no network is needed.
 
+#[path = "running_daemon/broker.rs"]
+mod broker;
+#[path = "running_daemon/following.rs"]
+mod following;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -216,6 +216,16 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("OFFHOOK_RECORD_FORMAT", "mp3", "is neither opus nor wav"),
     ("OFFHOOK_RECORD_DAYS", "-1", "is not from 0 to 36500"),
     ("OFFHOOK_RECORD_MEGABYTES", "2 GB", "is not a whole number"),
+    ("OFFHOOK_MQTT_URL", "http://broker", "neither mqtt:// nor"),
+    ("OFFHOOK_MQTT_URL", "mqtt://", "names no host"),
+    (
+        "OFFHOOK_MQTT_URL",
+        "mqtt://a:hush@broker",
+        "has a password in it",
+    ),
+    ("OFFHOOK_MQTT_URL", "mqtt://broker/topic", "behind its host"),
+    ("OFFHOOK_MQTT_PREFIX", "home/#", "is no topic"),
+    ("OFFHOOK_MQTT_NODE", "my desk", "is not 1 to 64 letters"),
     ("OFFHOOK_RING_SECONDS", "4", "is not from 5 to 600"),
     ("OFFHOOK_RING_SECONDS", "601", "is not from 5 to 600"),
     (

@@ -258,8 +258,13 @@ impl Phone {
             _ if self.settings.ring == Ring::Browser => Reason::Settings,
             _ if self.do_not_disturb => Reason::DoNotDisturb,
             _ if !self.desk_usable => Reason::NoDesk,
-            CallState::Offered { .. } => Reason::DeskTaken,
+            CallState::Offered { .. } | CallState::Deciding { .. }
+                if self.is_desk_taken(Some(n), Purpose::Ring) =>
+            {
+                Reason::DeskTaken
+            }
             CallState::Dialing { .. }
+            | CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
             | CallState::Leaving { .. }
