@@ -80,7 +80,7 @@ async fn run(mut follower: Follower, hooks: Vec<Hook>, socket: PathBuf) {
                 let (hook, report) = (hook.clone(), Arc::clone(&report));
                 let socket = Arc::clone(&socket);
                 running.spawn(async move {
-                    let outcome = run_once(&hook, &report, &socket).await;
+                    let outcome = run_once(&hook, &report, &socket, LONGEST).await;
                     note(&hook, outcome, &failing);
                     drop(place);
                 });
@@ -115,8 +115,13 @@ fn note(hook: &Hook, outcome: Result<(), Failed>, failing: &AtomicBool) {
     }
 }
 
-/// Runs a hook's program to its end.
-async fn run_once(hook: &Hook, event: &EventReport, socket: &Path) -> Result<(), Failed> {
+/// Runs a hook's program to its end, or for so long.
+async fn run_once(
+    hook: &Hook,
+    event: &EventReport,
+    socket: &Path,
+    longest: Duration,
+) -> Result<(), Failed> {
     let mut command = Command::new(hook.program());
     command
         .args(hook.arguments(event))
@@ -134,7 +139,7 @@ async fn run_once(hook: &Hook, event: &EventReport, socket: &Path) -> Result<(),
     command.env("OFFHOOK_SOCKET", socket).envs(variables(event));
     let mut child = command.spawn().map_err(Failed::NotStarted)?;
     let talk = tokio::spawn(talk(&mut child, event));
-    let ended = timeout(LONGEST, child.wait()).await;
+    let ended = timeout(longest, child.wait()).await;
     if ended.is_err() {
         kill(&child);
         // Killed, it is over at once; what a broken system does with it is not waited for.
@@ -208,17 +213,17 @@ async fn hear(hook: &Hook, mut talk: JoinHandle<(Vec<u8>, Vec<u8>)>) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
     use std::time::Instant;
 
     use super::*;
 
-    /// Makes a program of a shell's lines, and the hook that runs it with one argument.
+    /// Writes a shell's lines, and returns the hook that runs them with one argument.
     fn program(folder: &Path, lines: &str) -> Hook {
         let path = folder.join("program");
-        std::fs::write(&path, format!("#!/bin/sh\n{lines}\n")).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
-        let argv = [path.display().to_string(), "{name} {from}".to_owned()];
+        std::fs::write(&path, lines).expect("written");
+        // Given to a shell, since a file that was just written may still be busy when it is run itself.
+        let path = path.display().to_string();
+        let argv = ["sh".to_owned(), path, "{name} {from}".to_owned()];
         Hook::new("on_ring", &argv).expect("good")
     }
 
@@ -244,7 +249,7 @@ mod tests {
         );
         let hook = program(folder.path(), &lines);
         // What `grep` finds nothing with.
-        let outcome = run_once(&hook, &event(), Path::new("/run/x.sock")).await;
+        let outcome = run_once(&hook, &event(), Path::new("/run/x.sock"), LONGEST).await;
         assert!(matches!(outcome, Err(Failed::Badly(_))), "{outcome:?}");
         let said = std::fs::read_to_string(out).expect("written");
         let begin = "1|$(touch evil); Anna +15145550100|+15145550100|/run/x.sock|{\"type\":\"event\",\"seq\":7,";
@@ -258,15 +263,42 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let hook = program(folder.path(), "sleep 3 &\nexit 0");
         let begun = Instant::now();
-        assert!(run_once(&hook, &event(), Path::new("x")).await.is_ok());
+        assert!(
+            run_once(&hook, &event(), Path::new("x"), LONGEST)
+                .await
+                .is_ok()
+        );
         assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_killed_with_all_that_it_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let child = folder.path().join("child");
+        let lines = format!("sleep 60 &\necho $! >{}\nwait", child.display());
+        let hook = program(folder.path(), &lines);
+        let limit = Duration::from_secs(1);
+        let failed = run_once(&hook, &event(), Path::new("x"), limit).await;
+        assert!(matches!(failed, Err(Failed::TooLong)), "{failed:?}");
+        let child = std::fs::read_to_string(child).expect("written");
+        let status = format!("/proc/{}/status", child.trim());
+        // Killed, it may wait for whoever takes note of its end.
+        let lives = || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            status.contains("State:") && !status.contains("State:\tZ")
+        };
+        let begun = Instant::now();
+        while lives() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it lives on");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_is_told_with_what_to_do() {
         let argv = ["no-such-program-anywhere".to_owned()];
         let hook = Hook::new("on_ring", &argv).expect("good");
-        let failed = run_once(&hook, &event(), Path::new("x")).await;
+        let failed = run_once(&hook, &event(), Path::new("x"), LONGEST).await;
         let why = failed.expect_err("it cannot run").to_string();
         assert!(why.contains("name a program on PATH"), "{why}");
     }
@@ -275,6 +307,10 @@ mod tests {
     async fn however_much_a_program_says_it_is_let_say_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let hook = program(folder.path(), "head -c 300000 /dev/zero | tr '\\0' x");
-        assert!(run_once(&hook, &event(), Path::new("x")).await.is_ok());
+        assert!(
+            run_once(&hook, &event(), Path::new("x"), LONGEST)
+                .await
+                .is_ok()
+        );
     }
 }
