@@ -22,8 +22,9 @@ step "what the tests need"
 # rustup puts cargo where a fresh shell does not look yet.
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
 # A private sound server stands in for a sound card; strace proves what a callback asks of the system; curl does what the
-# simulator prints; opusinfo, of opus-tools, judges recordings; tmux is the terminal of `offhook tui`.
-packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck curl opus-tools tmux)
+# simulator prints; opusinfo, of opus-tools, judges recordings; tmux is the terminal of `offhook tui`; mosquitto is the broker
+# that is told over MQTT, openssl makes its certificate.
+packages=(pulseaudio pulseaudio-utils libasound2-plugins strace shellcheck curl opus-tools tmux mosquitto mosquitto-clients openssl)
 missing=()
 for package in "${packages[@]}"; do
   dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")

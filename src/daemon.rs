@@ -25,7 +25,7 @@ use crate::handset::Handsets;
 use crate::phone::{PhoneHandle, RecordingSettings};
 use crate::pure::phone::PhoneSettings;
 use crate::store::{StoreError, StoreHandle};
-use crate::{handset, twilio, web};
+use crate::{handset, hooks, mqtt, twilio, web};
 use http::{Connections, Limits};
 use lock::Lock;
 
@@ -41,6 +41,8 @@ pub struct Daemon {
     doors: Vec<JoinHandle<()>>,
     control: Server,
     handsets: Handsets,
+    hooks: Option<JoinHandle<()>>,
+    mqtt: Option<JoinHandle<()>>,
     // Held as long as the daemon runs.
     _lock: Lock,
 }
@@ -142,6 +144,10 @@ impl Daemon {
             settings.told.clone(),
         );
         let control = Server::start(&settings.socket, desk)?;
+        let hooks = hooks::start(&phone, settings.hooks, settings.socket);
+        let mqtt = settings
+            .mqtt
+            .map(|mqtt| mqtt::start(&phone, mqtt, settings.lang));
         info!(
             port = listening.port,
             public_url = settings.public_url.as_str(),
@@ -157,6 +163,8 @@ impl Daemon {
             doors,
             control,
             handsets,
+            hooks,
+            mqtt,
             _lock: lock,
         })
     }
@@ -208,6 +216,15 @@ impl Daemon {
                 .is_err()
             {
                 door.abort();
+            }
+        }
+        for mut follower in [self.hooks, self.mqtt].into_iter().flatten() {
+            // The last event was told; a program or a broker that is slow is cut off.
+            if tokio::time::timeout(Duration::from_millis(500), &mut follower)
+                .await
+                .is_err()
+            {
+                follower.abort();
             }
         }
         drop(self.control);

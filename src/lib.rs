@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 5 | [`cli`] | all below |
 //! | 4 | [`daemon`], [`failure`] | all below |
-//! | 3 | [`web`], [`twilio`], [`control`], [`handset`] (never each other) | [`phone`], [`config`], [`pure`], [`lang`]; `twilio` also the stream ports of [`audio`], `web` and `control` its figures |
+//! | 3 | [`web`], [`twilio`], [`control`], [`handset`], [`hooks`], [`mqtt`] (never each other) | [`phone`], [`config`], [`pure`], [`lang`]; `twilio` also the stream ports of [`audio`], `web` and `control` its figures |
 //! | 2 | [`phone`] | [`audio`], [`store`], [`pure`] |
 //! | 1 | [`audio`], [`store`], [`config`], [`recorder`] (never each other) | [`pure`], [`lang`]; `recorder` also the taps of [`audio`] |
 //! | 0 | [`pure`], [`lang`] | std without clock, files, network, threads; crates that only compute |
@@ -29,7 +29,9 @@ pub mod control;
 pub mod daemon;
 pub mod failure;
 pub mod handset;
+pub mod hooks;
 pub mod lang;
+pub mod mqtt;
 pub mod phone;
 pub mod pure;
 pub mod recorder;

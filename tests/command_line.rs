@@ -11,9 +11,9 @@ use std::process::{Command, Output, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-const VERBS: [&str; 11] = [
-    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "history", "contacts",
-    "block", "tui",
+const VERBS: [&str; 12] = [
+    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "watch", "history",
+    "contacts", "block", "tui",
 ];
 
 #[test]
@@ -141,7 +141,7 @@ fn dotenv_and_the_named_toml_file_are_read_from_where_the_program_runs() {
 #[test]
 fn without_a_daemon_its_verbs_say_so() {
     let place = Place::new();
-    for verb in ["status", "answer", "hangup"] {
+    for verb in ["status", "answer", "hangup", "watch"] {
         let output = place.run(&[verb]);
         assert_eq!(output.status.code(), Some(1), "{verb}");
         let told = text(&output.stderr);

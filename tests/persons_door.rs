@@ -6,6 +6,8 @@ mod bare_phone;
 mod calls;
 #[path = "common/rig.rs"]
 mod rig;
+#[path = "persons_door/slow_watcher.rs"]
+mod slow_watcher;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

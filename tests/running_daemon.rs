@@ -1,6 +1,10 @@
 //! The program as it runs: real daemons in folders of their own, called by the real simulator and steered by the real
 //! command line. No sound card and no network is needed.
 
+#[path = "running_daemon/broker.rs"]
+mod broker;
+#[path = "running_daemon/following.rs"]
+mod following;
 #[path = "running_daemon/refusals.rs"]
 mod refusals;
 #[path = "running_daemon/settings.rs"]

@@ -21,7 +21,7 @@ export TWILIO_TWIML_APP_SID=AP00112233445566778899aabbccddeeff TWILIO_API_BASE_U
 daemon=$!
 watcher=
 trap 'kill $daemon $watcher 2>/dev/null || true; wait || true; rm -rf "$work"' EXIT
-until port=$(grep -oE 'listening on http://127.0.0.1:[0-9]+' serve.log | grep -oE '[0-9]+$'); do
+until port=$(grep -soE 'listening on http://127.0.0.1:[0-9]+' serve.log | grep -oE '[0-9]+$'); do
   sleep 0.1
 done
 "$program" watch --json >events.jsonl &

@@ -235,6 +235,8 @@ impl Demonstration {
             country: self.country,
             token_ttl: Duration::from_secs(3600),
             history: crate::pure::book::history::HistoryLimits::DEFAULT,
+            hooks: Vec::new(),
+            mqtt: None,
             record_stream: None,
             record_format: Default::default(),
             record_notice: Default::default(),

@@ -270,7 +270,7 @@ mod tests {
                 "ended",
                 "hung_up_there",
                 "the call is over (hung up there)",
-                "l'appel est terminé (raccroché là-bas)",
+                "l'appel est terminé (raccroché par l'autre)",
             ),
             (
                 "new_thing",

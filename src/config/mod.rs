@@ -29,6 +29,7 @@ use crate::pure::audio::tone::Country;
 use crate::pure::book::history::HistoryLimits;
 use crate::pure::book::quiet::QuietTimes;
 use crate::pure::handset::HandsetChoice;
+use crate::pure::hook::Hook;
 use crate::pure::ids::PhoneNumber;
 use crate::pure::phone::{AutoAnswer, Forwarding, RecordNotice, Ring, Voicemail};
 use crate::pure::recording::Format;
@@ -74,6 +75,32 @@ pub struct TwilioAccount {
     pub phone_number: PhoneNumber,
     /// Where its REST API is.
     pub api_base_url: url::Url,
+}
+
+/// Where an MQTT broker is, and who asks it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Broker {
+    /// Its host: a name, or an address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
+    /// Who asks.
+    pub user: Option<String>,
+}
+
+/// What is told over MQTT, and to whom.
+#[derive(Clone, Debug)]
+pub struct MqttSettings {
+    /// The broker.
+    pub broker: Broker,
+    /// The password of whoever asks.
+    pub password: Option<Secret>,
+    /// The topic under which Home Assistant discovers devices.
+    pub prefix: String,
+    /// The telephone's name among the topics.
+    pub node: String,
 }
 
 /// Everything that `serve` needs, checked.
@@ -140,6 +167,10 @@ pub struct Settings {
     pub record_notice: RecordNotice,
     /// How long recordings are kept.
     pub retention: Retention,
+    /// The programs that run when something happens.
+    pub hooks: Vec<Hook>,
+    /// The MQTT broker that is told, if one is.
+    pub mqtt: Option<MqttSettings>,
     /// Where the transcript of the next stream is kept.
     pub record_stream: Option<PathBuf>,
     /// The filter of the log.
@@ -210,6 +241,8 @@ impl Settings {
         let record_format = reader.optional(&table::OFFHOOK_RECORD_FORMAT, value::record_format);
         let retention = read_retention(reader);
         let record_notice = reader.optional(&table::OFFHOOK_RECORD_NOTICE, value::record_notice);
+        let mqtt = read_mqtt(reader);
+        let hooks = reader.take_hooks();
         let record_stream = reader.optional(&table::OFFHOOK_RECORD_STREAM, value::path);
         let audio = read_audio(reader);
         let handset = reader.optional(&table::OFFHOOK_HANDSET, value::handset);
@@ -248,6 +281,8 @@ impl Settings {
             record_format: record_format.unwrap_or_default(),
             record_notice: record_notice.unwrap_or_default(),
             retention,
+            hooks,
+            mqtt,
             record_stream,
             log: local.log,
             told: reader.told(),
@@ -553,6 +588,39 @@ fn read_retention(reader: &mut Reader<'_>) -> Retention {
             .filter(|megabytes: &u64| *megabytes > 0)
             .map(|megabytes| megabytes * 1_000_000),
     }
+}
+
+/// Reads what is told over MQTT.
+fn read_mqtt(reader: &mut Reader<'_>) -> Option<MqttSettings> {
+    let broker = reader.optional(&table::OFFHOOK_MQTT_URL, value::mqtt_url);
+    let password = reader.optional(&table::OFFHOOK_MQTT_PASSWORD, value::password);
+    let prefix = reader.optional(&table::OFFHOOK_MQTT_PREFIX, value::topic);
+    let node = reader.optional(&table::OFFHOOK_MQTT_NODE, value::node);
+    let broker = broker?;
+    if password.is_some() && broker.user.is_none() {
+        reader.warnings.push(
+            "OFFHOOK_MQTT_PASSWORD is not used, since OFFHOOK_MQTT_URL names no user".to_owned(),
+        );
+    } else if password.is_some() && !broker.tls && !is_this_machine(&broker.host) {
+        reader.warnings.push(
+            "OFFHOOK_MQTT_URL is plain mqtt://, which shows the password to everybody on the way: \
+             mqtts:// does not, where the broker has it"
+                .to_owned(),
+        );
+    }
+    Some(MqttSettings {
+        broker,
+        password: password.map(Secret),
+        prefix: prefix.unwrap_or_else(|| table::OFFHOOK_MQTT_PREFIX.default.to_owned()),
+        node: node.unwrap_or_else(|| table::OFFHOOK_MQTT_NODE.default.to_owned()),
+    })
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Reads which stages of the speakerphone are wanted.

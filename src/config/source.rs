@@ -11,6 +11,7 @@ use super::problem::{Problem, SettingsError};
 use super::suggest::nearest;
 use super::table::{self, Setting};
 use super::value;
+use crate::pure::hook::{Hook, VARIABLE};
 
 /// A file that was read, with its path as a person knows it.
 #[derive(Clone, Eq, PartialEq)]
@@ -46,6 +47,9 @@ pub struct Sources {
     /// Reads the file that holds a secret.
     pub read_file: fn(&Path) -> io::Result<String>,
 }
+
+/// The table of hooks in the TOML file.
+const HOOKS: &str = "hooks";
 
 /// Where a file of settings lies unless somebody says otherwise.
 pub const DOTENV: &str = ".env";
@@ -190,6 +194,7 @@ pub(super) struct Reader<'a> {
     misplaced: BTreeSet<&'static str>,
     asked: BTreeSet<&'static str>,
     problems: Vec<Problem>,
+    hooks: Vec<Hook>,
     /// What is strange, but goes.
     pub(super) warnings: Vec<String>,
 }
@@ -204,6 +209,7 @@ impl<'a> Reader<'a> {
             misplaced: BTreeSet::new(),
             asked: BTreeSet::new(),
             problems: Vec::new(),
+            hooks: Vec::new(),
             warnings: Vec::new(),
         };
         reader.take_unknown_variables(&sources.environment, "the environment");
@@ -369,7 +375,9 @@ impl<'a> Reader<'a> {
             .flat_map(|s| [Some(s.name.to_owned()), s.file_name()])
             .flatten()
             .collect();
-        for (name, value) in values.iter().filter(|(name, _)| !known.contains(name)) {
+        // A hook that asks us is told its event in variables.
+        let strange = |name: &String| !known.contains(name) && !name.starts_with(VARIABLE);
+        for (name, value) in values.iter().filter(|(name, _)| strange(name)) {
             // Most of our names begin with OFFHOOK_, and some do not.
             let bare = name.strip_prefix("OFFHOOK_").unwrap_or_default();
             let meant = known
@@ -413,6 +421,10 @@ impl<'a> Reader<'a> {
             }
         };
         for (key, value) in &table {
+            if key == HOOKS {
+                self.take_hook_table(value, &place);
+                continue;
+            }
             let known = table::ALL.iter().find(|s| s.toml_key() == *key);
             let Some(setting) = known.filter(|s| **s != &table::OFFHOOK_CONFIG) else {
                 self.problems.push(unknown_key(key, &place));
@@ -435,6 +447,42 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+
+    /// Takes the table of hooks, which no flag and no variable can hold.
+    fn take_hook_table(&mut self, value: &toml::Value, place: &str) {
+        let Some(table) = value.as_table() else {
+            let sentence = format!(
+                "`{HOOKS}` in {place} is not a table: write [hooks], and the hooks below it"
+            );
+            self.problems.push(Problem::broken_file(sentence));
+            return;
+        };
+        for (key, value) in table {
+            let items = value.as_array().and_then(|items| {
+                let items = items.iter().map(|item| item.as_str().map(str::to_owned));
+                items.collect::<Option<Vec<String>>>()
+            });
+            let read = match items {
+                Some(items) => Hook::new(key, &items).map_err(|why| why.to_string()),
+                None => Err(
+                    "is no list of texts: it is a program and its arguments, and no shell reads it"
+                        .to_owned(),
+                ),
+            };
+            match read {
+                Ok(hook) => self.hooks.push(hook),
+                Err(why) => {
+                    let sentence = format!("`{key}` under [{HOOKS}] in {place} {why}");
+                    self.problems.push(Problem::broken_file(sentence));
+                }
+            }
+        }
+    }
+
+    /// Returns the hooks, once.
+    pub(super) fn take_hooks(&mut self) -> Vec<Hook> {
+        std::mem::take(&mut self.hooks)
     }
 
     /// Finds a variable of somebody's whose name is nearly that of a setting which is missing.

@@ -450,6 +450,37 @@ settings! {
         like: "the path of a file",
         example: "stream.jsonl",
     }
+    /// The MQTT broker.
+    OFFHOOK_MQTT_URL {
+        value: "URL",
+        about: "The MQTT broker to tell how the telephone stands, and to take orders from, as Home Assistant has one",
+        like: "mqtt:// or mqtts://, perhaps a user and an @, and a host, such as mqtts://offhook@homeassistant.local",
+        example: "mqtts://offhook@homeassistant.local:8883",
+    }
+    /// The password there.
+    OFFHOOK_MQTT_PASSWORD {
+        secret: true,
+        about: "The password of the user in OFFHOOK_MQTT_URL",
+        like: "what the broker was told",
+        find: "the broker's own settings; with Home Assistant's, the user that was made for it",
+        example: "open-sesame-open-sesame",
+    }
+    /// Where Home Assistant looks.
+    OFFHOOK_MQTT_PREFIX {
+        value: "TOPIC",
+        default: "homeassistant",
+        about: "The topic under which Home Assistant discovers devices",
+        like: "a topic without +, # and a slash at either end",
+        example: "homeassistant",
+    }
+    /// The telephone's name among the topics.
+    OFFHOOK_MQTT_NODE {
+        value: "NAME",
+        default: "desk",
+        about: "The telephone's name among the broker's topics; two telephones need two",
+        like: "1 to 64 letters, digits, hyphens and underscores",
+        example: "desk",
+    }
     /// The microphone.
     OFFHOOK_CAPTURE {
         value: "DEVICE",
@@ -729,7 +760,8 @@ mod tests {
                 "TWILIO_AUTH_TOKEN",
                 "TWILIO_AUTH_TOKEN_NEXT",
                 "TWILIO_API_SECRET",
-                "OFFHOOK_API_KEY"
+                "OFFHOOK_API_KEY",
+                "OFFHOOK_MQTT_PASSWORD"
             ]
         );
         assert_eq!(TWILIO_AUTH_TOKEN.flag(), None);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::Broker;
 use super::origin::{host_is_loopback, parse_http_url};
 use crate::pure::audio::comfort::{HoldMusic, Ringtone, Volume};
 use crate::pure::audio::device::{DeviceChoice, Profile};
@@ -98,6 +99,78 @@ pub(super) fn handset(text: &str) -> Result<HandsetChoice, String> {
         path if path.starts_with('/') => Ok(HandsetChoice::Device(PathBuf::from(path))),
         _ => Err("is neither auto, none nor a path from the root on".to_owned()),
     }
+}
+
+/// Reads where an MQTT broker is, and who asks it.
+pub(super) fn mqtt_url(text: &str) -> Result<Broker, String> {
+    let url = Url::parse(text).map_err(|_| "is no address".to_owned())?;
+    let tls = match url.scheme() {
+        "mqtt" => false,
+        "mqtts" => true,
+        _ => return Err("begins with neither mqtt:// nor mqtts://".to_owned()),
+    };
+    if url.password().is_some() {
+        return Err("has a password in it, which belongs into OFFHOOK_MQTT_PASSWORD".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err("has something behind its host and port".to_owned());
+    }
+    let host = url.host_str().filter(|host| !host.is_empty());
+    let host = host.ok_or_else(|| "names no host".to_owned())?;
+    let user = decoded(url.username()).ok_or_else(|| "has a user that is no text".to_owned())?;
+    Ok(Broker {
+        // A literal address of IPv6 stands in brackets in an address only.
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: url.port().unwrap_or(if tls { 8883 } else { 1883 }),
+        tls,
+        user: (!user.is_empty()).then_some(user),
+    })
+}
+
+/// Takes the signs that an address writes as `%` and two digits for what they are (RFC 3986, section 2.1).
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        rest = more;
+        let code = match (first, more) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |sign: &u8| char::from(*sign).to_digit(16);
+                let code = digit(high)? * 16 + digit(low)?;
+                rest = after;
+                u8::try_from(code).ok()?
+            }
+            (other, _) => *other,
+        };
+        bytes.push(code);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Reads a password of somebody else's: all that can be typed.
+pub(super) fn password(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        return Err("has a control character in it".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the topic that Home Assistant looks under.
+pub(super) fn topic(text: &str) -> Result<String, String> {
+    let is_bad = |sign: char| matches!(sign, '+' | '#') || sign.is_control();
+    if text.contains(is_bad) || text.starts_with('/') || text.ends_with('/') || text.len() > 200 {
+        return Err("is no topic that something may be published under".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the telephone's name among topics.
+pub(super) fn node(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.len() > 64 || !text.bytes().all(fits) {
+        return Err("is not 1 to 64 letters, digits, hyphens and underscores".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads how calls are recorded.

@@ -10,6 +10,7 @@ pub mod book;
 mod en;
 pub mod event;
 mod fr;
+pub mod home;
 pub mod tui;
 
 use std::time::Duration;

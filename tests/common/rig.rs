@@ -62,6 +62,8 @@ pub(crate) fn settings(folder: &Path) -> Settings {
         country: Country::NorthAmerica,
         token_ttl: Duration::from_secs(3600),
         history: offhook::pure::book::history::HistoryLimits::DEFAULT,
+        hooks: Vec::new(),
+        mqtt: None,
         record_stream: None,
         record_format: Default::default(),
         record_notice: Default::default(),

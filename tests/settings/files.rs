@@ -6,6 +6,7 @@ use std::time::Duration;
 use offhook::config::Settings;
 use offhook::config::table;
 use offhook::pure::audio::device::DeviceChoice;
+use offhook::pure::hook::Hook;
 use offhook::pure::phone::{AutoAnswer, Ring};
 
 use super::{TOKEN, complete, file, load, refused, set};
@@ -47,6 +48,81 @@ fn a_secret_in_the_toml_file_is_refused_and_told_where_it_belongs() {
         sources.toml = file("offhook.toml", &format!("{key} = \"\""));
         load(&sources);
     }
+}
+
+#[test]
+fn hooks_are_lists_in_a_table_of_the_toml_file() {
+    let mut sources = complete();
+    let good = "port = 4000\n[hooks]\non_ring = [\"notify-send\", \"{party} calls\"]\non_missed = [\"x\"]\n";
+    sources.toml = file("offhook.toml", good);
+    let settings = load(&sources);
+    let keys: Vec<&str> = settings.hooks.iter().map(Hook::key).collect();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.contains(&"on_ring") && keys.contains(&"on_missed"));
+    for (toml, why) in [
+        ("hooks = 1", "is not a table"),
+        (
+            "[hooks]\non_ring = \"notify-send\"",
+            "`on_ring` under [hooks] in `offhook.toml` is no list of texts",
+        ),
+        ("[hooks]\non_ring = [\"x\", 1]", "is no list of texts"),
+        (
+            "[hooks]\non_rong = [\"x\"]",
+            "`on_rong` under [hooks] in `offhook.toml` is unknown",
+        ),
+        (
+            "[hooks]\non_ring = [\"x\", \"{caller}\"]",
+            "names `{caller}`",
+        ),
+    ] {
+        sources.toml = file("offhook.toml", toml);
+        let message = refused(&sources);
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn an_mqtt_broker_is_told_by_its_address_and_a_password_apart() {
+    let mut sources = complete();
+    assert!(load(&sources).mqtt.is_none());
+    set(
+        &mut sources.environment,
+        "OFFHOOK_MQTT_URL",
+        "mqtts://a%40b@[::1]",
+    );
+    set(&mut sources.environment, "OFFHOOK_MQTT_PASSWORD", "hush");
+    let mqtt = load(&sources).mqtt.expect("a broker");
+    let broker = &mqtt.broker;
+    assert_eq!(
+        (broker.host.as_str(), broker.port, broker.tls),
+        ("::1", 8883, true)
+    );
+    assert_eq!(broker.user.as_deref(), Some("a@b"));
+    assert_eq!(
+        (mqtt.prefix.as_str(), mqtt.node.as_str()),
+        ("homeassistant", "desk")
+    );
+    for (url, warning) in [
+        ("mqtt://me@broker.lan", Some("shows the password")),
+        ("mqtt://broker.lan", Some("names no user")),
+        ("mqtt://me@localhost", None),
+        ("mqtts://me@broker.lan", None),
+    ] {
+        set(&mut sources.environment, "OFFHOOK_MQTT_URL", url);
+        let (_, warnings) = Settings::load(&sources).expect("good");
+        let told = warnings.iter().find(|told| told.contains("MQTT"));
+        assert_eq!(told.is_some(), warning.is_some(), "{url}: {warnings:?}");
+        if let (Some(told), Some(warning)) = (told, warning) {
+            assert!(told.contains(warning), "{told}");
+        }
+    }
+}
+
+#[test]
+fn whatever_tells_a_hook_its_event_is_no_setting() {
+    let mut sources = complete();
+    set(&mut sources.environment, "OFFHOOK_EVENT_CALL", "c1");
+    load(&sources);
 }
 
 #[test]

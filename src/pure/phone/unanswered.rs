@@ -131,8 +131,13 @@ impl Phone {
                 Reason::Settings
             }
             _ if !self.desk_usable => Reason::NoDesk,
-            CallState::Offered { .. } => Reason::DeskTaken,
+            CallState::Offered { .. } | CallState::Deciding { .. }
+                if self.is_desk_taken(Some(n), Purpose::Ring) =>
+            {
+                Reason::DeskTaken
+            }
             CallState::Dialing { .. }
+            | CallState::Offered { .. }
             | CallState::Ringing { .. }
             | CallState::Talking { .. }
             | CallState::Voicemail { .. }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use crate::pure::recording::name::Kind;
+
 use super::*;
 
 fn any_status() -> impl Strategy<Value = LegStatus> + Clone {
@@ -222,7 +224,9 @@ impl Books {
                 let alone = !call.meets() && call.attached.is_some();
                 let toned = call.stream().is_some_and(|s| self.toned.contains(&s));
                 prop_assert!(!(alone && toned), "a tone over what is not kept: {call:?}");
-            } else if phone.settings.record_notice == RecordNotice::Tone && is_made {
+            } else if phone.settings.record_notice == RecordNotice::Tone
+                && call.records.is_some_and(|(_, kind)| kind == Kind::Call)
+            {
                 let toned = call.records.is_some_and(|(s, _)| self.toned.contains(&s));
                 prop_assert!(toned, "recorded without a tone: {call:?}");
             }
