@@ -50,14 +50,8 @@ fn the_keys_are_listed_on_any_terminal() {
         (Lang::En, "a call talks on"),
         (Lang::Fr, "l'appel continue"),
     ] {
-        let end = screen(
-            &Model {
-                lang,
-                ..model.clone()
-            },
-            (40, 12),
-        )
-        .join("\n");
+        model.lang = lang;
+        let end = screen(&model, (40, 12)).join("\n");
         assert!(end.contains(last), "{end}");
     }
     assert_eq!(press(&mut model, "q"), None, "any key closes it");
