@@ -39,7 +39,7 @@ async fn a_call_is_dialled_held_muted_and_hung_up_by_keys() {
     terminal.until(|screen| screen.contains(&format!("▶ → talking     {ANNA}")));
     // Who speaks is seen within a moment, what the call is like within some seconds.
     let is_heard = |line: &str| line.contains('█') && line.contains(" dB");
-    let talks = terminal.until(|screen| {
+    terminal.until(|screen| {
         let line = |name: &str| screen.lines().find(|line| line.contains(name));
         let curve = |line: &str| {
             line.split("││")
@@ -50,7 +50,6 @@ async fn a_call_is_dialled_held_muted_and_hung_up_by_keys() {
             && line("│far end").is_some_and(is_heard)
             && line("││MOS       4.").and_then(curve) >= Some(4)
     });
-    println!("{talks}");
 
     terminal.types(&["4", "#"]);
     terminal.until(|screen| screen.contains("keys sent: 4#"));

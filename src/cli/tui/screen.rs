@@ -165,13 +165,15 @@ fn what(event: Event) -> Option<What> {
 fn key_of(key: KeyEvent) -> Option<Key> {
     let with_control = key.modifiers.contains(KeyModifiers::CONTROL);
     if with_control || key.modifiers.contains(KeyModifiers::ALT) {
-        return match key.code {
-            KeyCode::Char('c') if with_control => Some(Key::Interrupt),
-            KeyCode::Char('l') if with_control => Some(Key::Redraw),
-            // What some terminals send for backspace.
-            KeyCode::Char('h') if with_control => Some(Key::Backspace),
-            _ => None,
-        };
+        let pressed = |sign| with_control && key.code == KeyCode::Char(sign);
+        // What some terminals send for backspace is Ctrl-H.
+        let keys = [
+            ('c', Key::Interrupt),
+            ('l', Key::Redraw),
+            ('h', Key::Backspace),
+        ];
+        let mut keys = keys.into_iter();
+        return keys.find_map(|(sign, key)| pressed(sign).then_some(key));
     }
     match key.code {
         KeyCode::Char(sign) => Some(Key::Sign(sign)),

@@ -46,8 +46,14 @@ fn the_keys_are_listed_on_any_terminal() {
     for _ in 0..30 {
         press(&mut model, "down");
     }
-    let end = screen(&model, (40, 12)).join("\n");
-    assert!(end.starts_with("q         quit"), "{end}");
+    for (lang, last) in [
+        (Lang::En, "a call talks on"),
+        (Lang::Fr, "l'appel continue"),
+    ] {
+        model.lang = lang;
+        let end = screen(&model, (40, 12)).join("\n");
+        assert!(end.contains(last), "{end}");
+    }
     assert_eq!(press(&mut model, "q"), None, "any key closes it");
     assert_eq!(press(&mut model, "q"), Some(Wanted::Quit));
 }
