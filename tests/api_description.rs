@@ -506,7 +506,8 @@ async fn settings_and_devices(rig: &mut Rig) {
     let path = "/api/settings";
     let wanted = json!({
         "ring": "desk", "ring_seconds": 30, "auto_answer": 5, "call_waiting": false, "longest_call": 60, "volume": "+5",
-        "ring_volume": 40, "do_not_disturb": false,
+        "ring_volume": 40, "do_not_disturb": false, "forward_always": null, "forward_busy": "off",
+        "forward_no_answer": "+15145550199", "voicemail": "always", "screening": false,
     });
     rig.ask("patch", path, &[], "", wanted, 200).await;
     let given_up = json!({"ring": null, "auto_answer": null, "volume": null});

@@ -1,18 +1,25 @@
 //! From what a person chose to ring, or to be heard on hold, to what is heard: reads their own recording.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::own::Recording;
-use crate::pure::audio::DeviceRate;
+use crate::pure::audio::clip::Clip;
 use crate::pure::audio::comfort::{Comfort, HoldMusic, Ringtone};
 use crate::pure::audio::hold::Music;
 use crate::pure::audio::ringtone::{Melody, RECORDING_RATE, RingStyle, Tune, convert};
+use crate::pure::audio::{DeviceRate, LINE_RATE};
+use crate::pure::recording::opus;
 
 /// A recording is heard for so long at most, in s, and then from its beginning.
 const LONGEST: usize = 30;
 
 /// And so long on hold.
 const LONGEST_MUSIC: usize = 300;
+
+/// Bytes of an Opus file that are read at most: five minutes at Opus's highest rate of 510 kbit/s, and some.
+const LARGEST_OPUS: u64 = 24_000_000;
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,10 +59,34 @@ pub(super) fn music(choice: &HoldMusic) -> Result<Music, StartError> {
     match choice {
         HoldMusic::BuiltIn => Ok(Music::built_in()),
         HoldMusic::Silence => Ok(Music::silence()),
-        HoldMusic::File(path) => read(path, LONGEST_MUSIC, DeviceRate::LINE)
-            .map(Music::recording)
-            .map_err(StartError::HoldMusic),
+        HoldMusic::File(path) => match opus_in(path) {
+            Some(samples) => samples,
+            None => read(path, LONGEST_MUSIC, DeviceRate::LINE),
+        }
+        .map(Music::recording)
+        .map_err(StartError::HoldMusic),
     }
+}
+
+/// Reads a file's first five minutes at the line's rate, all its channels as one, if it is Ogg.
+fn opus_in(path: &Path) -> Option<Result<Vec<f32>, String>> {
+    let file = File::open(path).ok()?;
+    let mut bytes = Vec::new();
+    // What is not there cannot be read as anything else either, which is told then.
+    file.take(LARGEST_OPUS).read_to_end(&mut bytes).ok()?;
+    if !bytes.starts_with(b"OggS") {
+        return None;
+    }
+    let sound = match opus::read(&bytes, LONGEST_MUSIC * LINE_RATE as usize) {
+        Ok(sound) => sound,
+        Err(why) => return Some(Err(format!("{}: {why}", path.display()))),
+    };
+    let clip = Clip::of_ends(&sound.channels);
+    if clip.samples().is_empty() {
+        return Some(Err(format!("{} holds no sound", path.display())));
+    }
+    let floats = clip.samples().iter().map(|s| f32::from(*s) / 32_768.0);
+    Some(Ok(floats.collect()))
 }
 
 /// Reads a file's first `longest` seconds, at another rate.
@@ -162,6 +193,16 @@ mod tests {
                 .to_string()
                 .contains("the music on hold cannot be used")
         );
+        std::fs::write(&path, b"OggS, and then nothing").expect("room");
+        assert!(
+            music(&choice)
+                .expect_err("no sound")
+                .to_string()
+                .contains("wait.wav")
+        );
+        let spoken = include_bytes!("../recorder/voice/greeting-en.opus");
+        std::fs::write(&path, spoken).expect("room");
+        assert!(music(&choice).expect("music").len() > 8_000);
         let built_in = music(&HoldMusic::BuiltIn).expect("music");
         assert!(built_in.len() > 160_000);
         assert!(music(&HoldMusic::Silence).expect("music").is_empty());

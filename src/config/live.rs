@@ -97,6 +97,11 @@ fn setting(knob: Knob) -> Option<&'static Setting> {
         Knob::AutoAnswer => &table::OFFHOOK_AUTO_ANSWER,
         Knob::CallWaiting => &table::OFFHOOK_CALL_WAITING,
         Knob::LongestCall => &table::OFFHOOK_LONGEST_CALL,
+        Knob::ForwardAlways => &table::OFFHOOK_FORWARD_ALWAYS,
+        Knob::ForwardBusy => &table::OFFHOOK_FORWARD_BUSY,
+        Knob::ForwardNoAnswer => &table::OFFHOOK_FORWARD_NO_ANSWER,
+        Knob::Voicemail => &table::OFFHOOK_VOICEMAIL,
+        Knob::Screening => &table::OFFHOOK_SCREENING,
         Knob::Volume => &table::OFFHOOK_VOLUME,
         Knob::RingVolume => &table::OFFHOOK_RING_VOLUME,
         Knob::DoNotDisturb => return None,
@@ -114,6 +119,11 @@ fn like(knob: Knob) -> &'static str {
         | Knob::AutoAnswer
         | Knob::CallWaiting
         | Knob::LongestCall
+        | Knob::ForwardAlways
+        | Knob::ForwardBusy
+        | Knob::ForwardNoAnswer
+        | Knob::Voicemail
+        | Knob::Screening
         | Knob::DoNotDisturb => setting(knob).map_or("true or false", |setting| setting.like),
     }
 }
@@ -130,6 +140,11 @@ fn read(knob: Knob, text: &str, tuning: &mut Tuning) -> Result<(), String> {
         Knob::LongestCall => {
             tuning.longest_call = Duration::from_secs(60 * value::whole(1, 1_440)(text)?);
         }
+        Knob::ForwardAlways => tuning.forwarding.always = value::forwarded(text)?,
+        Knob::ForwardBusy => tuning.forwarding.busy = value::forwarded(text)?,
+        Knob::ForwardNoAnswer => tuning.forwarding.no_answer = value::forwarded(text)?,
+        Knob::Voicemail => tuning.voicemail.from = value::messages_from(text)?,
+        Knob::Screening => tuning.voicemail.screening = value::boolean(text)?,
         Knob::Volume => tuning.volume = volume(text, tuning.volume)?,
         Knob::RingVolume => tuning.ring_volume = volume(text, tuning.ring_volume)?,
         Knob::DoNotDisturb => tuning.do_not_disturb = value::boolean(text)?,
@@ -223,6 +238,8 @@ pub fn take_up(settings: &mut Settings, kept: &[(String, String)]) -> (Tuned, Ve
         auto_answer: settings.auto_answer,
         call_waiting: settings.call_waiting,
         longest_call: settings.longest_call,
+        forwarding: settings.forwarding.clone(),
+        voicemail: settings.voicemail,
         volume: comfort.volume,
         ring_volume: comfort.ring_volume,
         do_not_disturb: false,
@@ -239,6 +256,8 @@ pub fn take_up(settings: &mut Settings, kept: &[(String, String)]) -> (Tuned, Ve
     settings.ring_for = now.ring_for;
     settings.auto_answer = now.auto_answer;
     settings.call_waiting = now.call_waiting;
+    settings.forwarding.clone_from(&now.forwarding);
+    settings.voicemail = now.voicemail;
     settings.longest_call = now.longest_call;
     settings.audio.comfort.volume = now.volume;
     settings.audio.comfort.ring_volume = now.ring_volume;
@@ -333,6 +352,8 @@ mod tests {
             auto_answer: AutoAnswer::Off,
             call_waiting: true,
             longest_call: Duration::from_secs(3_600),
+            forwarding: Default::default(),
+            voicemail: Default::default(),
             volume: Volume::new(50).expect("a percentage"),
             ring_volume: Volume::default(),
             do_not_disturb: false,
@@ -357,6 +378,11 @@ mod tests {
             ("call_waiting", json!(false), "false"),
             ("call_waiting", json!("0"), "false"),
             ("longest_call", json!(90), "90"),
+            ("forward_always", json!("+15145550199"), "+15145550199"),
+            ("forward_busy", json!("off"), "off"),
+            ("forward_no_answer", json!("+15145550199"), "+15145550199"),
+            ("voicemail", json!("always"), "always"),
+            ("screening", json!(false), "false"),
             ("volume", json!(0), "0"),
             ("volume", json!("+5"), "55"),
             ("volume", json!("-5"), "45"),

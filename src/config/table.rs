@@ -299,21 +299,21 @@ settings! {
     OFFHOOK_FORWARD_ALWAYS {
         value: "NUMBER",
         about: "The number to which every caller is forwarded at once; nothing rings here",
-        like: "a number such as +15145550100, of a kind that may be dialled",
+        like: "a number such as +15145550100, of a kind that may be dialled, or off",
         example: "+15145550199",
     }
     /// Whither those are forwarded who find the desk taken.
     OFFHOOK_FORWARD_BUSY {
         value: "NUMBER",
         about: "The number to which callers are forwarded who find the desk taken and whom no browser answers",
-        like: "a number such as +15145550100, of a kind that may be dialled",
+        like: "a number such as +15145550100, of a kind that may be dialled, or off",
         example: "+15145550199",
     }
     /// Whither those are forwarded whom nobody answers.
     OFFHOOK_FORWARD_NO_ANSWER {
         value: "NUMBER",
         about: "The number to which callers are forwarded whom neither desk nor browsers answer",
-        like: "a number such as +15145550100, of a kind that may be dialled",
+        like: "a number such as +15145550100, of a kind that may be dialled, or off",
         example: "+15145550199",
     }
     /// How long the number rings that callers are forwarded to.
@@ -607,7 +607,7 @@ settings! {
         scope: Scope::Sound,
         default: "default",
         about: "What a far end hears while it is held",
-        like: "default, silence or file:PATH.wav",
+        like: "default, silence or file:PATH (WAV or Ogg Opus)",
         example: "default",
     }
     /// Whether the end of a call is heard.

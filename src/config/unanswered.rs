@@ -13,7 +13,7 @@ use crate::pure::phone::{Forwarding, Voicemail};
 /// Reads where callers are forwarded to.
 pub(super) fn read_forwarding(reader: &mut Reader<'_>, own: Option<&PhoneNumber>) -> Forwarding {
     let mut number = |setting| {
-        let to = reader.optional(setting, value::destination)?;
+        let to = reader.optional(setting, value::forwarded)??;
         if own == Some(&to) {
             reader.refuse(Problem::broken_file(format!(
                 "{} is TWILIO_PHONE_NUMBER itself, so that every forwarded call would come back",

@@ -290,12 +290,20 @@ pub(super) fn ring(text: &str) -> Result<Ring, String> {
 }
 
 /// Reads a number that may be dialled.
-pub(super) fn destination(text: &str) -> Result<PhoneNumber, String> {
+fn destination(text: &str) -> Result<PhoneNumber, String> {
     match destination::judge(text) {
         Destination::Number(number) => Ok(number),
         Destination::Client(_) => Err("is a browser, not a number".to_owned()),
         Destination::Refused(Phrase::NotANumber) => Err("is no number with a plus sign".to_owned()),
         Destination::Refused(_) => Err("is a number that is not dialled".to_owned()),
+    }
+}
+
+/// Reads whither calls are forwarded: a number that may be dialled, or nowhere.
+pub(super) fn forwarded(text: &str) -> Result<Option<PhoneNumber>, String> {
+    match text {
+        "off" => Ok(None),
+        number => destination(number).map(Some),
     }
 }
 

@@ -85,14 +85,19 @@ impl PhoneHandle {
             if was.text(knob) == is.text(knob) {
                 continue;
             }
-            let value = is.text(knob);
-            tracing::info!(setting = knob.name(), value, "a setting is changed");
+            // Its value may be somebody's number.
+            tracing::info!(setting = knob.name(), "a setting is changed");
             match knob {
                 Knob::Ring
                 | Knob::RingSeconds
                 | Knob::AutoAnswer
                 | Knob::CallWaiting
-                | Knob::LongestCall => {
+                | Knob::LongestCall
+                | Knob::ForwardAlways
+                | Knob::ForwardBusy
+                | Knob::ForwardNoAnswer
+                | Knob::Voicemail
+                | Knob::Screening => {
                     let mut settings = self.shared.tuner.settings.clone();
                     is.apply_to(&mut settings);
                     self.told(Message::Settings(Box::new(settings))).await;

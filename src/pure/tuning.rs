@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::audio::comfort::Volume;
-use super::phone::{AutoAnswer, PhoneSettings, Ring};
+use super::ids::PhoneNumber;
+use super::phone::{AutoAnswer, Forwarding, MessagesFrom, PhoneSettings, Ring, Voicemail};
 
 /// One thing that can be changed.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,6 +23,16 @@ pub enum Knob {
     CallWaiting,
     /// How long a call at the desk may last.
     LongestCall,
+    /// Whither everybody is forwarded.
+    ForwardAlways,
+    /// Whither those are forwarded who find the desk taken.
+    ForwardBusy,
+    /// Whither those are forwarded whom nobody answers.
+    ForwardNoAnswer,
+    /// Who may leave a message.
+    Voicemail,
+    /// Whether the desk hears a message while it is spoken.
+    Screening,
     /// How loud the far end is.
     Volume,
     /// How loud it rings.
@@ -32,12 +43,17 @@ pub enum Knob {
 
 impl Knob {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Knob; 8] = [
+    pub const ALL: [Knob; 13] = [
         Knob::Ring,
         Knob::RingSeconds,
         Knob::AutoAnswer,
         Knob::CallWaiting,
         Knob::LongestCall,
+        Knob::ForwardAlways,
+        Knob::ForwardBusy,
+        Knob::ForwardNoAnswer,
+        Knob::Voicemail,
+        Knob::Screening,
         Knob::Volume,
         Knob::RingVolume,
         Knob::DoNotDisturb,
@@ -52,6 +68,11 @@ impl Knob {
             Knob::AutoAnswer => "auto_answer",
             Knob::CallWaiting => "call_waiting",
             Knob::LongestCall => "longest_call",
+            Knob::ForwardAlways => "forward_always",
+            Knob::ForwardBusy => "forward_busy",
+            Knob::ForwardNoAnswer => "forward_no_answer",
+            Knob::Voicemail => "voicemail",
+            Knob::Screening => "screening",
             Knob::Volume => "volume",
             Knob::RingVolume => "ring_volume",
             Knob::DoNotDisturb => "do_not_disturb",
@@ -78,6 +99,10 @@ pub struct Tuning {
     pub call_waiting: bool,
     /// How long a call at the desk may last, in whole minutes.
     pub longest_call: Duration,
+    /// Where callers are forwarded to.
+    pub forwarding: Forwarding,
+    /// How messages are taken.
+    pub voicemail: Voicemail,
     /// How loud the far end is.
     pub volume: Volume,
     /// How loud it rings.
@@ -96,6 +121,8 @@ impl Tuning {
             auto_answer: settings.auto_answer,
             call_waiting: settings.call_waiting,
             longest_call: settings.longest_call,
+            forwarding: settings.forwarding.clone(),
+            voicemail: settings.voicemail,
             volume: Volume::default(),
             ring_volume: Volume::default(),
             do_not_disturb: false,
@@ -109,6 +136,8 @@ impl Tuning {
         settings.auto_answer = self.auto_answer;
         settings.call_waiting = self.call_waiting;
         settings.longest_call = self.longest_call;
+        settings.forwarding.clone_from(&self.forwarding);
+        settings.voicemail = self.voicemail;
     }
 
     /// Takes one thing over from another.
@@ -119,6 +148,15 @@ impl Tuning {
             Knob::AutoAnswer => self.auto_answer = from.auto_answer,
             Knob::CallWaiting => self.call_waiting = from.call_waiting,
             Knob::LongestCall => self.longest_call = from.longest_call,
+            Knob::ForwardAlways => self.forwarding.always.clone_from(&from.forwarding.always),
+            Knob::ForwardBusy => self.forwarding.busy.clone_from(&from.forwarding.busy),
+            Knob::ForwardNoAnswer => {
+                self.forwarding
+                    .no_answer
+                    .clone_from(&from.forwarding.no_answer);
+            }
+            Knob::Voicemail => self.voicemail.from = from.voicemail.from,
+            Knob::Screening => self.voicemail.screening = from.voicemail.screening,
             Knob::Volume => self.volume = from.volume,
             Knob::RingVolume => self.ring_volume = from.ring_volume,
             Knob::DoNotDisturb => self.do_not_disturb = from.do_not_disturb,
@@ -128,6 +166,10 @@ impl Tuning {
     /// Writes one thing as it stands in the environment.
     #[must_use]
     pub fn text(&self, knob: Knob) -> String {
+        let number = |to: &Option<PhoneNumber>| {
+            let number = to.as_ref().map(PhoneNumber::as_str);
+            number.unwrap_or("off").to_owned()
+        };
         match knob {
             Knob::Ring => match self.ring {
                 Ring::Desk => "desk".to_owned(),
@@ -142,6 +184,15 @@ impl Tuning {
             },
             Knob::CallWaiting => self.call_waiting.to_string(),
             Knob::LongestCall => (self.longest_call.as_secs() / 60).to_string(),
+            Knob::ForwardAlways => number(&self.forwarding.always),
+            Knob::ForwardBusy => number(&self.forwarding.busy),
+            Knob::ForwardNoAnswer => number(&self.forwarding.no_answer),
+            Knob::Voicemail => match self.voicemail.from {
+                MessagesFrom::Nobody => "off".to_owned(),
+                MessagesFrom::Unanswered => "unanswered".to_owned(),
+                MessagesFrom::Everybody => "always".to_owned(),
+            },
+            Knob::Screening => self.voicemail.screening.to_string(),
             Knob::Volume => self.volume.percent().to_string(),
             Knob::RingVolume => self.ring_volume.percent().to_string(),
             Knob::DoNotDisturb => self.do_not_disturb.to_string(),
@@ -211,6 +262,8 @@ mod tests {
             auto_answer: AutoAnswer::Off,
             call_waiting: true,
             longest_call: Duration::from_secs(3_600),
+            forwarding: Forwarding::default(),
+            voicemail: Voicemail::default(),
             volume: Volume::default(),
             ring_volume: Volume::default(),
             do_not_disturb: false,
@@ -226,6 +279,17 @@ mod tests {
             auto_answer: AutoAnswer::After(Duration::from_secs(3)),
             call_waiting: false,
             longest_call: Duration::from_secs(60),
+            forwarding: Forwarding {
+                always: PhoneNumber::parse("+15145550101").ok(),
+                busy: PhoneNumber::parse("+15145550102").ok(),
+                no_answer: PhoneNumber::parse("+15145550103").ok(),
+                ..Forwarding::default()
+            },
+            voicemail: Voicemail {
+                from: MessagesFrom::Everybody,
+                screening: false,
+                ..Voicemail::default()
+            },
             volume: half,
             ring_volume: half,
             do_not_disturb: true,

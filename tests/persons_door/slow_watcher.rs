@@ -9,7 +9,12 @@ async fn whoever_is_slow_is_told_what_was_lost_and_how_everything_stands_and_the
     let folder = tempfile::tempdir().expect("a folder");
     let settings = rig::settings(folder.path());
     let phone = bare_phone::phone(&settings, Instant::now()).await;
-    let desk = DaemonDesk::new(phone.clone(), "here".to_owned(), "there".to_owned());
+    let desk = DaemonDesk::new(
+        phone.clone(),
+        "here".to_owned(),
+        "there".to_owned(),
+        Vec::new(),
+    );
     let server = Server::start(&settings.socket, desk).expect("a socket");
     let path = settings.socket.clone();
     let begun = tokio::task::spawn_blocking(move || {

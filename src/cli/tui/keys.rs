@@ -194,7 +194,7 @@ impl Model {
             let to = std::mem::take(&mut self.field);
             return Some(Wanted::Ask(Request::Dial { to, key: None }));
         }
-        if let Some(call) = self.ringing() {
+        if let Some(call) = self.ringing().or_else(|| self.at_voicemail()) {
             let call = Some(call.id.clone());
             return Some(Wanted::Ask(Request::Answer { call }));
         }

@@ -254,6 +254,13 @@ impl Model {
             .or_else(|| self.live().rfind(rings))
     }
 
+    /// Returns the call that leaves a message, which may be picked up while the desk does not talk.
+    pub(super) fn at_voicemail(&self) -> Option<&CallReport> {
+        let mut live = self.live();
+        live.rfind(|call| call.state == "voicemail")
+            .filter(|_| self.talking().is_none())
+    }
+
     /// Returns how loud a call is now.
     pub(super) fn levels_of(&self, call: &str) -> (Option<f32>, Option<f32>) {
         let levels = self.status.as_ref().and_then(|status| {

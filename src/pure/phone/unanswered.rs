@@ -153,7 +153,10 @@ impl Phone {
         let forwarding = &self.settings.forwarding;
         let busy = forwarding.busy.as_ref().filter(|_| call.found_busy);
         let no_answer = forwarding.no_answer.as_ref();
-        forwarding.always.as_ref().or(busy).or(no_answer).cloned()
+        let to = forwarding.always.as_ref().or(busy).or(no_answer);
+        // Our own number would only bring them back.
+        to.filter(|to| self.settings.own_number.as_ref() != Some(to))
+            .cloned()
     }
 
     /// The desk has rung long enough, or is to ring no more. Where only a message is left, its stream is good for that.
