@@ -4,10 +4,12 @@
 //! an input before it takes the next. It never waits for the carrier: what is asked over REST runs beside it and comes
 //! back as an input.
 
+mod desk_alone;
 mod figures;
 mod learned;
 pub mod memory;
 mod recordings;
+pub mod shelf;
 mod speech;
 mod tally;
 mod task;
@@ -31,12 +33,14 @@ use crate::pure::phone::{
 use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 use crate::store::{NoAnswer, StoreHandle};
+use desk_alone::DeskAlone;
 use figures::Board;
 use recordings::Shelf;
 use speech::Speeches;
 use task::{EventLog, Message, Task};
 
 pub use crate::audio::{AudioStatus, DeviceState};
+pub use desk_alone::Playing;
 pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
 
@@ -139,6 +143,7 @@ struct Shared {
     /// The task that looks at the calls; it ends with the phone's, once all is kept.
     figures: Mutex<Option<JoinHandle<()>>>,
     shelf: Shelf,
+    desk_alone: DeskAlone,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -233,6 +238,7 @@ impl PhoneHandle {
                 board,
                 figures: Mutex::new(Some(figures)),
                 shelf,
+                desk_alone: DeskAlone::default(),
             }),
         }
     }

@@ -11,8 +11,19 @@ use std::process::{Command, Output, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-const VERBS: [&str; 10] = [
-    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "history", "contacts", "block",
+const VERBS: [&str; 12] = [
+    "serve",
+    "demo",
+    "sim",
+    "devices",
+    "status",
+    "answer",
+    "hangup",
+    "history",
+    "contacts",
+    "block",
+    "record",
+    "voicemail",
 ];
 
 #[test]

@@ -1,6 +1,9 @@
 //! The program as it runs: real daemons in folders of their own, called by the real simulator and steered by the real
 //! command line. No sound card and no network is needed.
 
+#[path = "running_daemon/messages.rs"]
+mod messages;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -67,6 +70,14 @@ fn every_verb_of_a_call_is_understood_by_the_daemon() {
         (vec!["hold", "--json"], "held", true),
         (vec!["resume", "--json"], "held", false),
         (vec!["mute", "off", "--json"], "muted", false),
+        (vec!["record", "--json"], "recording", true),
+        (vec!["record", "pause", "--json"], "recording_paused", true),
+        (
+            vec!["record", "resume", "--json"],
+            "recording_paused",
+            false,
+        ),
+        (vec!["record", "off", "--json"], "recording", false),
     ] {
         let output = daemon.ask(&words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");

@@ -21,6 +21,7 @@ pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod terminal;
+pub(crate) mod voicemail;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -85,7 +86,8 @@ enum Verb {
     Merge(call::MergeArgs),
     /// Keep your microphone from the far end, or let it through again
     Mute(call::MuteArgs),
-    /// Record the call, list recordings or delete one
+    /// Record the call; list, play, export or delete recordings
+    #[command(alias = "recordings")]
     Record(record::Args),
     /// Send keys to the far end
     Dtmf(call::DtmfArgs),
@@ -99,6 +101,8 @@ enum Verb {
     History(history::Args),
     /// List, change, import and export contacts
     Contacts(contacts::Args),
+    /// List, play, export or delete messages, and record the greeting
+    Voicemail(voicemail::Args),
     /// Say who is not let through
     Block(block::Args),
     /// Write a shell's completions to standard output
@@ -132,6 +136,7 @@ impl Verb {
             Verb::Dnd(args) => Some(args.common.flags.given()),
             Verb::History(args) => Some(args.flags.given()),
             Verb::Contacts(args) => Some(args.given()),
+            Verb::Voicemail(args) => Some(args.flags.given()),
             Verb::Block(args) => Some(args.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
         }
@@ -213,6 +218,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Dnd(args) => call::disturb(&args, &context()?),
         Verb::History(args) => history::run(&args, &context()?),
         Verb::Contacts(args) => contacts::run(&args, &context()?),
+        Verb::Voicemail(args) => voicemail::run(&args, &context()?),
         Verb::Block(args) => block::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),
         Verb::WhatToStart(args) => start::run(&args),

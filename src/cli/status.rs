@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output};
 use crate::control::{self, AskError, CallReport, Device, Reply, Request, Status};
+use crate::lang::book::Told;
 use crate::lang::{Lang, Message};
 
 /// What `offhook status` takes.
@@ -104,6 +105,9 @@ fn page(status: &Status, lang: Lang) -> String {
     }
     if status.do_not_disturb {
         lines.push(text(Message::NotDisturbed));
+    }
+    if status.voicemails_waiting > 0 {
+        lines.push(Told::VoicemailsWaiting(status.voicemails_waiting).text(lang));
     }
     if status.calls.is_empty() {
         lines.push(text(Message::NoCalls));
@@ -217,6 +221,7 @@ mod tests {
                 ringer: works,
             },
             do_not_disturb: false,
+            voicemails_waiting: 2,
             calls: vec![CallReport {
                 id: "c1".to_owned(),
                 sid: Some("CA1".to_owned()),
@@ -243,6 +248,7 @@ mod tests {
              microphone: does not work: no such device\n\
              speaker: none\n\
              bell: none\n\
+             new messages: 2\n\
              c1  ended  to +15145550100  (hung up here)  2026-01-01T00:00:00Z"
         );
         let alone = Status {
@@ -257,7 +263,7 @@ mod tests {
         let lines = page(&talking, Lang::En).lines().count();
         assert_eq!(
             lines,
-            7 + 5,
+            8 + 5,
             "what it is like stands below it while they talk"
         );
         let french = page(&status, Lang::Fr);

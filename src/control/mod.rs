@@ -13,6 +13,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
+pub use crate::phone::shelf::{ShelfWish, Shelved};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use client::{AskError, ask};
 pub use memory::Recalling;
@@ -165,6 +166,9 @@ pub struct Status {
     pub calls: Vec<CallReport>,
     /// Whether the desk is kept from ringing.
     pub do_not_disturb: bool,
+    /// How many messages nobody has heard yet.
+    #[serde(default)]
+    pub voicemails_waiting: u64,
 }
 
 /// How the devices do.

@@ -68,6 +68,7 @@ impl Desk for DaemonDesk {
                 .map(|call| self.report(call))
                 .collect(),
             do_not_disturb: snapshot.do_not_disturb,
+            voicemails_waiting: snapshot.voicemails_waiting,
         }
     }
 

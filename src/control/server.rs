@@ -413,6 +413,7 @@ mod tests {
                 },
                 calls: Vec::new(),
                 do_not_disturb: false,
+                voicemails_waiting: 0,
             }
         }
 

@@ -20,6 +20,7 @@ use crate::pure::phone::{
     Fresh, Happening, Input, LegStatus, Phone, PhoneSettings, Phrase, Snapshot, StreamEnd,
     StreamRefusal,
 };
+use crate::pure::recording::name::Kind;
 use crate::pure::time::Time;
 use crate::recorder::RecordingId;
 use crate::store::StoreHandle;
@@ -251,6 +252,7 @@ impl Task {
             self.register(identity, until, &inputs);
         }
         let mut devices = self.media.status();
+        let (mut known_now, mut store_is_there) = (self.store.watch_known(), true);
         let usable = devices.borrow_and_update().desk_usable();
         self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
         loop {
@@ -273,6 +275,10 @@ impl Task {
                     }
                     let usable = devices.borrow_and_update().desk_usable();
                     self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
+                }
+                changed = known_now.changed(), if store_is_there => {
+                    store_is_there = changed.is_ok();
+                    self.tell();
                 }
                 () = tokio::time::sleep_until(due.into()) => {
                     self.handle(Input::Timeout, Waiting::default(), &inputs);
@@ -460,6 +466,11 @@ impl Task {
         for effect in effects {
             self.perform(effect, &mut waiting, inputs);
         }
+        self.tell();
+    }
+
+    /// Tells how everything stands, where that has changed.
+    fn tell(&self) {
         let seq = self
             .log
             .lock()
@@ -468,6 +479,7 @@ impl Task {
         let snapshot = Snapshot {
             calls: self.phone.views(),
             do_not_disturb: self.phone.do_not_disturb(),
+            voicemails_waiting: self.store.known().voicemails_waiting,
             seq,
         };
         self.publish.send_if_modified(|published| {
@@ -545,7 +557,9 @@ impl Task {
             }
             Effect::Progress(tone) => self.media.progress(tone, self.country),
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
-            Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
+            Effect::Record(stream, call, true) => {
+                self.record(stream, &call, Kind::Call, inputs);
+            }
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
             Effect::PauseRecording(stream, on) => self.recordings.pause(stream, on),
             Effect::RecordingTone(stream, on) => {
@@ -571,11 +585,17 @@ impl Task {
     }
 
     /// Has a stream recorded; where that cannot be, the phone learns of it as of anything else.
-    fn record(&mut self, stream: StreamId, call: &CallId, inputs: &mpsc::WeakSender<Message>) {
+    fn record(
+        &mut self,
+        stream: StreamId,
+        call: &CallId,
+        kind: Kind,
+        inputs: &mpsc::WeakSender<Message>,
+    ) {
         let tap = self.media.tap(stream);
         let views = self.phone.views();
         let view = views.iter().find(|view| view.id == *call);
-        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view));
+        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view, kind));
         if !begun && let Some(inputs) = inputs.upgrade() {
             tokio::spawn(async move { inputs.send(Message::NotRecorded(stream)).await });
         }

@@ -35,6 +35,7 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 struct SnapshotReport {
     seq: u64,
     calls: Vec<CallReport>,
+    voicemails_waiting: u64,
 }
 
 /// `GET /api/events`.
@@ -154,6 +155,7 @@ async fn catch_up(socket: &mut WebSocket, door: &Door, seen: Option<u64>) -> Res
     let report = SnapshotReport {
         seq: snapshot.seq,
         calls: door.reports(&snapshot),
+        voicemails_waiting: snapshot.voicemails_waiting,
     };
     send_json(socket, &report).await?;
     Ok(snapshot.seq)
@@ -200,10 +202,11 @@ mod tests {
         let report = SnapshotReport {
             seq: 4,
             calls: Vec::new(),
+            voicemails_waiting: 0,
         };
         assert_eq!(
             serde_json::to_string(&report).expect("plain"),
-            r#"{"type":"snapshot","seq":4,"calls":[]}"#
+            r#"{"type":"snapshot","seq":4,"calls":[],"voicemails_waiting":0}"#
         );
     }
 }

@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod once;
 mod page;
+mod range;
 mod recordings;
 mod tokens;
 
