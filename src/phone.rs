@@ -4,6 +4,7 @@
 //! an input before it takes the next. It never waits for the carrier: what is asked over REST runs beside it and comes
 //! back as an input.
 
+mod desk_alone;
 mod figures;
 pub mod follow;
 mod learned;
@@ -11,6 +12,7 @@ pub mod memory;
 mod once;
 mod quiet;
 mod recordings;
+pub mod shelf;
 mod speech;
 mod tally;
 mod task;
@@ -38,6 +40,7 @@ use crate::pure::quality::CallQuality;
 use crate::pure::time::Time;
 pub use crate::store::NoAnswer;
 use crate::store::StoreHandle;
+use desk_alone::DeskAlone;
 use figures::Board;
 use once::Once;
 use quiet::Quiet;
@@ -48,6 +51,7 @@ use tuning::Tuner;
 
 pub use crate::audio::{AudioStatus, DeviceState};
 pub use crate::pure::phone::Event;
+pub use desk_alone::Playing;
 pub use once::{LONGEST_KEY, OnceError};
 pub use recordings::RecordingSettings;
 pub use tally::StreamTally;
@@ -143,6 +147,7 @@ struct Shared {
     quiet: Quiet,
     tuner: Tuner,
     once: Once,
+    desk_alone: DeskAlone,
 }
 
 /// Tells the phone, when it is dropped, that the task of a media socket has ended: also where it ended before its time,
@@ -242,6 +247,7 @@ impl PhoneHandle {
                 quiet: Quiet::new(quiet),
                 tuner,
                 once: Once::default(),
+                desk_alone: DeskAlone::default(),
             }),
         }
     }
@@ -510,6 +516,7 @@ impl PhoneHandle {
                 .map(|call| self.report(call))
                 .collect(),
             do_not_disturb: snapshot.do_not_disturb,
+            voicemails_waiting: snapshot.voicemails_waiting,
         }
     }
 

@@ -72,6 +72,8 @@ pub struct Known {
     pub book: PhoneBook,
     /// Who is not let through.
     pub blocked: BlockList,
+    /// How many messages nobody has heard yet.
+    pub voicemails_waiting: u64,
 }
 
 /// How to reach the database. Cheap to clone; the thread ends with the last of them.
@@ -126,6 +128,7 @@ impl Keeper {
         self.known.send_replace(Arc::new(Known {
             book: PhoneBook::new(&contacts::all(&self.connection)?),
             blocked: BlockList::new(entries),
+            voicemails_waiting: recordings::unheard(&self.connection)?,
         }));
         Ok(())
     }
@@ -168,6 +171,12 @@ impl StoreHandle {
     #[must_use]
     pub fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.borrow())
+    }
+
+    /// Returns the same, to be told when it changes.
+    #[must_use]
+    pub fn watch_known(&self) -> watch::Receiver<Arc<Known>> {
+        self.known.clone()
     }
 
     /// Returns the legs of calls that were at the desk when the daemon went, the newest first, once.

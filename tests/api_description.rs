@@ -75,6 +75,12 @@ impl Schema {
     }
 }
 
+/// A message that lies in the folder from the beginning.
+const MESSAGE: &str = "20260101T000000Z-voicemail-c1f0a2b3c4d5.opus";
+
+/// Some seconds of a voice, as Ogg Opus.
+const VOICE: &[u8] = include_bytes!("../src/recorder/voice/greeting-en.opus");
+
 /// A daemon whose calls are the simulator's, and what was asked of it.
 struct Rig {
     daemon: Daemon,
@@ -107,6 +113,9 @@ impl Rig {
         settings.twilio.api_secret = Secret::new(account.api_secret.clone());
         settings.twilio.api_base_url = rest.url().parse().expect("an address");
         settings.told = told();
+        let recordings = folder.path().join("recordings");
+        std::fs::create_dir(&recordings).expect("a folder");
+        std::fs::write(recordings.join(MESSAGE), VOICE).expect("room");
         let daemon = Daemon::start(settings).await.expect("the phone starts");
         rest.set_program(&daemon.local_url(), None)
             .expect("an address");
@@ -414,6 +423,8 @@ async fn calls(rig: &mut Rig) {
         ("mute", json!({"on": false})),
         ("dtmf", json!({"digits": "12"})),
         ("record", on()),
+        ("record/pause", none()),
+        ("record/resume", none()),
         ("hold", none()),
         ("resume", none()),
     ] {
@@ -599,16 +610,62 @@ async fn memory(rig: &mut Rig) {
     }
 
     let recordings = rig.get("/api/recordings").await;
-    let file = recordings["recordings"][0]["file"].as_str();
+    let all = recordings["recordings"].as_array().expect("a list");
+    let of_call = all.iter().find(|one| one["kind"] == "recording");
+    let file = of_call.and_then(|one| one["file"].as_str());
     let file = file.expect("one was made").to_owned();
+    let audio = "/api/recordings/{name}/audio";
+    rig.ask("get", audio, &[&file], "", none(), 200).await;
+    let play = "/api/recordings/{name}/play";
+    rig.ask("post", play, &["none"], "", none(), 404).await;
+    rig.post(play, &file, none()).await;
+    rig.get("/api/playback").await;
+    rig.ask("delete", "/api/playback", &[], "", none(), 200)
+        .await;
     let one = "/api/recordings/{name}";
     for (method, status) in [("get", 200), ("delete", 200), ("get", 404), ("delete", 404)] {
         rig.ask(method, one, &[&file], "", none(), status).await;
     }
+    messages(rig).await;
     for (path, name) in [("/api/history/{id}", call.as_str()), ("/api/history", "")] {
         rig.ask("delete", path, &[name], "", none(), 200).await;
     }
     rig.ask("delete", "/api/history/{id}", &["nobody"], "", none(), 404)
+        .await;
+}
+
+/// Messages, and the greeting before them.
+async fn messages(rig: &mut Rig) {
+    let none = || Value::Null;
+    let told = rig.get("/api/voicemails").await;
+    assert_eq!(told["waiting"], 1);
+    let one = "/api/voicemails/{name}";
+    rig.ask("get", one, &[MESSAGE], "", none(), 200).await;
+    let audio = "/api/voicemails/{name}/audio";
+    rig.ask("get", audio, &[MESSAGE], "", none(), 200).await;
+    rig.post("/api/voicemails/{name}/play", MESSAGE, none())
+        .await;
+    let heard = "/api/voicemails/{name}/heard";
+    rig.post(heard, MESSAGE, json!({"on": false})).await;
+    rig.ask("post", heard, &[MESSAGE], "", json!({}), 400).await;
+    for (method, status) in [("delete", 200), ("get", 404), ("delete", 404)] {
+        rig.ask(method, one, &[MESSAGE], "", none(), status).await;
+    }
+
+    rig.get("/api/greeting").await;
+    let record = "/api/greeting/record";
+    rig.ask("post", record, &[], "", json!({"on": false}), 409)
+        .await;
+    rig.post(record, "", json!({"on": true})).await;
+    rig.ask("put", "/api/greeting", &[], "", json!("no sound"), 400)
+        .await;
+    let url = format!("{}/api/greeting", rig.daemon.local_url());
+    let put = rig.http.put(url).bearer_auth(rig::API_KEY).body(VOICE);
+    assert_eq!(put.send().await.expect("an answer").status(), 200);
+    rig.asked
+        .insert(("put".to_owned(), "/api/greeting".to_owned(), 200));
+    rig.post("/api/greeting/play", "", none()).await;
+    rig.ask("delete", "/api/greeting", &[], "", none(), 200)
         .await;
 }
 

@@ -509,7 +509,10 @@ async fn of_two_callers_who_both_hold_a_stream_the_later_is_sent_on() {
     assert_eq!(rig.phone.tally().refused()["desk_taken"], 1);
     let form = [("CallSid", "CA1"), ("CallStatus", "in-progress")];
     let (_, xml) = rig.hook("/twilio/after-stream", &form).await;
-    assert!(xml.contains("<Say "), "nobody else is there: {xml}");
+    assert!(
+        xml.contains("<Stream "),
+        "nobody else is there, so a message is taken: {xml}"
+    );
     sound(&mut taken).await;
 }
 

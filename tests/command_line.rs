@@ -11,9 +11,21 @@ use std::process::{Command, Output, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-const VERBS: [&str; 12] = [
-    "serve", "demo", "sim", "devices", "status", "answer", "hangup", "watch", "history",
-    "contacts", "block", "tui",
+const VERBS: [&str; 14] = [
+    "serve",
+    "demo",
+    "sim",
+    "devices",
+    "status",
+    "answer",
+    "hangup",
+    "watch",
+    "history",
+    "contacts",
+    "block",
+    "record",
+    "voicemail",
+    "tui",
 ];
 
 #[test]

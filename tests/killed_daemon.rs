@@ -188,8 +188,9 @@ async fn a_recorded_call_whose_daemon_is_killed_can_be_heard_and_is_over() {
     );
     // The far end was told, and the recording proves it.
     let notice = clips::notice(Lang::En);
-    let told = likeness(notice.samples(), near);
-    assert!(told > 0.5, "{told}");
+    // A quarter of a second of it: over more of it the codec, and what was made up for on the way, move it about.
+    let told = likeness(&notice.samples()[2_000..4_000], near);
+    assert!(told > 0.6, "{told}");
 
     let history = until(|| ask(&["history"]), |_| true).await;
     assert_eq!(history["calls"][0]["sid"], sid.as_str());

@@ -1,15 +1,19 @@
-//! What the phone remembers, over real sockets: history, contacts and the block list as a program meets them.
+//! What the phone remembers, over real sockets: history, contacts, the block list, recordings and messages
+//! as a program meets them.
 
 #[path = "common/bare_phone.rs"]
 mod bare_phone;
 #[path = "common/rig.rs"]
 mod rig;
+#[path = "memory_door/shelf.rs"]
+mod shelf;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Instant;
 
 use bare_phone::LIMIT;
-use offhook::config::Secret;
+use offhook::config::{Secret, Settings};
 use offhook::phone::PhoneHandle;
 use offhook::pure::ids::{LegId, Party};
 use offhook::pure::phone::{Ask, Caller, LegStatus};
@@ -24,13 +28,19 @@ struct Rig {
     address: SocketAddr,
     phone: PhoneHandle,
     http: reqwest::Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Rig {
     async fn start() -> Rig {
+        Rig::start_with(|_, _| {}).await
+    }
+
+    /// Starts one after the folder and the settings were made ready.
+    async fn start_with(prepare: impl FnOnce(&Path, &mut Settings)) -> Rig {
         let folder = tempfile::tempdir().expect("a folder");
-        let settings = rig::settings(folder.path());
+        let mut settings = rig::settings(folder.path());
+        prepare(folder.path(), &mut settings);
         let phone = bare_phone::phone(&settings, Instant::now()).await;
         let door = web::door(&settings, Secret::new(rig::API_KEY), phone.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -40,7 +50,7 @@ impl Rig {
             address,
             phone,
             http: bare_phone::http(),
-            _folder: folder,
+            folder,
         }
     }
 

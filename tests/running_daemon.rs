@@ -5,6 +5,8 @@
 mod broker;
 #[path = "running_daemon/following.rs"]
 mod following;
+#[path = "running_daemon/messages.rs"]
+mod messages;
 #[path = "running_daemon/refusals.rs"]
 mod refusals;
 #[path = "running_daemon/settings.rs"]
@@ -76,6 +78,14 @@ fn every_verb_of_a_call_is_understood_by_the_daemon() {
         (vec!["hold", "--json"], "held", true),
         (vec!["resume", "--json"], "held", false),
         (vec!["mute", "off", "--json"], "muted", false),
+        (vec!["record", "--json"], "recording", true),
+        (vec!["record", "pause", "--json"], "recording_paused", true),
+        (
+            vec!["record", "resume", "--json"],
+            "recording_paused",
+            false,
+        ),
+        (vec!["record", "off", "--json"], "recording", false),
     ] {
         let output = daemon.ask(&words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");

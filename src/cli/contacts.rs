@@ -247,6 +247,7 @@ fn one(context: &Context, what: Recall) -> Result<Contact, Failure> {
         | Recalled::Imported(_)
         | Recalled::Recordings(_)
         | Recalled::Recording(_)
+        | Recalled::Shelf(_)
         | Recalled::BlockList(_)
         | Recalled::Blocked(_) => Err(another_question()),
     }

@@ -232,6 +232,9 @@ pub(super) fn recall(context: &Context, what: Recall) -> Result<Recalled, Failur
                 "no_such_contact" => Told::NoSuchContact,
                 "not_blocked" => Told::NotBlocked,
                 "no_such_recording" => Told::NoSuchRecording,
+                "no_such_voicemail" => Told::NoSuchVoicemail,
+                "desk_busy" => Told::DeskBusy,
+                "not_recording" => Told::NotRecording,
                 "no_answer" => Told::NoAnswer,
                 // What is wrong with a number or a query is told as it is of settings: in English.
                 _ => return Err(refusal(&code, message)),

@@ -23,6 +23,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod terminal;
 pub(crate) mod tui;
+pub(crate) mod voicemail;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
@@ -90,7 +91,8 @@ enum Verb {
     Merge(call::MergeArgs),
     /// Keep your microphone from the far end, or let it through again
     Mute(call::MuteArgs),
-    /// Record the call, list recordings or delete one
+    /// Record the call; list, play, export or delete recordings
+    #[command(alias = "recordings")]
     Record(record::Args),
     /// Send keys to the far end
     Dtmf(call::DtmfArgs),
@@ -108,6 +110,8 @@ enum Verb {
     History(history::Args),
     /// List, change, import and export contacts
     Contacts(contacts::Args),
+    /// List, play, export or delete messages, and record the greeting
+    Voicemail(voicemail::Args),
     /// Say who is not let through
     Block(block::Args),
     /// Be at the telephone in the terminal: calls, levels and keys
@@ -146,6 +150,7 @@ impl Verb {
             Verb::Volume(args) => Some(args.flags.given()),
             Verb::History(args) => Some(args.flags.given()),
             Verb::Contacts(args) => Some(args.given()),
+            Verb::Voicemail(args) => Some(args.flags.given()),
             Verb::Block(args) => Some(args.given()),
             Verb::Tui(args) => Some(args.flags.given()),
             Verb::Completions(_) | Verb::WhatToStart(_) => None,
@@ -242,6 +247,7 @@ fn dispatch(verb: Verb) -> Result<(), Failure> {
         Verb::Volume(args) => settings::volume(&args, &context()?),
         Verb::History(args) => history::run(&args, &context()?),
         Verb::Contacts(args) => contacts::run(&args, &context()?),
+        Verb::Voicemail(args) => voicemail::run(&args, &context()?),
         Verb::Block(args) => block::run(&args, &context()?),
         Verb::Tui(args) => tui::run(&args, &context()?),
         Verb::Completions(args) => completions::run(&args),

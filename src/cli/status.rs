@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::flags::{Control, Flags};
 use super::{Context, output};
 use crate::control::{self, AskError, CallReport, Device, Reply, Request, Status};
+use crate::lang::book::Told;
 use crate::lang::{Lang, Message};
 
 /// What `offhook status` takes.
@@ -110,6 +111,9 @@ fn page(status: &Status, lang: Lang) -> String {
     }
     if status.do_not_disturb {
         lines.push(text(Message::NotDisturbed));
+    }
+    if status.voicemails_waiting > 0 {
+        lines.push(Told::VoicemailsWaiting(status.voicemails_waiting).text(lang));
     }
     if let Some(quiet) = &status.quiet {
         let until = quiet.until.as_deref();
@@ -251,6 +255,7 @@ mod tests {
             do_not_disturb: false,
             quiet: None,
             levels: Vec::new(),
+            voicemails_waiting: 2,
             calls: vec![CallReport {
                 id: "c1".to_owned(),
                 sid: Some("CA1".to_owned()),
@@ -278,6 +283,7 @@ mod tests {
              microphone: does not work: no such device\n\
              speaker: none\n\
              bell: none\n\
+             new messages: 2\n\
              c1  ended  to Anna (+15145550100)  (hung up here)  2026-01-01T00:00:00Z"
         );
         let alone = Status {
@@ -298,7 +304,7 @@ mod tests {
         let lines = page(&talking, Lang::En).lines().count();
         assert_eq!(
             lines,
-            7 + 5,
+            8 + 5,
             "what it is like stands below it while they talk"
         );
         let french = page(&status, Lang::Fr);

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use crate::config::live::SettingReport;
 pub use crate::phone::memory::{ContactPage, ContactQuery, Imported, Recall, Recalled};
+pub use crate::phone::shelf::{ShelfWish, Shelved};
 pub use crate::pure::call_report::{CallReport, PastCall};
 pub use crate::pure::event_report::{EventReport, LogLine, LostReport, SnapshotReport};
 pub use client::{AskError, Watch, ask, watch};
@@ -200,6 +201,9 @@ pub struct Status {
     /// How loud the calls are that talk at the desk, at this moment.
     #[serde(default)]
     pub levels: Vec<CallLevels>,
+    /// How many messages nobody has heard yet.
+    #[serde(default)]
+    pub voicemails_waiting: u64,
 }
 
 /// A quiet time.

@@ -116,6 +116,7 @@ impl Desk for DaemonDesk {
                 .iter()
                 .filter_map(|call| self.levels(call))
                 .collect(),
+            voicemails_waiting: snapshot.voicemails_waiting,
         }
     }
 

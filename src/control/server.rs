@@ -541,6 +541,7 @@ mod tests {
                 do_not_disturb: false,
                 quiet: None,
                 levels: Vec::new(),
+                voicemails_waiting: 0,
             }
         }
 

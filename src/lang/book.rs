@@ -61,6 +61,32 @@ pub enum Told<'a> {
     NoSuchRecording,
     /// A recording was deleted.
     Deleted(&'a str),
+    /// Nobody has left a message.
+    NoVoicemails,
+    /// There is no such message.
+    NoSuchVoicemail,
+    /// How many messages nobody has heard yet.
+    VoicemailsWaiting(u64),
+    /// The mark of a message that nobody has heard yet.
+    New,
+    /// Something is played at the desk.
+    Plays(&'a str),
+    /// It is played no longer.
+    Stopped(&'a str),
+    /// Nothing is played.
+    NothingPlays,
+    /// A file was written.
+    Exported(&'a str),
+    /// The desk has a call, so that nothing else can be heard there.
+    DeskBusy,
+    /// No greeting is being recorded.
+    NotRecording,
+    /// A greeting is being recorded.
+    SpeakNow,
+    /// Callers hear the owner's greeting, of so many seconds.
+    OwnGreeting(u64),
+    /// Callers hear the built-in greeting, of so many seconds.
+    BuiltInGreeting(u64),
     /// The database fails.
     NoAnswer,
     /// Where a setting's value is from: nobody set it.
@@ -153,6 +179,42 @@ impl Told<'_> {
             Told::Changed => both("changed while it ran", "modifié en marche"),
             Told::SecretSet => both("set, and secret", "défini, et secret"),
             Told::NotSet => both("not set", "non défini"),
+            Told::NoVoicemails => both("no messages", "aucun message"),
+            Told::NoSuchVoicemail => {
+                both("there is no such message", "il n'y a pas de tel message")
+            }
+            Told::VoicemailsWaiting(count) => both(
+                &format!("new messages: {count}"),
+                &format!("nouveaux messages : {count}"),
+            ),
+            Told::New => both("new", "nouveau"),
+            Told::Plays(file) => both(
+                &format!("playing at the desk: {file}"),
+                &format!("lecture au bureau : {file}"),
+            ),
+            Told::Stopped(file) => both(&format!("stopped: {file}"), &format!("arrêté : {file}")),
+            Told::NothingPlays => both("nothing is being played", "aucune lecture en cours"),
+            Told::Exported(file) => both(&format!("written: {file}"), &format!("écrit : {file}")),
+            Told::DeskBusy => both(
+                "the desk has a call, so nothing else is played or recorded there",
+                "le bureau a un appel : rien d'autre n'y est lu ni enregistré",
+            ),
+            Told::NotRecording => both(
+                "no greeting is being recorded; a call at the desk ends that",
+                "aucune annonce n'est en cours d'enregistrement; un appel au bureau y met fin",
+            ),
+            Told::SpeakNow => both(
+                "speak now; `offhook voicemail greeting stop` ends it",
+                "parlez maintenant; `offhook voicemail greeting stop` y met fin",
+            ),
+            Told::OwnGreeting(seconds) => both(
+                &format!("callers hear your own greeting, in seconds: {seconds}"),
+                &format!("on entend votre propre annonce, en secondes : {seconds}"),
+            ),
+            Told::BuiltInGreeting(seconds) => both(
+                &format!("callers hear the built-in greeting, in seconds: {seconds}"),
+                &format!("on entend l'annonce intégrée, en secondes : {seconds}"),
+            ),
             Told::NoAnswer => both(
                 "the database gives no answer; the daemon's log says why",
                 "la base de données ne répond pas; le journal du démon dit pourquoi",
@@ -172,6 +234,12 @@ mod tests {
             Told::Kept("Anna"),
             Told::Blocked("+1900*"),
             Told::Deleted("20260101T000000Z-call-c1.opus"),
+            Told::Plays("20260101T000000Z-call-c1.opus"),
+            Told::Stopped("20260101T000000Z-call-c1.opus"),
+            Told::Exported("anna.opus"),
+            Told::VoicemailsWaiting(2),
+            Told::OwnGreeting(2),
+            Told::BuiltInGreeting(2),
         ] {
             let (en, fr) = (told.text(Lang::En), told.text(Lang::Fr));
             assert_ne!(en, fr);

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::shelf::{ShelfError, ShelfWish, Shelved};
 use super::{PhoneHandle, recordings};
 use crate::pure::book::blocked::{Blocked, LONGEST_NOTE, Pattern, PatternError};
 use crate::pure::book::contact::{Contact, ContactDraft, ContactError};
@@ -89,6 +90,8 @@ pub enum Recall {
         /// Its file's name.
         file: String,
     },
+    /// Something of recordings, messages or the greeting.
+    Shelf(ShelfWish),
     /// Let somebody through again.
     Unblock {
         /// The entry's name, or its pattern.
@@ -114,6 +117,8 @@ pub enum Recalled {
     Recordings(Vec<Recording>),
     /// The recording that was deleted.
     Recording(Recording),
+    /// What became of recordings, messages or the greeting.
+    Shelf(Shelved),
     /// The block list.
     BlockList(Vec<Blocked>),
     /// The entry as it is now, or was.
@@ -138,6 +143,9 @@ pub enum RecallError {
     /// The recording cannot be deleted.
     #[error("the recording cannot be deleted: {0}")]
     Undeletable(String),
+    /// It cannot be done with recordings, messages or the greeting.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
     /// The query makes no sense.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -165,6 +173,7 @@ impl RecallError {
             RecallError::NotBlocked => "not_blocked",
             RecallError::NoSuchRecording => "no_such_recording",
             RecallError::Undeletable(_) => "cannot_delete",
+            RecallError::Shelf(why) => why.code(),
             RecallError::Query(_) => "invalid_query",
             RecallError::Contact(_) => "invalid_contact",
             RecallError::Pattern(_) => "invalid_pattern",
@@ -383,6 +392,7 @@ impl PhoneHandle {
                 store.forget_recording(file).await?;
                 Ok(Recalled::Recording(recording))
             }
+            Recall::Shelf(wish) => Ok(Recalled::Shelf(self.shelf(wish).await?)),
             Recall::Unblock { entry } => {
                 let id = match entry.parse() {
                     Ok(id) => Some(id),

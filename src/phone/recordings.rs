@@ -16,7 +16,7 @@ use crate::audio::LineTap;
 use crate::lang::Lang;
 use crate::pure::book::recording::{Recording, RecordingKind};
 use crate::pure::ids::{CallId, StreamId};
-use crate::pure::phone::{CallView, Direction, Stage};
+use crate::pure::phone::{CallView, Direction};
 use crate::pure::recording::Format;
 use crate::pure::recording::keep::Retention;
 use crate::pure::recording::name::Kind;
@@ -28,6 +28,9 @@ use crate::store::StoreHandle;
 
 /// How long the last recordings may take to be finished when the daemon stops.
 const FINISHING: Duration = Duration::from_secs(1);
+
+/// A message is at least so long.
+const SHORTEST_MESSAGE: Duration = Duration::from_secs(1);
 
 /// How calls are recorded, and what is said into them.
 #[derive(Clone, Debug)]
@@ -81,6 +84,7 @@ impl Orders {
         stream: StreamId,
         tap: Option<LineTap>,
         call: &CallView,
+        kind: Kind,
     ) -> bool {
         let Some(tap) = tap else {
             return false;
@@ -91,14 +95,7 @@ impl Orders {
         };
         let made = Made {
             call: call.id.clone(),
-            kind: match call.stage {
-                Stage::Voicemail => Kind::Voicemail,
-                Stage::Dialing
-                | Stage::Ringing
-                | Stage::Connecting
-                | Stage::Talking
-                | Stage::Ended => Kind::Call,
-            },
+            kind,
             far_end: far_end.to_text(),
             began: SystemTime::now(),
         };
@@ -205,6 +202,8 @@ impl Orders {
 #[derive(Debug)]
 pub(super) struct Shelf {
     pub(super) folder: PathBuf,
+    pub(super) greetings: PathBuf,
+    pub(super) lang: Lang,
     recorder: Option<RecorderHandle>,
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
@@ -259,6 +258,7 @@ pub(super) async fn start(
         streams: HashMap::new(),
     };
     let folder = settings.folder.clone();
+    let (greetings, lang) = (settings.greetings.clone(), settings.lang);
     let keeper = Keeper {
         settings,
         store,
@@ -269,6 +269,8 @@ pub(super) async fn start(
     let keeper = Mutex::new(Some(tokio::spawn(keeper.run(events))));
     let shelf = Shelf {
         folder,
+        greetings,
+        lang,
         recorder,
         keeper,
     };
@@ -302,7 +304,11 @@ impl Keeper {
             };
             if let (Some(made), Some(done)) = (made, done) {
                 self.names.remove(&done.name);
-                keep(&self.store, &made, done);
+                if says_nothing(made.kind, done.length) {
+                    throw_away(&self.settings.folder, &done.name).await;
+                } else {
+                    keep(&self.store, &made, done);
+                }
             }
             if let Some(inputs) = self.inputs.upgrade() {
                 let _ = inputs.send(Message::RecordingOver(id)).await;
@@ -314,7 +320,18 @@ impl Keeper {
     }
 }
 
-fn listed_as(kind: Kind) -> RecordingKind {
+/// Says whether a message is too short to be one: whoever called hung up at the beep.
+fn says_nothing(kind: Kind, length: Duration) -> bool {
+    kind == Kind::Voicemail && length < SHORTEST_MESSAGE
+}
+
+async fn throw_away(folder: &Path, name: &str) {
+    if let Err(cause) = delete(folder, name).await {
+        tracing::warn!(name, %cause, "a message without a word cannot be deleted");
+    }
+}
+
+fn kind_of(kind: Kind) -> RecordingKind {
     match kind {
         Kind::Call => RecordingKind::Recording,
         Kind::Voicemail => RecordingKind::Voicemail,
@@ -328,7 +345,7 @@ fn keep(store: &StoreHandle, made: &Made, done: Done) {
     }
     store.keep_recording(Recording {
         file: done.name,
-        kind: listed_as(made.kind),
+        kind: kind_of(made.kind),
         call: Some(made.call.as_str().to_owned()),
         from: made.far_end.clone(),
         began: rfc3339(made.began),
@@ -385,6 +402,10 @@ async fn take_up(settings: &RecordingSettings, store: &StoreHandle) {
         if listed.contains(entry.name.as_str()) {
             continue;
         }
+        if says_nothing(entry.named.kind, entry.length) {
+            throw_away(&settings.folder, &entry.name).await;
+            continue;
+        }
         let id = entry.named.call.as_str();
         let call = calls.iter().find(|call| call.id == id);
         let far_end = call.map(|call| match call.direction.as_str() {
@@ -392,7 +413,7 @@ async fn take_up(settings: &RecordingSettings, store: &StoreHandle) {
             _ => call.from.clone(),
         });
         store.keep_recording(Recording {
-            kind: listed_as(entry.named.kind),
+            kind: kind_of(entry.named.kind),
             call: Some(id.to_owned()),
             from: far_end.unwrap_or_default(),
             began: rfc3339(entry.named.began),
@@ -433,7 +454,7 @@ pub(super) async fn delete(folder: &Path, file: &str) -> Result<(), std::io::Err
 mod tests {
     use super::*;
     use crate::pure::audio::FRAME_LEN;
-    use crate::pure::recording::{self, End, Write};
+    use crate::pure::recording::{self, End, Write, wav};
     use crate::pure::time::Time;
 
     /// Makes a file of two seconds that nobody has finished.
@@ -473,6 +494,10 @@ mod tests {
         broken_off(&folder, new);
         broken_off(&folder, old);
         std::fs::write(folder.join("notes.txt"), "mine").expect("written");
+        // Whoever called said nothing.
+        let silent = folder.join("20990101T000000Z-voicemail-c4.wav");
+        let bytes = wav::of_line(&vec![0; 8_000]);
+        std::fs::write(&silent, bytes).expect("written");
         let made = Made {
             call: CallId::new("c3"),
             kind: Kind::Call,
@@ -506,6 +531,7 @@ mod tests {
         assert!(entries.iter().all(|entry| entry.is_whole), "{entries:?}");
         take_up(&settings(Some(Duration::from_secs(86_400))), &store).await;
         assert_eq!(files(&store).await, [(new.to_owned(), 1)]);
+        assert!(!silent.exists(), "no message");
         assert!(!folder.join(old).exists() && folder.join("notes.txt").exists());
     }
 }

@@ -19,8 +19,9 @@ use crate::pure::ids::{CallId, Identity, LegId, StreamId, StreamToken};
 use crate::pure::phone::{
     Ask, CallView, CarrierRequest, Command, CommandError, DialError, DialRefusal, Document, Effect,
     EventCall, Fresh, Happening, Input, LegStatus, Phone, PhoneSettings, Phrase, Reason, Snapshot,
-    StreamEnd, StreamRefusal,
+    Stage, StreamEnd, StreamRefusal,
 };
+use crate::pure::recording::name::Kind;
 use crate::pure::time::Time;
 use crate::recorder::RecordingId;
 use crate::store::StoreHandle;
@@ -266,6 +267,7 @@ impl Task {
             self.register(identity, until, &inputs);
         }
         let mut devices = self.media.status();
+        let (mut known_now, mut store_is_there) = (self.store.watch_known(), true);
         let usable = devices.borrow_and_update().desk_usable();
         self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
         loop {
@@ -288,6 +290,10 @@ impl Task {
                     }
                     let usable = devices.borrow_and_update().desk_usable();
                     self.handle(Input::DeskUsable(usable), Waiting::default(), &inputs);
+                }
+                changed = known_now.changed(), if store_is_there => {
+                    store_is_there = changed.is_ok();
+                    self.tell();
                 }
                 () = tokio::time::sleep_until(due.into()) => {
                     self.handle(Input::Timeout, Waiting::default(), &inputs);
@@ -479,6 +485,11 @@ impl Task {
         for effect in effects {
             self.perform(effect, &mut waiting, inputs);
         }
+        self.tell();
+    }
+
+    /// Tells how everything stands, where that has changed.
+    fn tell(&self) {
         let seq = self
             .log
             .lock()
@@ -487,6 +498,7 @@ impl Task {
         let snapshot = Snapshot {
             calls: self.phone.views(),
             do_not_disturb: self.phone.do_not_disturb(),
+            voicemails_waiting: self.store.known().voicemails_waiting,
             seq,
         };
         self.publish.send_if_modified(|published| {
@@ -565,7 +577,18 @@ impl Task {
             }
             Effect::Progress(tone) => self.media.progress(tone, self.country),
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
-            Effect::Record(stream, call, true) => self.record(stream, &call, inputs),
+            Effect::Record(stream, call, true) => {
+                let views = self.phone.views();
+                let at_voicemail = views
+                    .iter()
+                    .any(|view| view.id == call && view.stage == Stage::Voicemail);
+                let kind = if at_voicemail {
+                    Kind::Voicemail
+                } else {
+                    Kind::Call
+                };
+                self.record(stream, &call, kind, inputs);
+            }
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
             Effect::PauseRecording(stream, on) => self.recordings.pause(stream, on),
             Effect::RecordingTone(stream, on) => {
@@ -591,11 +614,17 @@ impl Task {
     }
 
     /// Has a stream recorded; where that cannot be, the phone learns of it as of anything else.
-    fn record(&mut self, stream: StreamId, call: &CallId, inputs: &mpsc::WeakSender<Message>) {
+    fn record(
+        &mut self,
+        stream: StreamId,
+        call: &CallId,
+        kind: Kind,
+        inputs: &mpsc::WeakSender<Message>,
+    ) {
         let tap = self.media.tap(stream);
         let views = self.phone.views();
         let view = views.iter().find(|view| view.id == *call);
-        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view));
+        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view, kind));
         if !begun && let Some(inputs) = inputs.upgrade() {
             tokio::spawn(async move { inputs.send(Message::NotRecorded(stream)).await });
         }

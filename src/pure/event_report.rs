@@ -28,6 +28,9 @@ pub struct SnapshotReport {
     pub calls: Vec<CallReport>,
     /// Whether the desk is kept from ringing.
     pub do_not_disturb: bool,
+    /// How many messages nobody has heard yet.
+    #[serde(default)]
+    pub voicemails_waiting: u64,
 }
 
 /// That events were lost.
@@ -319,10 +322,11 @@ mod tests {
             seq: 4,
             calls: Vec::new(),
             do_not_disturb: false,
+            voicemails_waiting: 0,
         });
         assert_eq!(
             serde_json::to_string(&snapshot).expect("plain"),
-            r#"{"type":"snapshot","seq":4,"calls":[],"do_not_disturb":false}"#
+            r#"{"type":"snapshot","seq":4,"calls":[],"do_not_disturb":false,"voicemails_waiting":0}"#
         );
         let lost = LogLine::Lost(LostReport {
             after: 3,

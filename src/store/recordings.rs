@@ -25,7 +25,7 @@ impl StoreHandle {
                     recording.seen
                 ],
             )?;
-            Ok(())
+            keeper.refresh()
         });
     }
 
@@ -52,27 +52,21 @@ impl StoreHandle {
     /// # Errors
     /// [`NoAnswer`] where they cannot be counted.
     pub async fn unheard_voicemails(&self) -> Result<u64, NoAnswer> {
-        self.ask(|keeper| {
-            let count: i64 = keeper.connection.query_row(
-                "SELECT COUNT(*) FROM recording WHERE kind = 'voicemail' AND seen = 0",
-                [],
-                |row| row.get(0),
-            )?;
-            Ok(u64::try_from(count).unwrap_or(0))
-        })
-        .await
+        self.ask(|keeper| unheard(&keeper.connection)).await
     }
 
-    /// Takes note that a file was heard; says whether there is such.
+    /// Takes note that a file was heard, or is to be heard again; says whether there is such.
     ///
     /// # Errors
     /// [`NoAnswer`] where that cannot be kept.
-    pub async fn see_recording(&self, file: String) -> Result<bool, NoAnswer> {
+    pub async fn see_recording(&self, file: String, seen: bool) -> Result<bool, NoAnswer> {
         self.ask(move |keeper| {
-            let seen = keeper
-                .connection
-                .execute("UPDATE recording SET seen = 1 WHERE file = ?1", [file])?;
-            Ok(seen > 0)
+            let changed = keeper.connection.execute(
+                "UPDATE recording SET seen = ?2 WHERE file = ?1",
+                params![file, seen],
+            )?;
+            keeper.refresh()?;
+            Ok(changed > 0)
         })
         .await
     }
@@ -86,6 +80,7 @@ impl StoreHandle {
             let gone = keeper
                 .connection
                 .execute("DELETE FROM recording WHERE file = ?1", [file])?;
+            keeper.refresh()?;
             Ok(gone > 0)
         })
         .await
@@ -103,6 +98,16 @@ impl StoreHandle {
         self.ask(move |keeper| expired(&keeper.connection, limits, now))
             .await
     }
+}
+
+/// Counts the messages that nobody has heard yet.
+pub(super) fn unheard(connection: &Connection) -> rusqlite::Result<u64> {
+    let count: i64 = connection.query_row(
+        "SELECT COUNT(*) FROM recording WHERE kind = 'voicemail' AND seen = 0",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 const COLUMNS: &str = "SELECT file, kind, call, caller, began, seconds, bytes, seen FROM recording";
@@ -178,9 +183,22 @@ mod tests {
         let messages = store.recordings(Some(RecordingKind::Voicemail)).await;
         assert_eq!(files(messages.expect("an answer")), ["2.opus"]);
         assert_eq!(store.unheard_voicemails().await, Ok(1));
-        assert_eq!(store.see_recording("2.opus".to_owned()).await, Ok(true));
-        assert_eq!(store.see_recording("9.opus".to_owned()).await, Ok(false));
+        assert_eq!(store.known().voicemails_waiting, 1);
+        assert_eq!(
+            store.see_recording("2.opus".to_owned(), true).await,
+            Ok(true)
+        );
+        assert_eq!(
+            store.see_recording("9.opus".to_owned(), true).await,
+            Ok(false)
+        );
         assert_eq!(store.unheard_voicemails().await, Ok(0));
+        assert_eq!(store.known().voicemails_waiting, 0);
+        assert_eq!(
+            store.see_recording("2.opus".to_owned(), false).await,
+            Ok(true)
+        );
+        assert_eq!(store.known().voicemails_waiting, 1, "to be heard again");
         assert_eq!(store.forget_recording("2.opus".to_owned()).await, Ok(true));
         assert_eq!(store.forget_recording("2.opus".to_owned()).await, Ok(false));
     }

@@ -283,7 +283,7 @@ pub(super) async fn do_not_disturb(
 }
 
 /// Reads `{"on": true}`.
-fn on_or_off(body: Body) -> Result<bool, ApiError> {
+pub(super) fn on_or_off(body: Body) -> Result<bool, ApiError> {
     #[derive(Deserialize)]
     struct Switch {
         on: bool,

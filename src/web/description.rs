@@ -25,6 +25,7 @@ mod tests {
     use crate::config::live::NotChanged;
     use crate::phone::NoAnswer;
     use crate::phone::memory::RecallError;
+    use crate::phone::shelf::ShelfError;
     use crate::pure::book::blocked::PatternError;
     use crate::pure::book::contact::ContactError;
     use crate::pure::book::history::QueryError;
@@ -120,6 +121,19 @@ mod tests {
             | RecallError::Contact(_)
             | RecallError::Pattern(_)
             | RecallError::Note
+            | RecallError::Shelf(
+                ShelfError::NoSuchRecording
+                | ShelfError::NoSuchVoicemail
+                | ShelfError::DeskBusy
+                | ShelfError::NoSpeaker
+                | ShelfError::NoMicrophone
+                | ShelfError::NotRecording
+                | ShelfError::TooShort
+                | ShelfError::TooLong
+                | ShelfError::Unplayable(_)
+                | ShelfError::Disk(_)
+                | ShelfError::NoAnswer(_),
+            )
             | RecallError::NoAnswer(_) => Problem::from(error).into_response(),
         };
         let no_keys = Keys::parse("x").expect_err("no keys");
@@ -194,6 +208,16 @@ mod tests {
                 RecallError::Contact(ContactError::Name),
                 RecallError::Pattern(PatternError::NotAPattern),
                 RecallError::Note,
+                RecallError::Shelf(ShelfError::NoSuchRecording),
+                RecallError::Shelf(ShelfError::NoSuchVoicemail),
+                RecallError::Shelf(ShelfError::DeskBusy),
+                RecallError::Shelf(ShelfError::NoSpeaker),
+                RecallError::Shelf(ShelfError::NoMicrophone),
+                RecallError::Shelf(ShelfError::NotRecording),
+                RecallError::Shelf(ShelfError::TooShort),
+                RecallError::Shelf(ShelfError::TooLong),
+                RecallError::Shelf(ShelfError::Unplayable("why".to_owned())),
+                RecallError::Shelf(ShelfError::Disk("why".to_owned())),
                 RecallError::NoAnswer(NoAnswer),
             ]
             .map(memory),

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::Door;
 use super::error::ApiError;
 use crate::phone::memory::{ContactQuery, Recall, RecallError, Recalled};
+use crate::phone::shelf::{ShelfError, Shelved};
 use crate::pure::book::contact::{Contact, ContactDraft};
 use crate::pure::book::history::{HistoryEntry, HistoryQuery, LONGEST_PAGE, csv_header, csv_lines};
 use crate::pure::book::vcard;
@@ -82,6 +83,19 @@ impl IntoResponse for Problem {
                     | RecallError::NoSuchContact
                     | RecallError::NoSuchRecording
                     | RecallError::NotBlocked => StatusCode::NOT_FOUND,
+                    RecallError::Shelf(why) => match why {
+                        ShelfError::NoSuchRecording | ShelfError::NoSuchVoicemail => {
+                            StatusCode::NOT_FOUND
+                        }
+                        ShelfError::DeskBusy
+                        | ShelfError::NoSpeaker
+                        | ShelfError::NoMicrophone
+                        | ShelfError::NotRecording
+                        | ShelfError::TooShort => StatusCode::CONFLICT,
+                        ShelfError::TooLong | ShelfError::Unplayable(_) => StatusCode::BAD_REQUEST,
+                        ShelfError::Disk(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                        ShelfError::NoAnswer(_) => return ApiError::Internal.into_response(),
+                    },
                     RecallError::Undeletable(_) => StatusCode::INTERNAL_SERVER_ERROR,
                     RecallError::Query(_)
                     | RecallError::Contact(_)
@@ -103,7 +117,12 @@ type Body = Result<Bytes, BytesRejection>;
 
 /// Asks, and writes the answer as what it is.
 pub(super) async fn recalled(door: &Door, what: Recall) -> Answer {
-    let told = match door.phone.recall(what).await? {
+    written(door.phone.recall(what).await?)
+}
+
+/// Writes an answer as what it is.
+pub(super) fn written(answer: Recalled) -> Answer {
+    let told = match answer {
         Recalled::History(page) => serde_json::to_value(page),
         Recalled::Calls(count) => Ok(json!({ "calls": count })),
         Recalled::Contacts(page) => serde_json::to_value(page),
@@ -111,6 +130,14 @@ pub(super) async fn recalled(door: &Door, what: Recall) -> Answer {
         Recalled::Imported(imported) => serde_json::to_value(imported),
         Recalled::Recordings(list) => Ok(json!({ "recordings": list })),
         Recalled::Recording(recording) => serde_json::to_value(recording),
+        Recalled::Shelf(Shelved::Playing(playing)) => Ok(json!({ "playing": playing })),
+        Recalled::Shelf(Shelved::Where(path)) => Ok(json!({ "path": path })),
+        Recalled::Shelf(Shelved::Voicemails(list)) => {
+            let waiting = list.iter().filter(|message| !message.heard).count();
+            Ok(json!({ "voicemails": list, "waiting": waiting }))
+        }
+        Recalled::Shelf(Shelved::Voicemail(message)) => serde_json::to_value(message),
+        Recalled::Shelf(Shelved::Greeting(greeting)) => serde_json::to_value(greeting),
         Recalled::BlockList(list) => Ok(json!({ "blocked": list })),
         Recalled::Blocked(entry) => serde_json::to_value(entry),
     };
@@ -118,7 +145,7 @@ pub(super) async fn recalled(door: &Door, what: Recall) -> Answer {
         .map_err(|_| Problem::Door(ApiError::Internal))
 }
 
-fn read(body: Body) -> Result<Bytes, Problem> {
+pub(super) fn read(body: Body) -> Result<Bytes, Problem> {
     body.map_err(|rejection| {
         if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::TooLarge

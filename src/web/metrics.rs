@@ -38,10 +38,16 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Result<Response, A
     let text = write(&snapshot, &devices, &streams)
         .and_then(|text| {
             let (refused, closed) = (tally.refused(), tally.closed());
+            let waiting = snapshot.voicemails_waiting;
             Ok(text
                 + &write_quality(&calls)?
                 + &write_clocks(&media.clocks())?
-                + &write_tally(&refused, &closed)?)
+                + &write_tally(&refused, &closed)?
+                + &format!(
+                    "# HELP offhook_voicemails_waiting Messages that nobody has heard yet.\n\
+                     # TYPE offhook_voicemails_waiting gauge\n\
+                     offhook_voicemails_waiting {waiting}\n"
+                ))
         })
         .map_err(|_| ApiError::Internal)?;
     let kind = "text/plain; version=0.0.4; charset=utf-8";

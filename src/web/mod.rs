@@ -14,6 +14,7 @@ mod limit;
 mod memory;
 mod metrics;
 mod page;
+mod range;
 mod recordings;
 mod settings;
 mod tokens;

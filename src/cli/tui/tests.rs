@@ -444,6 +444,7 @@ fn status(calls: Vec<CallReport>) -> Reply {
         calls,
         do_not_disturb: false,
         quiet: None,
+        voicemails_waiting: 0,
         levels: vec![CallLevels {
             call: "c1".to_owned(),
             microphone_dbfs: Some(-18.2),

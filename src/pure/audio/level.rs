@@ -181,9 +181,11 @@ impl LevelMeter {
                 let share = (lower_above - MARGIN_DB) / (lower_above - above);
                 let active_dbfs = lower_level + share * (level - lower_level);
                 let power = 10_f64.powf(active_dbfs / 10.0);
+                let peak_dbfs = 20.0 * self.peak.log10();
                 return Some(Levels {
-                    peak_dbfs: 20.0 * self.peak.log10(),
-                    active_dbfs: active_dbfs as f32,
+                    peak_dbfs,
+                    // Of a crack that is over before it counts as active, more energy than time is known.
+                    active_dbfs: (active_dbfs as f32).min(peak_dbfs),
                     activity: (self.energy / power / self.samples as f64).min(1.0) as f32,
                 });
             }

@@ -52,6 +52,44 @@ pub struct Recording {
     pub seen: bool,
 }
 
+/// A message that a caller left.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Voicemail {
+    /// Its name for programs: that of its file.
+    pub id: String,
+    /// Our name for the call in which it was left.
+    pub call: Option<String>,
+    /// Who left it. Empty where that is not known any more.
+    pub from: String,
+    /// What they are called among the contacts now.
+    pub name: Option<String>,
+    /// When it began: RFC 3339, in UTC.
+    pub began: String,
+    /// How long it is.
+    pub seconds: u64,
+    /// How large its file is.
+    pub bytes: u64,
+    /// Whether somebody has heard it.
+    pub heard: bool,
+}
+
+impl Voicemail {
+    /// Makes one of its file, and of the name of whoever left it.
+    #[must_use]
+    pub fn new(recording: Recording, name: Option<String>) -> Voicemail {
+        Voicemail {
+            id: recording.file,
+            call: recording.call,
+            from: recording.from,
+            name,
+            began: recording.began,
+            seconds: recording.seconds,
+            bytes: recording.bytes,
+            heard: recording.seen,
+        }
+    }
+}
+
 /// How long recordings are kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RecordingLimits {

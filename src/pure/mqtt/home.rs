@@ -319,6 +319,7 @@ mod tests {
 
     fn told(calls: Vec<CallReport>) -> Vec<(String, String)> {
         let snapshot = SnapshotReport {
+            voicemails_waiting: 0,
             seq: 1,
             calls,
             do_not_disturb: true,

@@ -59,6 +59,13 @@ impl Snapshot {
         call.map(|call| call.id.clone())
     }
 
+    /// Says whether the desk has no call: nobody rings, is dialled, talks or waits there.
+    #[must_use]
+    pub fn desk_is_quiet(&self) -> bool {
+        let is_there = |call: &CallView| call.place == Place::Desk && call.stage != Stage::Ended;
+        !self.calls.iter().any(is_there)
+    }
+
     /// Finds a call by our name for it, or the carrier's.
     #[must_use]
     pub fn call(&self, id: &str) -> Option<&CallView> {

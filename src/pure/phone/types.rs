@@ -471,6 +471,8 @@ pub struct Snapshot {
     pub calls: Vec<CallView>,
     /// Whether the desk does not ring.
     pub do_not_disturb: bool,
+    /// How many messages nobody has heard yet.
+    pub voicemails_waiting: u64,
     /// The number of the newest event that this snapshot holds.
     pub seq: u64,
 }

@@ -65,16 +65,31 @@ impl WavFile {
 /// The header of a file with so many bytes of sound (Microsoft, "Multimedia Programming Interface and Data Specifications
 /// 1.0", 1991).
 fn header(sound: u32) -> Vec<u8> {
+    header_of(sound, 2)
+}
+
+/// Makes a file of sound of the line: one channel of 16 bits at 8 kHz.
+#[must_use]
+pub fn of_line(samples: &[i16]) -> Vec<u8> {
+    let bytes = u32::try_from(samples.len() * 2).unwrap_or(MOST).min(MOST);
+    let mut file = header_of(bytes, 1);
+    let sound = samples.iter().take(bytes as usize / 2);
+    file.extend(sound.flat_map(|sample| sample.to_le_bytes()));
+    file
+}
+
+fn header_of(sound: u32, channels: u16) -> Vec<u8> {
+    let block = u32::from(channels) * 2;
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(b"RIFF");
     header.extend_from_slice(&(sound + HEADER as u32 - 8).to_le_bytes());
     header.extend_from_slice(b"WAVEfmt ");
     header.extend_from_slice(&16_u32.to_le_bytes());
     header.extend_from_slice(&1_u16.to_le_bytes());
-    header.extend_from_slice(&2_u16.to_le_bytes());
+    header.extend_from_slice(&channels.to_le_bytes());
     header.extend_from_slice(&LINE_RATE.to_le_bytes());
-    header.extend_from_slice(&(LINE_RATE * BLOCK).to_le_bytes());
-    header.extend_from_slice(&(BLOCK as u16).to_le_bytes());
+    header.extend_from_slice(&(LINE_RATE * block).to_le_bytes());
+    header.extend_from_slice(&(block as u16).to_le_bytes());
     header.extend_from_slice(&16_u16.to_le_bytes());
     header.extend_from_slice(b"data");
     header.extend_from_slice(&sound.to_le_bytes());
