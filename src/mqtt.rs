@@ -10,6 +10,7 @@ mod link;
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -26,6 +27,12 @@ use link::{Link, LinkError};
 
 /// How long the broker may be silent before the connection is dead for it, in seconds; we are never silent for so long.
 const KEEP_ALIVE: u16 = 30;
+
+/// Orders that wait at most.
+const ORDERS: usize = 16;
+
+/// How long counting what nobody has seen may take.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// How often we ask whether it is there, and count what nobody has seen.
 const ASK_EVERY: Duration = Duration::from_secs(10);
@@ -53,11 +60,14 @@ const FAREWELL: Duration = Duration::from_millis(300);
 pub fn start(phone: &PhoneHandle, settings: MqttSettings, lang: Lang) -> JoinHandle<()> {
     let node = Node::new(&settings.prefix, &settings.node, lang);
     let (follower, _) = phone.follow(None);
+    let (orders, ordered) = mpsc::channel(ORDERS);
+    tokio::spawn(obey_all(phone.clone(), ordered));
     let teller = Teller {
         phone: phone.clone(),
         settings,
         node,
         follower,
+        orders,
         told: Vec::new(),
     };
     tokio::spawn(teller.run())
@@ -82,6 +92,8 @@ struct Teller {
     settings: MqttSettings,
     node: Node,
     follower: Follower,
+    /// What is wanted and not done yet.
+    orders: mpsc::Sender<Wanted>,
     /// What the broker was told last of how the telephone stands.
     told: Vec<Message>,
 }
@@ -180,9 +192,14 @@ impl Teller {
     /// Tells what has changed of how the telephone stands.
     async fn tell_standing(&mut self, link: &mut Link) -> Result<(), Over> {
         let store = self.phone.store();
-        let (missed, messages) = (store.unseen_calls().await, store.unheard_voicemails().await);
+        let counts = async {
+            let missed = store.unseen_calls().await.ok();
+            (missed, store.unheard_voicemails().await.ok())
+        };
+        // A disk that hangs is no reason to be silent.
+        let (missed, messages) = timeout(COUNTING, counts).await.unwrap_or_default();
         let snapshot = self.phone.snapshot_report();
-        let standing = Standing::new(&snapshot, missed.ok(), messages.ok());
+        let standing = Standing::new(&snapshot, missed, messages);
         let now = self.node.tells(&standing);
         for message in now.iter().filter(|message| !self.told.contains(message)) {
             publish(link, message).await?;
@@ -218,12 +235,16 @@ impl Teller {
             tokio::select! {
                 followed = self.follower.next() => {
                     let followed = followed.ok_or(Over::PhoneStopped)?;
-                    if let Followed::Events(events) = followed {
-                        for event in &events {
-                            let line = LogLine::Event(Box::new(EventReport::new(event)));
-                            let json = serde_json::to_string(&line).unwrap_or_default();
-                            publish(link, &self.node.event(json)).await?;
+                    let lines = match followed {
+                        Followed::Events(events) => {
+                            let line = |event| LogLine::Event(Box::new(EventReport::new(event)));
+                            events.iter().map(line).collect()
                         }
+                        Followed::Lost(lost, _) => vec![LogLine::Lost(lost)],
+                    };
+                    for line in lines {
+                        let json = serde_json::to_string(&line).unwrap_or_default();
+                        publish(link, &self.node.event(json)).await?;
                     }
                     self.tell_standing(link).await?;
                     count_at = count_at.or(Some(Instant::now() + COUNT_AFTER));
@@ -264,21 +285,30 @@ impl Teller {
 
     /// Does what is wanted, beside this task: what becomes of it is told like everything else.
     fn obey(&self, wanted: Wanted) {
-        let phone = self.phone.clone();
-        tokio::spawn(async move {
-            let command = match wanted {
-                Wanted::Answer => Command::Answer,
-                Wanted::Reject => Command::Reject,
-                Wanted::HangUp => Command::HangUp,
-                Wanted::Hold => Command::Hold,
-                Wanted::Resume => Command::Resume,
-                Wanted::DoNotDisturb(on) => return phone.do_not_disturb(on).await,
-                Wanted::Everything => return,
-            };
-            if let Err(why) = phone.command_current(command).await {
-                info!(?wanted, %why, "what came over MQTT could not be done");
+        if self.orders.try_send(wanted).is_err() {
+            info!("orders come over MQTT faster than they can be done");
+        }
+    }
+}
+
+/// Does what is wanted, in the order in which it came.
+async fn obey_all(phone: PhoneHandle, mut orders: mpsc::Receiver<Wanted>) {
+    while let Some(wanted) = orders.recv().await {
+        let command = match wanted {
+            Wanted::Answer => Command::Answer,
+            Wanted::Reject => Command::Reject,
+            Wanted::HangUp => Command::HangUp,
+            Wanted::Hold => Command::Hold,
+            Wanted::Resume => Command::Resume,
+            Wanted::DoNotDisturb(on) => {
+                phone.do_not_disturb(on).await;
+                continue;
             }
-        });
+            Wanted::Everything => continue,
+        };
+        if let Err(why) = phone.command_current(command).await {
+            info!(?wanted, %why, "what came over MQTT could not be done");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
@@ -15,6 +16,9 @@ use crate::pure::handset::{Keys, Lamps, Press, Wish};
 
 /// The most bytes that are read at once. A report of a telephone has 64 at most (USB 2.0, section 5.7.3).
 const READ: usize = 1024;
+
+/// What was typed is dialled within this, or no more: as long as telephones wait for another digit.
+const TYPED_FOR: Duration = Duration::from_secs(15);
 
 /// How its bytes are to be read.
 #[derive(Debug)]
@@ -75,6 +79,7 @@ impl Device {
         let reader = pipe::Receiver::from_file_unchecked(self.file)?;
         let mut snapshots = phone.snapshots();
         let mut keys = Keys::default();
+        let mut pressed = Instant::now();
         let mut lit = None;
         let mut lighting: Option<JoinHandle<io::Result<()>>> = None;
         loop {
@@ -112,6 +117,10 @@ impl Device {
                     match reader.try_read(&mut bytes) {
                         Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                         Ok(count) => {
+                            if pressed.elapsed() > TYPED_FOR {
+                                keys.forget();
+                            }
+                            pressed = Instant::now();
                             for press in self.decoder.push(&bytes[..count]) {
                                 let wish = keys.wish(press, &phone.snapshots().borrow());
                                 if let Some(wish) = wish

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::libc::{O_NOCTTY, O_NONBLOCK};
@@ -92,6 +92,17 @@ impl Found {
                 .custom_flags(O_NONBLOCK | O_NOCTTY)
                 .open(&self.path)
         };
+        let kind = fs::metadata(&self.path)?.file_type();
+        if !(kind.is_char_device() || kind.is_fifo()) {
+            return Err(io::Error::other("it is no device"));
+        }
+        let real = fs::canonicalize(&self.path)?;
+        let is_raw = real
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"hidraw"));
+        if is_raw && self.layout.is_none() {
+            return Err(io::Error::other("what its keys are cannot be read"));
+        }
         let (decoder, lamps) = match &self.layout {
             Some(layout) => (
                 Decoder::Hid(Reports::new(layout.clone())),

@@ -174,7 +174,11 @@ impl Rung {
         let rings = matches!(event.event.as_str(), "rings" | "rings_browsers");
         let mut is_first = false;
         if let Some(call) = &event.call {
-            if rings && self.0.len() < MOST_RUNG {
+            if rings {
+                // So many do not ring: these are calls whose end was lost.
+                if self.0.len() >= MOST_RUNG {
+                    self.0.clear();
+                }
                 is_first = self.0.insert(call.clone());
             } else if event.event == "ended" {
                 self.0.remove(call);

@@ -108,7 +108,12 @@ impl Party {
         if let Some(Ok(identity)) = text.strip_prefix("client:").map(Identity::parse) {
             return Party::Client(identity);
         }
-        Party::Other(text.to_owned())
+        // Whoever calls may write what a terminal obeys; nothing of that is a name.
+        let obeyed = |sign: char| {
+            sign.is_control() || matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let plain = |sign| if obeyed(sign) { ' ' } else { sign };
+        Party::Other(text.chars().map(plain).collect())
     }
 
     /// Returns the party as the carrier writes it, unredacted: for the person and for the carrier, never for a log.

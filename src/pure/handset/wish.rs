@@ -76,22 +76,31 @@ impl Keys {
         let waits = phone.meant_by(&Command::Resume);
         let on =
             |call: Option<CallId>, command: Command| call.map(|call| Wish::Call(call, command));
+        if rings.is_some() {
+            self.forget();
+        }
         match press {
             // Who talks keeps talking: a device that lights its lamp says that it is off hook.
             Press::HookOff if talks.is_some() || is_dialling(phone) => None,
             Press::HookOff => on(rings, Command::Answer)
-                .or_else(|| self.dial())
-                .or_else(|| on(waits, Command::Resume)),
+                .or_else(|| on(waits, Command::Resume))
+                .or_else(|| self.dial()),
             // A bell that rings is not turned away by a handset that lies down.
-            Press::HookOn => on(taken(phone), Command::HangUp),
+            Press::HookOn => {
+                self.forget();
+                on(taken(phone), Command::HangUp)
+            }
             Press::Hook => match taken(phone) {
                 Some(call) => on(Some(call), Command::HangUp),
                 None => on(rings, Command::Answer).or_else(|| self.dial()),
             },
-            Press::HangUp => match taken(phone) {
-                Some(call) => on(Some(call), Command::HangUp),
-                None => on(rings, Command::Reject),
-            },
+            Press::HangUp => {
+                self.forget();
+                match taken(phone) {
+                    Some(call) => on(Some(call), Command::HangUp),
+                    None => on(rings, Command::Reject),
+                }
+            }
             Press::Flash => on(rings, Command::Answer).or_else(|| on(waits, Command::Resume)),
             Press::Hold => match talks {
                 Some(call) => on(Some(call), Command::Hold),
@@ -120,6 +129,11 @@ impl Keys {
                 }
             },
         }
+    }
+
+    /// Forgets what was typed: nobody dials what was typed for another call, or long ago.
+    pub fn forget(&mut self) {
+        self.typed.clear();
     }
 
     fn dial(&mut self) -> Option<Wish> {
@@ -305,6 +319,9 @@ mod tests {
         let dial = Some(Wish::Dial("514#".to_owned()));
         assert_eq!(keys.wish(Press::HookOff, &phone([])), dial);
         assert_eq!(keys.wish(Press::HookOff, &phone([])), None, "once");
+        keys.wish(Press::Key('5'), &phone([]));
+        keys.wish(Press::HookOn, &phone([]));
+        assert_eq!(keys.wish(Press::HookOff, &phone([])), None, "given up");
         let sent = keys.wish(Press::Key('7'), &phone([at(Stage::Talking)]));
         let seven = crate::pure::keys::Keys::parse("7").expect("a key");
         assert_eq!(
