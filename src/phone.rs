@@ -5,6 +5,7 @@
 //! back as an input.
 
 mod desk_alone;
+mod event_log;
 mod figures;
 pub mod follow;
 mod learned;
@@ -41,12 +42,13 @@ use crate::pure::time::Time;
 pub use crate::store::NoAnswer;
 use crate::store::StoreHandle;
 use desk_alone::DeskAlone;
+use event_log::EventLog;
 use figures::Board;
 use once::Once;
 use quiet::Quiet;
 use recordings::Shelf;
 use speech::Speeches;
-use task::{EventLog, Message, Task};
+use task::{Message, Task};
 use tuning::Tuner;
 
 pub use crate::audio::{AudioStatus, DeviceState};

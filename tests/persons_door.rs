@@ -549,7 +549,9 @@ async fn events_come_without_gaps_and_can_be_taken_up_again() {
     let begin = first["seq"].as_u64().expect("a number");
     assert_eq!(
         first,
-        json!({"type": "snapshot", "seq": begin, "calls": [], "do_not_disturb": false})
+        json!({
+            "type": "snapshot", "seq": begin, "calls": [], "do_not_disturb": false, "voicemails_waiting": 0
+        })
     );
     let stream = rig.rings("CA1").await;
     ask(rig.person("POST", "/api/calls/CA1/answer")).await;

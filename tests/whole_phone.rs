@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use offhook::daemon::Daemon;
 use offhook::pure::audio::device::DeviceChoice;
 use offhook::pure::ids::Identity;
-use offhook::pure::phone::{AutoAnswer, CallView, Command, Ring, Snapshot, Stage};
+use offhook::pure::phone::{AutoAnswer, CallView, Command, MessagesFrom, Ring, Snapshot, Stage};
 use offhook::sim::{
     self, Account, CallPlan, CallReport, DialOutcome, Ended, Misbehaviour, Rest, Step, voice,
 };
@@ -47,6 +47,7 @@ struct Wish {
     auto_answer: AutoAnswer,
     device: DeviceChoice,
     rest: RestIs,
+    messages: MessagesFrom,
 }
 
 impl Default for Wish {
@@ -57,6 +58,7 @@ impl Default for Wish {
             auto_answer: AutoAnswer::Off,
             device: DeviceChoice::Loopback,
             rest: RestIs::There,
+            messages: MessagesFrom::Unanswered,
         }
     }
 }
@@ -92,6 +94,7 @@ impl Rig {
         }
         settings.ring = wish.ring;
         settings.ring_for = wish.ring_for;
+        settings.voicemail.from = wish.messages;
         settings.auto_answer = wish.auto_answer;
         settings.audio.capture = wish.device.clone();
         settings.audio.playout = wish.device;
@@ -345,6 +348,7 @@ async fn a_desk_that_does_not_answer_hands_the_caller_to_the_browsers() {
 async fn when_nobody_is_there_the_caller_is_told_so_and_not_left_in_the_dark() {
     let rig = Rig::start(Wish {
         ring_for: seconds(1),
+        messages: MessagesFrom::Nobody,
         ..Wish::default()
     })
     .await;

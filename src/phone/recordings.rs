@@ -174,7 +174,10 @@ impl Orders {
         if let Err(cause) = done {
             // What was not to be kept is not: better no recording than that.
             tracing::warn!(%cause, "a recording that cannot pause, or go on, is stopped");
-            self.stop(stream);
+            // As one that ended by itself, so that the phone learns that it is over.
+            if let Err(cause) = recorder.stop(recorded.id) {
+                tracing::warn!(%cause, "a recording goes on until its stream is over");
+            }
         }
     }
 

@@ -1,15 +1,16 @@
 //! The task itself: inputs in, effects performed, one after the other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::event_log::EventLog;
 use super::recordings::Orders;
 use super::speech::Speeches;
-use super::{Carrier, DialWish, Event, StreamControl, StreamOffer, StreamTally};
+use super::{Carrier, DialWish, StreamControl, StreamOffer, StreamTally};
 use crate::audio::{MediaHandle, StreamPort};
 use crate::pure::audio::clip::Clip;
 use crate::pure::audio::mouth::Beneath;
@@ -25,9 +26,6 @@ use crate::pure::recording::name::Kind;
 use crate::pure::time::Time;
 use crate::recorder::RecordingId;
 use crate::store::StoreHandle;
-
-/// Events that are remembered.
-const LOG: usize = 1_000;
 
 /// How long hanging up may take when the daemon stops.
 const STOPPING: Duration = Duration::from_secs(3);
@@ -88,66 +86,6 @@ pub(super) enum Message {
     Settings(Box<PhoneSettings>),
     Register(Identity, SystemTime),
     Stop(oneshot::Sender<()>),
-}
-
-/// The last events, numbered without gaps.
-#[derive(Debug, Default)]
-pub(super) struct EventLog {
-    events: VecDeque<Event>,
-    newest: u64,
-    /// The number behind which this run's begin.
-    pub(super) begun: u64,
-}
-
-impl EventLog {
-    /// Begins a run's numbers behind those of every run before it: at the wall clock's milliseconds, since no run has an
-    /// event in each of its own. So a number from before a restart is known for what it is.
-    pub(super) fn begun(at: SystemTime) -> EventLog {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH);
-        let millis = since.map_or(0, |since| since.as_millis());
-        let begun = u64::try_from(millis).unwrap_or(0);
-        EventLog {
-            events: VecDeque::new(),
-            newest: begun,
-            begun,
-        }
-    }
-
-    fn add(
-        &mut self,
-        call: Option<EventCall>,
-        happening: Happening,
-        reason: Reason,
-        at: SystemTime,
-    ) -> u64 {
-        self.newest += 1;
-        if self.events.len() == LOG {
-            self.events.pop_front();
-        }
-        self.events.push_back(Event {
-            seq: self.newest,
-            call,
-            happening,
-            reason,
-            at,
-        });
-        self.newest
-    }
-
-    /// Returns what came after event `after`, or nothing where that is no longer known or not yet.
-    pub(super) fn after(&self, after: u64) -> Option<Vec<Event>> {
-        let oldest_known = self.newest - self.events.len() as u64;
-        if after < oldest_known || after > self.newest {
-            return None;
-        }
-        Some(
-            self.events
-                .iter()
-                .filter(|event| event.seq > after)
-                .cloned()
-                .collect(),
-        )
-    }
 }
 
 /// A stream that waits to be let in.
@@ -767,48 +705,6 @@ fn fresh() -> Result<Fresh, getrandom::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn add(log: &mut EventLog) -> u64 {
-        log.add(
-            None,
-            Happening::Began,
-            Reason::FarEnd,
-            SystemTime::UNIX_EPOCH,
-        )
-    }
-
-    #[test]
-    fn the_log_reaches_back_a_thousand_events_and_says_when_it_does_not() {
-        let mut log = EventLog::default();
-        assert_eq!(log.after(0), Some(Vec::new()));
-        assert_eq!(log.after(1), None, "the future is not known");
-        for _ in 0..1_500 {
-            add(&mut log);
-        }
-        assert_eq!(log.after(499), None);
-        assert_eq!(log.after(500).map(|events| events.len()), Some(1_000));
-        assert_eq!(log.after(1_498).map(|events| events[0].seq), Some(1_499));
-    }
-
-    #[test]
-    fn a_number_from_before_a_restart_is_never_taken_for_one_of_this_run() {
-        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let mut earlier = EventLog::begun(began);
-        let first = earlier.newest;
-        for _ in 0..700 {
-            add(&mut earlier);
-        }
-        // A second later, which is sooner than 700 events can be.
-        let mut later = EventLog::begun(began + Duration::from_secs(1));
-        assert_eq!(later.after(earlier.newest), None);
-        assert_eq!(later.after(first), None);
-        let own = later.newest;
-        assert_eq!(later.after(own), Some(Vec::new()));
-        let next = add(&mut later);
-        assert_eq!(next, own + 1);
-        assert_eq!(later.after(own).map(|events| events[0].seq), Some(next));
-        assert_eq!(later.after(earlier.newest), None);
-    }
 
     #[test]
     fn names_and_tokens_differ_every_time() {

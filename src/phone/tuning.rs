@@ -125,7 +125,8 @@ impl PhoneHandle {
         });
         if kept.await.is_err() {
             tracing::warn!("that the desk is not to be disturbed holds until the next start only");
-            self.told(Message::DoNotDisturb(on)).await;
         }
+        // Also where it was so already by what is kept, which may not be what the phone was told.
+        self.told(Message::DoNotDisturb(on)).await;
     }
 }

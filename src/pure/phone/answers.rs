@@ -104,6 +104,8 @@ impl Phone {
             began,
             Reason::FarEnd,
         ));
+        let always = self.settings.forwarding.always.as_ref();
+        let forwarded = always.is_some_and(|to| self.may_forward(to, &from));
         let told = Document::Stream {
             call: fresh.call.clone(),
             token: fresh.token.clone(),
@@ -116,7 +118,6 @@ impl Phone {
             told: told.clone(),
         };
         let is_quieted = self.do_not_disturb || caller.is_quieted;
-        let forwarded = self.settings.forwarding.always.is_some();
         let purpose = if is_quieted || forwarded {
             None
         } else {

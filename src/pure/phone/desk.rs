@@ -91,7 +91,12 @@ impl Phone {
     /// no other call and wants to hear any.
     fn screened(&self) -> Option<StreamId> {
         let is_wanted = self.settings.voicemail.screening && !self.do_not_disturb;
-        if !is_wanted || self.calls.iter().any(Call::is_at_desk) {
+        // Whoever is being moved hears the desk until the carrier takes them away.
+        let has_sound = |call: &Call| {
+            let to_speaker = call.attached.is_some_and(|(_, route)| route.to_speaker);
+            call.is_at_desk() || (to_speaker && !call.is_at_voicemail() && !call.is_over())
+        };
+        if !is_wanted || self.calls.iter().any(has_sound) {
             return None;
         }
         self.calls.iter().find_map(|call| match call.state {

@@ -181,8 +181,14 @@ impl Phone {
             Input::Stop => {
                 self.stopping = true;
                 for call in &mut self.calls {
+                    // Who left a message has left it.
+                    let reason = if call.hung_up_there(now) == EndReason::LeftMessage {
+                        EndReason::LeftMessage
+                    } else {
+                        EndReason::HungUpHere
+                    };
                     // Whatever is over, or about to be, needs no hanging up.
-                    let _ = call.hang_up(EndReason::HungUpHere, now, &mut effects);
+                    let _ = call.hang_up(reason, now, &mut effects);
                 }
             }
             Input::Timeout => self.timeout(now, &mut effects),

@@ -361,7 +361,21 @@ impl Call {
             ) => true,
             (CallState::Deciding { .. } | CallState::Ended { .. }, _) => false,
         };
-        told_holds && self.asked.as_ref() == Some(ask)
+        // What is known of the caller may be another thing by now; the question is the same.
+        let is_same = if let (
+            Some(Ask::Incoming { from, to, .. }),
+            Ask::Incoming {
+                from: caller,
+                to: called,
+                ..
+            },
+        ) = (&self.asked, ask)
+        {
+            (from, to) == (caller, called)
+        } else {
+            self.asked.as_ref() == Some(ask)
+        };
+        told_holds && is_same
     }
 
     pub(super) fn waited_in_vain(&mut self, then: Next, now: Time, effects: &mut Vec<Effect>) {

@@ -152,11 +152,18 @@ impl Phone {
     fn forwarded_to(&self, call: &Call) -> Option<PhoneNumber> {
         let forwarding = &self.settings.forwarding;
         let busy = forwarding.busy.as_ref().filter(|_| call.found_busy);
-        let no_answer = forwarding.no_answer.as_ref();
-        let to = forwarding.always.as_ref().or(busy).or(no_answer);
-        // Our own number would only bring them back.
-        to.filter(|to| self.settings.own_number.as_ref() != Some(to))
-            .cloned()
+        let wanted = [
+            forwarding.always.as_ref(),
+            busy,
+            forwarding.no_answer.as_ref(),
+        ];
+        let mut wanted = wanted.into_iter().flatten();
+        wanted.find(|to| self.may_forward(to, &call.from)).cloned()
+    }
+
+    /// Says whether a caller can be forwarded to a number: not to ours, which brings them back, nor to their own, which talks.
+    pub(super) fn may_forward(&self, to: &PhoneNumber, from: &Party) -> bool {
+        self.settings.own_number.as_ref() != Some(to) && *from != Party::Number(to.clone())
     }
 
     /// The desk has rung long enough, or is to ring no more. Where only a message is left, its stream is good for that.

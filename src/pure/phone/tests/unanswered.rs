@@ -360,3 +360,50 @@ fn a_call_is_sent_to_voicemail_from_wherever_it_rings() {
         "whom we called leaves no message"
     );
 }
+
+#[test]
+fn nobody_is_forwarded_to_where_they_call_from_nor_to_our_own_number() {
+    for (to, rings) in [
+        ("+15145550100", true),
+        ("+18199754345", true),
+        ("+15145550199", false),
+    ] {
+        let mut phone = phone_with_voicemail();
+        phone.settings.forwarding.always = Some(number(to));
+        let told = answer(&phone.handle(incoming(1), at(0)));
+        assert_eq!(matches!(told, Document::Stream { .. }), rings, "{to}");
+    }
+}
+
+#[test]
+fn a_webhook_that_comes_twice_ends_nothing_whatever_is_known_of_the_caller_by_then() {
+    let mut phone = rung();
+    phone.handle(command(1, Command::Answer), at(100));
+    let quieted = Caller {
+        is_quieted: true,
+        ..Caller::default()
+    };
+    phone.handle(asks(1, quieted), at(200));
+    assert_eq!(stage(&phone), Stage::Talking);
+}
+
+#[test]
+fn a_message_is_not_heard_by_whoever_is_being_moved_away() {
+    let (mut phone, _) = speaking();
+    register(&mut phone, "kitchen", at(10 * MINUTE));
+    phone.handle(incoming(2), at(26_000));
+    phone.handle(command(2, Command::HangUp), at(26_000));
+    phone.handle(desk_dials(3, None), at(27_000));
+    phone.handle(placed_as(3, 3), at(27_000));
+    phone.handle(up(3), at(27_100));
+    let effects = phone.handle(command(3, Command::Move(Target::Browsers)), at(28_000));
+    let heard = |effect: &Effect| matches!(effect, Effect::Route(stream, route) if *stream == STREAM && route.to_speaker);
+    assert!(!effects.iter().any(heard), "{effects:?}");
+}
+
+#[test]
+fn who_was_leaving_a_message_when_the_telephone_is_switched_off_has_left_it() {
+    let (mut phone, _) = speaking();
+    phone.handle(Input::Stop, at(30_000));
+    assert_eq!(reason(&phone), Some(EndReason::LeftMessage));
+}
