@@ -111,7 +111,8 @@ impl Phone {
         }
         let may_speak = match self.settings.voicemail.from {
             MessagesFrom::Nobody => false,
-            MessagesFrom::Unanswered => call.was_tried,
+            // Without a microphone and a speaker no stream is offered, unless somebody wants messages all the same.
+            MessagesFrom::Unanswered => call.was_tried && self.desk_usable,
             MessagesFrom::Everybody => true,
         };
         if call.station < Station::Voicemail && may_speak && self.has_a_line() {

@@ -63,7 +63,10 @@ fn states() -> Vec<(&'static str, Vec<(u64, Input)>)> {
             "offered a stream for a message",
             with(
                 browsers(),
-                vec![(20_000, after_dial(1, DialOutcome::NoAnswer))],
+                vec![
+                    (20_000, Input::DeskUsable(true)),
+                    (20_000, after_dial(1, DialOutcome::NoAnswer)),
+                ],
             ),
         ),
         (

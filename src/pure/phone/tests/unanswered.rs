@@ -407,3 +407,19 @@ fn who_was_leaving_a_message_when_the_telephone_is_switched_off_has_left_it() {
     phone.handle(Input::Stop, at(30_000));
     assert_eq!(reason(&phone), Some(EndReason::LeftMessage));
 }
+
+#[test]
+fn without_a_microphone_and_a_speaker_a_message_is_taken_only_where_everybody_may_leave_one() {
+    for (from, speaks) in [
+        (MessagesFrom::Unanswered, false),
+        (MessagesFrom::Everybody, true),
+    ] {
+        let mut phone = phone_with_voicemail();
+        phone.settings.voicemail.from = from;
+        phone.handle(Input::DeskUsable(false), at(0));
+        register(&mut phone, "kitchen", at(10 * MINUTE));
+        phone.handle(incoming(1), at(0));
+        let told = answer(&phone.handle(after_dial(1, DialOutcome::NoAnswer), at(20_000)));
+        assert_eq!(matches!(told, Document::Stream { .. }), speaks, "{from:?}");
+    }
+}
