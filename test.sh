@@ -85,7 +85,8 @@ else
 fi
 
 step "one pass of every benchmark"
-cargo bench --locked --quiet -- --test
+# That each runs and ends well; figures need a release build, which would be a second build of everything here.
+cargo bench --locked --quiet --profile dev -- --test
 
 step "the demonstration, as a stranger starts it"
 # Built first: what a build takes is no delay of the demonstration.
