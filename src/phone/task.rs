@@ -516,16 +516,7 @@ impl Task {
             Effect::Progress(tone) => self.media.progress(tone, self.country),
             Effect::Keys(stream, keys) => self.media.keys(stream, keys),
             Effect::Record(stream, call, true) => {
-                let views = self.phone.views();
-                let at_voicemail = views
-                    .iter()
-                    .any(|view| view.id == call && view.stage == Stage::Voicemail);
-                let kind = if at_voicemail {
-                    Kind::Voicemail
-                } else {
-                    Kind::Call
-                };
-                self.record(stream, &call, kind, inputs);
+                self.record(stream, &call, inputs);
             }
             Effect::Record(stream, _, false) => self.recordings.stop(stream),
             Effect::PauseRecording(stream, on) => self.recordings.pause(stream, on),
@@ -552,17 +543,18 @@ impl Task {
     }
 
     /// Has a stream recorded; where that cannot be, the phone learns of it as of anything else.
-    fn record(
-        &mut self,
-        stream: StreamId,
-        call: &CallId,
-        kind: Kind,
-        inputs: &mpsc::WeakSender<Message>,
-    ) {
+    fn record(&mut self, stream: StreamId, call: &CallId, inputs: &mpsc::WeakSender<Message>) {
         let tap = self.media.tap(stream);
         let views = self.phone.views();
         let view = views.iter().find(|view| view.id == *call);
-        let begun = view.is_some_and(|view| self.recordings.begin(stream, tap, view, kind));
+        let begun = view.is_some_and(|view| {
+            let kind = if view.stage == Stage::Voicemail {
+                Kind::Voicemail
+            } else {
+                Kind::Call
+            };
+            self.recordings.begin(stream, tap, view, kind)
+        });
         if !begun && let Some(inputs) = inputs.upgrade() {
             tokio::spawn(async move { inputs.send(Message::NotRecorded(stream)).await });
         }
